@@ -1,0 +1,32 @@
+# lb_folder(NAME DEPS ...): one library lb_NAME out of every source in src/NAME.
+function(lb_folder name)
+  cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc)
+  if(sources)
+    add_library(lb_${name} STATIC ${sources})
+    target_include_directories(lb_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
+    target_link_libraries(lb_${name} PUBLIC ${ARG_DEPS})
+  else()
+    add_library(lb_${name} INTERFACE)
+    target_include_directories(lb_${name} INTERFACE ${CMAKE_SOURCE_DIR}/src)
+    target_link_libraries(lb_${name} INTERFACE ${ARG_DEPS})
+  endif()
+endfunction()
+
+# lb_tests(NAME DEPS ...): one program NAME_tests out of tests/NAME/*_test.cc, run by ctest as
+# NAME. Tests whose suite name begins with "Slow" are left out of it and run as NAME_slow.
+function(lb_tests name)
+  cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${name}/*.cc)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(${name}_tests ${sources})
+  target_include_directories(${name}_tests PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${name}_tests PRIVATE ${ARG_DEPS} GTest::gtest GTest::gmock GTest::gtest_main)
+  add_test(NAME ${name} COMMAND ${name}_tests --gtest_filter=-Slow* --gtest_brief=1)
+  add_test(NAME ${name}_slow COMMAND ${name}_tests --gtest_filter=Slow* --gtest_brief=1)
+  set_tests_properties(${name} ${name}_slow PROPERTIES
+    WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} TIMEOUT 900)
+  set_tests_properties(${name}_slow PROPERTIES LABELS slow)
+endfunction()

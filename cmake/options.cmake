@@ -1,0 +1,39 @@
+# What a build can be told, and the flags that hold for every target.
+option(LLAMABOX_TESTS "Build the tests" ON)
+option(LLAMABOX_FUZZ "Build the fuzz targets (needs clang)" OFF)
+set(LLAMABOX_SANITIZE "" CACHE STRING "Sanitizers for every target, e.g. address,undefined or thread")
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/$<0:>)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+find_program(MOLD mold)
+if(MOLD)
+  add_link_options(-fuse-ld=mold)
+endif()
+
+add_compile_options(-Wall -Wextra -Wno-unused-parameter -fno-math-errno)
+# No contraction of a*b+c behind our back: the same source must give the same bits at every
+# instruction set, or "same prompt, same bytes" ends at the compiler.
+add_compile_options(-ffp-contract=off)
+
+if(LLAMABOX_SANITIZE)
+  add_compile_options(-fsanitize=${LLAMABOX_SANITIZE} -fno-omit-frame-pointer -g1)
+  add_link_options(-fsanitize=${LLAMABOX_SANITIZE})
+  if(LLAMABOX_SANITIZE MATCHES undefined)
+    add_compile_options(-fno-sanitize-recover=undefined)
+  endif()
+  if(LLAMABOX_SANITIZE MATCHES thread)
+    add_compile_options(-Wno-tsan)
+  endif()
+endif()

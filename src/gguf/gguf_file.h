@@ -1,0 +1,58 @@
+// A GGUF file (v2 or v3), mapped and checked. Format: ggml's docs/gguf.md.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "gguf/metadata.h"
+#include "tensor/tensor.h"
+
+namespace lb::gguf {
+
+// One entry of the tensor directory. `view.data` points into the mapping (any alignment).
+struct Tensor {
+  std::string name;
+  TensorView view;  // outermost dimension first: the reverse of GGUF's order
+  int file = 0;     // which part of a split file holds it
+};
+
+// Immutable after Open, shared freely. Owns the mappings: every TensorView into it lives as long.
+class GgufFile {
+ public:
+  // Opens `path`; a name that ends in -00001-of-0000N.gguf brings all N parts. Every offset, count,
+  // length and shape has been checked when this returns; a file that lies is an Error of one line
+  // naming file, key or tensor, value and limit. Never allocates more than the file is long.
+  static Result<std::unique_ptr<GgufFile>> Open(const std::string& path);
+  // The same over bytes that the caller keeps alive (tests, fuzzing).
+  static Result<std::unique_ptr<GgufFile>> Parse(std::span<const uint8_t> bytes, std::string name);
+
+  const std::string& path() const { return path_; }
+  uint32_t version() const { return version_; }
+  const Metadata& metadata() const { return metadata_; }
+  std::span<const Tensor> tensors() const { return tensors_; }
+  // Null when there is none of that name.
+  const Tensor* FindTensor(std::string_view name) const;
+  // Bytes of all parts on disk.
+  int64_t file_bytes() const { return file_bytes_; }
+  ~GgufFile();
+
+ private:
+  GgufFile() = default;
+  struct Mapping;
+  friend class Parser;
+
+  std::string path_;
+  uint32_t version_ = 0;
+  int64_t file_bytes_ = 0;
+  Metadata metadata_;
+  std::vector<Tensor> tensors_;
+  std::vector<int> by_name_;  // indices into tensors_, sorted by name
+  std::vector<std::unique_ptr<Mapping>> mappings_;
+};
+
+}  // namespace lb::gguf
