@@ -1,0 +1,59 @@
+// The engine's only public face. Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "engine/request.h"
+
+namespace lb {
+
+// The reader's end of one answer. Destroying it before the last event cancels the request; its
+// blocks are free within one step. One reader at a time; any thread.
+class TokenStream {
+ public:
+  virtual ~TokenStream() = default;
+  // Everything that has happened since the last call, possibly nothing. Never blocks.
+  virtual std::vector<TokenEvent> Take() = 0;
+  // Blocks until there is something to take (tests, command line).
+  virtual std::vector<TokenEvent> Wait() = 0;
+  // `wake` is called from the engine thread whenever events arrive after a Take that left the
+  // stream empty, and at once if there are some now. It must not block or call the stream: a server posts to its executor.
+  virtual void OnReady(std::function<void()> wake) = 0;
+};
+
+// A point-in-time copy of the engine's numbers, published once per step. Counters only grow.
+struct EngineStats {
+  int64_t pool_blocks = 0, free_blocks = 0, cached_blocks = 0, used_blocks = 0;
+  int running = 0, waiting = 0, paused = 0;
+  int64_t prompt_tokens = 0, cached_prompt_tokens = 0, computed_prompt_tokens = 0;
+  int64_t generated_tokens = 0, steps = 0, pauses = 0, evictions = 0;
+  int64_t finished_stop = 0, finished_length = 0, cancelled = 0, failed = 0, rejected = 0;
+};
+
+// What the engine can hold; fixed at start, told to clients.
+struct EngineLimits {
+  int64_t pool_tokens = 0;       // tokens of KV in the pool
+  int64_t max_request_tokens = 0;  // longest prompt plus answer
+  int max_sequences = 0;         // that run together
+  int max_batch_tokens = 0;      // in one step
+  int max_queue = 0;             // waiting requests before kOverloaded
+};
+
+class EngineClient {
+ public:
+  virtual ~EngineClient() = default;
+  // kTooLong (with prompt tokens, limit and the flag that sets it) when the prompt leaves no room
+  // for one token, kInvalidArgument for token ids outside the vocabulary, kOverloaded when the
+  // queue is full, kUnavailable while stopping. No side effect on failure.
+  virtual Result<std::unique_ptr<TokenStream>> Submit(Request request) = 0;
+  virtual EngineStats Stats() const = 0;
+  virtual const EngineLimits& limits() const = 0;
+};
+
+}  // namespace lb

@@ -1,0 +1,145 @@
+// The operations a model is made of. All work on whole batches; T is the number of tokens in the
+// step, S the number of sequences, R the number of rows that need logits.
+//
+// kernels/ref is their specification: plain loops, always built, every other backend is tested
+// against it. Activations are f32, row-major, in the backend's memory; an argument may alias
+// another only where it says so. Every op obeys the fixed-order rule (docs/contracts/kernels.md):
+// an output element is accumulated in one order that depends on neither T, S nor the number of threads.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "base/result.h"
+#include "tensor/arena.h"
+#include "tensor/tensor.h"
+
+namespace lb {
+
+// Tokens in one KV block, on every backend.
+inline constexpr int kKvBlockTokens = 16;
+
+// A weight matrix [rows = output features, cols = input features] in the form its backend wants
+// (repacked on a CPU, aligned planes on a GPU). Immutable; made by Ops::LoadMatrix.
+class Matrix {
+ public:
+  virtual ~Matrix() = default;
+  int64_t rows = 0;
+  int64_t cols = 0;
+  DType dtype = DType::kF32;  // as in the file
+  int64_t bytes = 0;          // memory held
+};
+
+// One product of a Matmul: y[t, :] = x[t, :] * W^T (+ bias) (+ y[t, :] when accumulate).
+struct MatmulOut {
+  const Matrix* w = nullptr;
+  TensorView y;                 // [T, w->rows] f32
+  const float* bias = nullptr;  // [w->rows] or null
+  bool accumulate = false;      // add to what y holds: the residual stream
+};
+
+enum class Activation { kSilu, kGeluTanh, kGelu, kRelu };
+
+enum class RopeStyle {
+  kInterleaved,  // pairs (0,1), (2,3), ...: the llama family as GGUF stores it
+  kHalves,       // pairs (i, i + dims/2): NeoX, qwen, gemma
+};
+
+// What rotates a head: made once per model by model/layers/rope.
+struct RopeTable {
+  RopeStyle style = RopeStyle::kHalves;
+  int dims = 0;                      // leading values of a head that are rotated; the rest pass
+  const float* inv_freq = nullptr;   // [dims / 2], radians per position
+  float magnitude = 1.0f;            // YaRN's factor on both cos and sin
+};
+
+// The K and V of one layer in the paged pool. Element (block b, head h, token i, dim d) of K lies
+// in row (b * num_kv_heads + h) * kKvBlockTokens + i of rows of k_dim values; V likewise.
+struct KvLayer {
+  void* k = nullptr;
+  void* v = nullptr;
+  DType k_dtype = DType::kF16;  // F32, F16, BF16, Q8_0 or Q4_0
+  DType v_dtype = DType::kF16;
+  int num_kv_heads = 0;
+  int k_dim = 0;  // values of one head's key
+  int v_dim = 0;
+  int64_t num_blocks = 0;
+};
+
+// Where the tokens of a step live, for the layers of one group (all layers with full attention, or
+// all with a sliding window). Arrays are in host memory; backends copy what they need.
+struct KvBatch {
+  std::span<const int32_t> slots;        // [T] block id * kKvBlockTokens + offset: K and V of token t go there
+  std::span<const int32_t> block_table;  // [S, max_blocks]; entry i holds positions 16 i .. 16 i + 15;
+                                         // -1 where a window has dropped the block
+  int max_blocks = 0;
+};
+
+// Which tokens belong to which sequence. Tokens of a sequence are neighbours, in rising position.
+struct SequenceBatch {
+  std::span<const int32_t> positions;    // [T]
+  std::span<const int32_t> query_start;  // [S + 1]: sequence s has tokens query_start[s] .. [s+1]
+  std::span<const int32_t> context_len;  // [S] tokens visible to the last of them, itself included
+  int num_tokens() const { return static_cast<int>(positions.size()); }
+  int num_sequences() const { return static_cast<int>(context_len.size()); }
+};
+
+struct AttentionParams {
+  float scale = 1.0f;
+  int window = 0;        // a token sees itself and window - 1 before it; 0: all
+  float softcap = 0.0f;  // cap * tanh(score / cap); 0: off
+};
+
+// One backend. Engine thread only, except where a method says otherwise.
+class Ops {
+ public:
+  virtual ~Ops() = default;
+  virtual std::string_view name() const = 0;
+
+  // ---- memory ------------------------------------------------------------------------------------
+  virtual Result<DeviceMemory> Allocate(size_t bytes) = 0;  // zeroed, 64-byte aligned or better
+  virtual void CopyToHost(const TensorView& src, void* dst) = 0;
+  virtual void CopyFromHost(const void* src, const TensorView& dst) = 0;
+
+  // ---- weights (at start-up) ------------------------------------------------------------------------
+  // `raw` views the mapped file and is not needed afterwards.
+  virtual Result<std::unique_ptr<Matrix>> LoadMatrix(const TensorView& raw) = 0;
+  // An embedding table [vocab, width], for Embed only. A CPU keeps the view, so the file stays mapped.
+  virtual Result<std::unique_ptr<Matrix>> LoadTable(const TensorView& raw) = 0;
+  // A vector or small tensor, decoded to f32.
+  virtual Result<DeviceMemory> LoadVector(const TensorView& raw) = 0;
+
+  // ---- compute ---------------------------------------------------------------------------------------
+  // y[t, :] = table[ids[t], :] * scale.  y [T, width]
+  virtual void Embed(const Matrix& table, std::span<const int32_t> ids, float scale,
+                     const TensorView& y) = 0;
+  // Several products of one input, so that it is quantised once.  x [T, cols]
+  virtual void Matmul(const TensorView& x, std::span<const MatmulOut> outs) = 0;
+  // y = x / rms(x) * weight, row by row; y may be x.  x, y [rows, cols], weight [cols].
+  // One sum over the row in f32 blocks of fixed width; eps inside the root.
+  virtual void RmsNorm(const TensorView& x, const float* weight, float eps, const TensorView& y) = 0;
+  // x [T, heads * head_dim] in place; heads of `head_dim` values, positions [T].
+  virtual void Rope(const TensorView& x, int head_dim, std::span<const int32_t> positions,
+                    const RopeTable& table) = 0;
+  // k [T, kv_heads * k_dim], v [T, kv_heads * v_dim] into the pool.
+  virtual void StoreKv(const TensorView& k, const TensorView& v, const KvLayer& kv,
+                       std::span<const int32_t> slots) = 0;
+  // Causal attention of every query over its own sequence's blocks (StoreKv has run).
+  // q [T, heads * k_dim], out [T, heads * v_dim]; heads is a multiple of kv.num_kv_heads.
+  virtual void PagedAttention(const TensorView& q, const KvLayer& kv, const SequenceBatch& batch,
+                              const KvBatch& blocks, const AttentionParams& params,
+                              const TensorView& out) = 0;
+  // y = act(gate) * up; y may be either.
+  virtual void GluMul(Activation act, const TensorView& gate, const TensorView& up,
+                      const TensorView& y) = 0;
+  virtual void Add(const TensorView& x, const TensorView& y) = 0;       // y += x
+  virtual void Softcap(const TensorView& x, float cap) = 0;             // x = cap * tanh(x / cap)
+  // y[r, :] = x[rows[r], :].  y [R, cols]
+  virtual void GatherRows(const TensorView& x, std::span<const int32_t> rows, const TensorView& y) = 0;
+
+  // Ends a step: waits for the device and says what went wrong in it (kComputeFault), if anything.
+  virtual Result<void> Finish() = 0;
+};
+
+}  // namespace lb

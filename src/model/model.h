@@ -1,0 +1,65 @@
+// Model: immutable weights and one forward pass.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "gguf/gguf_file.h"
+#include "kernels/ops.h"
+#include "model/forward_batch.h"
+#include "tensor/arena.h"
+
+namespace lb {
+
+// Layers that keep the same tokens share a KV group and its block tables.
+struct KvGroup {
+  int window = 0;           // 0: every token is kept; else only the last `window`
+  std::vector<int> layers;  // indices of the model's layers
+};
+
+// What the engine must know of a model; the arch file fills it from GGUF metadata.
+struct ModelConfig {
+  std::string arch;              // "qwen2"
+  std::string name;              // general.name, or the file's
+  int num_layers = 0;
+  int width = 0;                 // embedding_length
+  int num_heads = 0;
+  std::vector<int> num_kv_heads; // [num_layers]
+  int k_dim = 0, v_dim = 0;      // values of one head
+  int ffn_width = 0;
+  int vocab_size = 0;            // rows of the output matrix
+  int context_length = 0;        // trained positions
+  float rms_eps = 0;
+  std::vector<KvGroup> kv_groups;  // every layer is in exactly one
+  int64_t num_parameters = 0;
+};
+
+// Const after load, shared freely. Forward runs on the engine thread.
+class Model {
+ public:
+  virtual ~Model() = default;
+  const ModelConfig& config() const { return config_; }
+
+  // Runs the batch, writes K and V of its tokens into `kv`, and the logits of batch.logit_rows to
+  // `logits` [R, vocab_size] f32 (backend memory). Takes its scratch from `arena`.
+  virtual void Forward(Ops& ops, const ForwardBatch& batch, KvLayers kv, Arena& arena,
+                       const TensorView& logits) const = 0;
+  // Bytes of arena that a batch of `tokens` tokens and `logit_rows` rows takes at most.
+  virtual size_t ArenaBytes(int tokens, int logit_rows) const = 0;
+
+ protected:
+  ModelConfig config_;
+};
+
+// fraction 0..1; called from the loading thread.
+using LoadProgress = std::function<void(float fraction)>;
+
+// Builds the model that general.architecture names; an unknown one is kUnsupported and names the
+// known ones. `file` must outlive the model (embedding tables view it).
+Result<std::unique_ptr<Model>> LoadModel(const gguf::GgufFile& file, Ops& ops,
+                                         const LoadProgress& progress);
+
+}  // namespace lb
