@@ -24,19 +24,23 @@ struct DTypeInfo {
   uint32_t gguf_id;        // the type number in a GGUF tensor directory
   int block_size;          // values in one block
   int block_bytes;         // bytes of one block
-  // Decodes `n` values (a multiple of block_size) from `src` (any alignment) to `dst`.
+  // Decodes `n` values (a multiple of block_size) from `src` (any alignment) to `dst`. Bit-equal to
+  // the `gguf` Python package; the formats are in that order of their operations. Null for kI32.
   void (*decode)(const void* src, float* dst, int64_t n);
-  // Encodes `n` values; null where we never write the format.
+  // Encodes `n` values, to the same bytes as that package; null where we never write the format.
   void (*encode)(const float* src, void* dst, int64_t n);
 };
 
 const DTypeInfo& Info(DType dtype);
 std::span<const DTypeInfo> AllDTypes();
 
-// The row of a GGUF type number; nothing for a type this build does not know.
+// The row of a GGUF type number; nothing for a type that this build cannot decode to weights.
 std::optional<DType> DTypeFromGguf(uint32_t gguf_id);
-// The name ggml gives to a type number, known here or not ("IQ2_XXS"), for error messages.
+// The name ggml gives to a type number, known here or not ("IQ2_XXS"), for error messages;
+// "unknown" for a number that ggml has not given out.
 std::string_view GgufTypeName(uint32_t gguf_id);
+// Whether ggml once had the type and no longer reads it.
+bool IsRemovedGgufType(uint32_t gguf_id);
 std::optional<DType> DTypeFromName(std::string_view name);  // any case: "q8_0"
 
 // Bytes of a row of `n` values; n must be a multiple of the block size.
