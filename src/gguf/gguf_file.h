@@ -39,6 +39,9 @@ class GgufFile {
   const Tensor* FindTensor(std::string_view name) const;
   // Bytes of all parts on disk.
   int64_t file_bytes() const { return file_bytes_; }
+  // Tells the system that the bytes of `view` are not needed for now: a mapped file gives up those
+  // pages (a later read brings them back), other memory is left alone. Only whole pages inside it.
+  void ReleasePages(const TensorView& view) const;
   ~GgufFile();
 
  private:

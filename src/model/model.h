@@ -57,6 +57,9 @@ class Model {
 // fraction 0..1; called from the loading thread.
 using LoadProgress = std::function<void(float fraction)>;
 
+// The configuration alone, without loading a weight (inspect, memory estimates). Errors as below.
+Result<ModelConfig> ReadModelConfig(const gguf::GgufFile& file);
+
 // Builds the model that general.architecture names; an unknown one is kUnsupported and names the
 // known ones. `file` must outlive the model (embedding tables view it).
 Result<std::unique_ptr<Model>> LoadModel(const gguf::GgufFile& file, Ops& ops,

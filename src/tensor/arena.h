@@ -20,10 +20,15 @@ class Arena {
   // [dims] of f32 (or `dtype`), 64-byte aligned, contents undefined.
   TensorView Alloc(std::initializer_list<int64_t> dims, DType dtype = DType::kF32) {
     TensorView v(static_cast<char*>(memory_.get()) + used_, dtype, dims);
-    used_ += (static_cast<size_t>(v.num_bytes()) + 63) / 64 * 64;
+    used_ += RoundedBytes(dims, dtype);
     CHECK_LE(used_, bytes_);
     if (used_ > peak_) peak_ = used_;
     return v;
+  }
+
+  // What Alloc of the same arguments takes.
+  static size_t RoundedBytes(std::initializer_list<int64_t> dims, DType dtype = DType::kF32) {
+    return (static_cast<size_t>(TensorView(nullptr, dtype, dims).num_bytes()) + 63) / 64 * 64;
   }
 
   // Gives back everything taken after the mark when it goes out of scope.

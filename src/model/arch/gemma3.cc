@@ -1,0 +1,166 @@
+// gemma3: text part of Gemma 3. Five sliding-window layers to each full one, with a rotation of
+// their own; norms before and after each block (the file's weights already hold Gemma's + 1); q/k
+// norms; embeddings times sqrt(width).
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "model/arch/arch.h"
+#include "model/config.h"
+#include "model/layers/attention.h"
+#include "model/layers/embedding.h"
+#include "model/layers/mlp.h"
+#include "model/layers/norm.h"
+#include "model/layers/rope.h"
+#include "model/weight_loader.h"
+
+namespace lb {
+namespace {
+
+constexpr int kFullGroup = 0;
+constexpr int kSlidingGroup = 1;
+// The 27B model alone scales queries by width / heads instead of the head's size; files do not say.
+constexpr int kLayersOf27B = 62;
+
+struct Layer {
+  Vector attn_norm, post_attn_norm;
+  AttentionWeights attn;
+  Vector ffn_norm, post_ffn_norm;
+  GatedMlpWeights mlp;
+};
+
+class Gemma3 final : public Model {
+ public:
+  static Result<std::unique_ptr<Gemma3>> Read(const gguf::GgufFile& file) {
+    auto model = std::make_unique<Gemma3>();
+    ConfigReader keys(file, "gemma3");
+    ModelConfig& c = model->config_;
+    c = ReadCommonConfig(keys);
+    const int window = keys.Int("attention.sliding_window", 0, 1 << 30, 0);
+    model->sliding_ = ReadSlidingLayers(keys, c.num_layers, window > 0);
+    c.kv_groups.resize(window > 0 ? 2 : 1);
+    if (window > 0) c.kv_groups[kSlidingGroup].window = window;
+    for (int l = 0; l < c.num_layers; ++l) {
+      c.kv_groups[model->sliding_[l] ? kSlidingGroup : kFullGroup].layers.push_back(l);
+    }
+    model->full_rope_spec_ = ReadRopeSpec(keys, c, RopeStyle::kHalves);
+    RopeSpec& local = model->sliding_rope_spec_;
+    local.dims = model->full_rope_spec_.dims;
+    local.base = keys.Float("rope.freq_base_swa", 1.0 + 1e-6, 1e15, 10000.0);  // never stretched
+    const double query_dim = c.num_layers == kLayersOf27B ? c.width / c.num_heads : c.k_dim;
+    model->scale_ = ReadAttentionScale(keys, 1.0 / std::sqrt(query_dim));
+    model->logit_cap_ = static_cast<float>(keys.Float("final_logit_softcapping", 0, 1e6, 0));
+    LB_RETURN_IF_ERROR(keys.status());
+    return model;
+  }
+
+  Result<void> Load(const gguf::GgufFile& file, Ops& ops, const LoadProgress& progress) {
+    WeightLoader loader(file, ops, progress);
+    vocabulary_ = LoadVocabulary(loader, config_);
+    LB_ASSIGN_OR_RETURN(const std::vector<float> factors,
+                        LoadRopeFactors(ops, loader, full_rope_spec_, config_.context_length));
+    const int width = config_.width;
+    for (int l = 0; l < config_.num_layers; ++l) {
+      Layer layer;
+      layer.attn_norm = loader.LoadVector(LayerName(l, "attn_norm.weight"), width);
+      layer.attn = LoadAttention(loader, config_, l, true);
+      layer.post_attn_norm = loader.LoadVector(LayerName(l, "post_attention_norm.weight"), width);
+      layer.ffn_norm = loader.LoadVector(LayerName(l, "ffn_norm.weight"), width);
+      layer.mlp = LoadGatedMlp(loader, config_, l);
+      layer.post_ffn_norm = loader.LoadVector(LayerName(l, "post_ffw_norm.weight"), width);
+      layers_.push_back(std::move(layer));
+    }
+    LB_RETURN_IF_ERROR(loader.Finish());
+    LB_ASSIGN_OR_RETURN(full_rope_, Rope::Create(ops, full_rope_spec_, factors));
+    LB_ASSIGN_OR_RETURN(sliding_rope_, Rope::Create(ops, sliding_rope_spec_, {}));
+    return {};
+  }
+
+  void Forward(Ops& ops, const ForwardBatch& batch, KvLayers kv, Arena& arena,
+               const TensorView& logits) const override {
+    const float eps = config_.rms_eps;
+    Pass pass(ops, batch, kv, arena, config_.width);
+    EmbedTokens(pass, vocabulary_, std::sqrt(static_cast<float>(config_.width)));
+    for (int l = 0; l < config_.num_layers; ++l) {
+      const Layer& w = layers_[l];
+      const bool last = l + 1 == config_.num_layers;
+      {
+        const Arena::Mark mark(arena);
+        RmsNorm(ops, w.attn_norm, eps, pass.x, pass.h);
+        TensorView heads = Attend(pass, w.attn, Spec(l), l, last);
+        if (heads.empty()) return;
+        if (last) heads = pass.KeepLogitRows(heads);
+        ProjectHeads(pass, w.attn, heads, pass.h, false);
+        RmsNorm(ops, w.post_attn_norm, eps, pass.h, pass.h);
+        ops.Add(pass.h, pass.x);
+      }
+      const Arena::Mark mark(arena);
+      RmsNorm(ops, w.ffn_norm, eps, pass.x, pass.h);
+      GatedMlp(pass, w.mlp, Activation::kGeluTanh, pass.h, false);
+      RmsNorm(ops, w.post_ffn_norm, eps, pass.h, pass.h);
+      ops.Add(pass.h, pass.x);
+    }
+    Logits(pass, vocabulary_, eps, logit_cap_, logits);
+  }
+
+  size_t ArenaBytes(int tokens, int logit_rows) const override {
+    return Pass::ScratchBytes(tokens, config_.width) +
+           std::max(AttentionScratchBytes(config_, tokens, logit_rows),
+                    GatedMlpScratchBytes(config_, tokens));
+  }
+
+ private:
+  // Key attention.sliding_window_pattern: a period n (each n-th layer is full) or one flag a layer.
+  static std::vector<bool> ReadSlidingLayers(ConfigReader& keys, int num_layers, bool windowed) {
+    std::vector<bool> sliding(num_layers, false);
+    if (!windowed) return sliding;
+    const gguf::Value* pattern =
+        keys.file().metadata().Find(keys.Key("attention.sliding_window_pattern"));
+    if (pattern != nullptr && pattern->type == gguf::ValueType::kArray) {
+      const auto flags = keys.PerLayer("attention.sliding_window_pattern", num_layers, 0, 1);
+      for (int l = 0; l < num_layers; ++l) sliding[l] = flags[l] != 0;
+      return sliding;
+    }
+    const int period = keys.Int("attention.sliding_window_pattern", 1, 1 << 20, 6);
+    for (int l = 0; l < num_layers; ++l) sliding[l] = (l + 1) % period != 0;
+    return sliding;
+  }
+
+  AttentionSpec Spec(int layer) const {
+    const bool sliding = sliding_[layer];
+    AttentionSpec spec = MakeAttentionSpec(config_, layer, scale_,
+                                           (sliding ? sliding_rope_ : full_rope_).table());
+    if (sliding) {
+      spec.kv_group = kSlidingGroup;
+      spec.params.window = config_.kv_groups[kSlidingGroup].window;
+    }
+    return spec;
+  }
+
+  std::vector<bool> sliding_;  // [num_layers]
+  RopeSpec full_rope_spec_, sliding_rope_spec_;
+  float scale_ = 0;
+  float logit_cap_ = 0;
+  Vocabulary vocabulary_;
+  std::vector<Layer> layers_;
+  Rope full_rope_, sliding_rope_;
+};
+
+}  // namespace
+
+Result<ModelConfig> ReadGemma3Config(const gguf::GgufFile& file) {
+  LB_ASSIGN_OR_RETURN(const auto model, Gemma3::Read(file));
+  return model->config();
+}
+
+Result<std::unique_ptr<Model>> LoadGemma3(const gguf::GgufFile& file, Ops& ops,
+                                          const LoadProgress& progress) {
+  LB_ASSIGN_OR_RETURN(auto model, Gemma3::Read(file));
+  LB_RETURN_IF_ERROR(model->Load(file, ops, progress));
+  return std::unique_ptr<Model>(std::move(model));
+}
+
+}  // namespace lb

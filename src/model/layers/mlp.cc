@@ -1,0 +1,34 @@
+#include "model/layers/mlp.h"
+
+namespace lb {
+
+GatedMlpWeights LoadGatedMlp(WeightLoader& loader, const ModelConfig& config, int layer) {
+  const std::string prefix = LayerName(layer, "ffn_");
+  GatedMlpWeights w;
+  w.gate = loader.LoadMatrix(prefix + "gate.weight", config.ffn_width, config.width);
+  w.up = loader.LoadMatrix(prefix + "up.weight", config.ffn_width, config.width);
+  w.down = loader.LoadMatrix(prefix + "down.weight", config.width, config.ffn_width);
+  w.gate_bias = loader.LoadOptionalVector(prefix + "gate.bias", config.ffn_width);
+  w.up_bias = loader.LoadOptionalVector(prefix + "up.bias", config.ffn_width);
+  w.down_bias = loader.LoadOptionalVector(prefix + "down.bias", config.width);
+  return w;
+}
+
+void GatedMlp(Pass& pass, const GatedMlpWeights& w, Activation activation, const TensorView& y,
+              bool accumulate) {
+  const int64_t rows = pass.h.rows();
+  const TensorView gate = pass.arena.Alloc({rows, w.gate->rows});
+  const TensorView up = pass.arena.Alloc({rows, w.up->rows});
+  const MatmulOut products[] = {{w.gate.get(), gate, w.gate_bias.get(), false},
+                                {w.up.get(), up, w.up_bias.get(), false}};
+  pass.ops.Matmul(pass.h, products);
+  pass.ops.GluMul(activation, gate, up, gate);
+  const MatmulOut down{w.down.get(), y, w.down_bias.get(), accumulate};
+  pass.ops.Matmul(gate, std::span(&down, 1));
+}
+
+size_t GatedMlpScratchBytes(const ModelConfig& config, int tokens) {
+  return 2 * Arena::RoundedBytes({tokens, config.ffn_width});
+}
+
+}  // namespace lb
