@@ -1,0 +1,20 @@
+// A chat request in the form that chat templates know.
+#pragma once
+
+#include "api/chat_request.h"
+#include "text/chat_template.h"
+
+namespace lb::api {
+
+// What a template's source shows of the shapes it expects, where templates disagree.
+struct TemplateHabits {
+  bool developer_role = false;     // names the role; else it is told "system"
+  bool object_arguments = false;   // treats a call's arguments as an object, not as JSON text
+  bool null_content = false;       // tells a call from an answer by its null content
+};
+TemplateHabits HabitsOf(const text::ChatTemplate& chat_template);
+
+text::ChatInput MakeChatInput(const ChatRequest& request, const TemplateHabits& habits,
+                              int64_t now_unix);
+
+}  // namespace lb::api

@@ -1,0 +1,168 @@
+#include "api/chat_request.h"
+
+#include <algorithm>
+#include <array>
+
+namespace lb::api {
+namespace json = boost::json;
+namespace {
+
+constexpr std::array<std::string_view, 5> kRoles = {"system", "developer", "user", "assistant",
+                                                    "tool"};
+
+// A string, or a list of {type: "text", text: ...} and plain strings.
+Result<std::string> ParseContent(const Fields& message) {
+  const json::value* value = message.Find("content");
+  if (value == nullptr) return std::string();
+  if (value->is_string()) return std::string(value->get_string());
+  if (!value->is_array()) return message.Bad("content", "a string or a list of parts");
+  std::string text;
+  const json::array& parts = value->get_array();
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const std::string at = fmt::format("{}[{}]", message.Name("content"), i);
+    if (i > 0) text += '\n';
+    if (parts[i].is_string()) {
+      text += parts[i].get_string();
+      continue;
+    }
+    if (!parts[i].is_object()) {
+      return BadField(at, fmt::format("{} must be an object, not {}", at, Describe(parts[i])));
+    }
+    const Fields part(parts[i].get_object(), at + ".");
+    LB_ASSIGN_OR_RETURN(const auto type, part.String("type"));
+    // "refusal" is what an assistant's own earlier answer may hold.
+    const bool refusal = type == "refusal";
+    if (type != "text" && type != "input_text" && type != "output_text" && !refusal) {
+      return part.Bad("type", "\"text\" (this model reads nothing else)");
+    }
+    LB_ASSIGN_OR_RETURN(const auto words, part.String(refusal ? "refusal" : "text"));
+    if (!words) return part.Bad(refusal ? "refusal" : "text", "a string");
+    text += *words;
+  }
+  return text;
+}
+
+// Checks what templates rely on; the rest passes as it is.
+Result<void> CheckToolCalls(const json::array& calls, const std::string& name) {
+  for (size_t i = 0; i < calls.size(); ++i) {
+    const std::string at = fmt::format("{}[{}]", name, i);
+    if (!calls[i].is_object()) {
+      return BadField(at, fmt::format("{} must be an object, not {}", at, Describe(calls[i])));
+    }
+    const Fields call(calls[i].get_object(), at + ".");
+    LB_RETURN_IF_ERROR(call.String("id"));
+    LB_ASSIGN_OR_RETURN(const auto* function, call.Object("function"));
+    if (function == nullptr) return call.Bad("function", "an object");
+    const Fields inner(*function, at + ".function.");
+    LB_ASSIGN_OR_RETURN(const auto called, inner.String("name"));
+    if (!called) return inner.Bad("name", "a string");
+    const json::value* arguments = inner.Find("arguments");
+    if (arguments != nullptr && !arguments->is_string() && !arguments->is_object()) {
+      return inner.Bad("arguments", "a string of JSON or an object");
+    }
+  }
+  return {};
+}
+
+Result<ChatMessage> ParseMessage(const json::value& value, size_t index) {
+  const std::string at = fmt::format("messages[{}]", index);
+  if (!value.is_object()) {
+    return BadField(at, fmt::format("{} must be an object, not {}", at, Describe(value)));
+  }
+  const Fields fields(value.get_object(), at + ".");
+  ChatMessage message;
+  LB_RETURN_IF_ERROR(fields.Read("role", &message.role));
+  if (message.role == "function") message.role = "tool";  // its old name
+  if (std::find(kRoles.begin(), kRoles.end(), message.role) == kRoles.end()) {
+    return fields.Bad("role", "one of system, developer, user, assistant, tool");
+  }
+  LB_ASSIGN_OR_RETURN(message.content, ParseContent(fields));
+  LB_RETURN_IF_ERROR(fields.Read("name", &message.name));
+  LB_RETURN_IF_ERROR(fields.Read("tool_call_id", &message.tool_call_id));
+  LB_RETURN_IF_ERROR(fields.Read("reasoning_content", &message.reasoning));
+  LB_ASSIGN_OR_RETURN(const auto* calls, fields.Array("tool_calls"));
+  if (calls != nullptr && !calls->empty()) {
+    LB_RETURN_IF_ERROR(CheckToolCalls(*calls, fields.Name("tool_calls")));
+    message.tool_calls = *calls;
+  }
+  return message;
+}
+
+Result<void> ParseTools(const Fields& fields, json::value* out) {
+  LB_ASSIGN_OR_RETURN(const auto* tools, fields.Array("tools"));
+  if (tools == nullptr || tools->empty()) return {};
+  for (size_t i = 0; i < tools->size(); ++i) {
+    const std::string at = fmt::format("tools[{}]", i);
+    if (!(*tools)[i].is_object()) {
+      return BadField(at, fmt::format("{} must be an object, not {}", at, Describe((*tools)[i])));
+    }
+    const Fields tool((*tools)[i].get_object(), at + ".");
+    LB_ASSIGN_OR_RETURN(const auto* function, tool.Object("function"));
+    if (function == nullptr) return tool.Bad("function", "an object");
+    const Fields inner(*function, at + ".function.");
+    LB_ASSIGN_OR_RETURN(const auto name, inner.String("name"));
+    if (!name) return inner.Bad("name", "a string");
+  }
+  const json::value* choice = fields.Find("tool_choice");
+  if (choice != nullptr && choice->is_string() && choice->get_string() == "none") return {};
+  if (choice != nullptr && !(choice->is_string() && choice->get_string() == "auto")) {
+    if (!choice->is_object() && !(choice->is_string() && choice->get_string() == "required")) {
+      return fields.Bad("tool_choice", "\"none\", \"auto\", \"required\" or an object");
+    }
+    return Error{ErrorCode::kUnsupported,
+                 "tool_choice: a forced call needs constrained output, which this build does not "
+                 "support; \"auto\" and \"none\" are",
+                 "tool_choice"};
+  }
+  *out = *tools;
+  return {};
+}
+
+// chat_template_kwargs, and the fields that are short for one of its entries.
+Result<void> ParseTemplateArgs(const Fields& fields, json::object* out) {
+  LB_ASSIGN_OR_RETURN(const auto* kwargs, fields.Object("chat_template_kwargs"));
+  if (kwargs != nullptr) *out = *kwargs;
+  LB_ASSIGN_OR_RETURN(const auto thinking, fields.Bool("enable_thinking"));
+  if (thinking) (*out)["enable_thinking"] = *thinking;
+  LB_ASSIGN_OR_RETURN(const auto effort, fields.String("reasoning_effort"));
+  if (effort && !out->contains("reasoning_effort")) (*out)["reasoning_effort"] = *effort;
+  return {};
+}
+
+Result<void> ParseLogprobs(const Fields& fields, GenerationOptions* options) {
+  LB_RETURN_IF_ERROR(fields.Read("logprobs", &options->with_logprobs));
+  int top = 0;
+  LB_RETURN_IF_ERROR(fields.Read("top_logprobs", &top, 0, kMaxChatLogprobs));
+  if (top > 0 && !options->with_logprobs) {
+    return BadField("top_logprobs", "top_logprobs needs logprobs to be true");
+  }
+  if (options->with_logprobs) options->sampling.num_logprobs = top;
+  return {};
+}
+
+}  // namespace
+
+Result<ChatRequest> ParseChatRequest(const json::object& body, const GenerationDefaults& defaults,
+                                     const text::Tokenizer& tokenizer) {
+  const Fields fields(body);
+  ChatRequest request;
+  LB_ASSIGN_OR_RETURN(request.options, ParseOptions(fields, defaults, tokenizer));
+  LB_RETURN_IF_ERROR(ParseLogprobs(fields, &request.options));
+  LB_ASSIGN_OR_RETURN(const auto* messages, fields.Array("messages"));
+  if (messages == nullptr || messages->empty()) {
+    return fields.Bad("messages", "a list of at least one message");
+  }
+  request.messages.reserve(messages->size());
+  for (size_t i = 0; i < messages->size(); ++i) {
+    LB_ASSIGN_OR_RETURN(ChatMessage message, ParseMessage((*messages)[i], i));
+    request.messages.push_back(std::move(message));
+  }
+  LB_RETURN_IF_ERROR(ParseTools(fields, &request.tools));
+  LB_ASSIGN_OR_RETURN(const auto* documents, fields.Array("documents"));
+  if (documents != nullptr) request.documents = *documents;
+  LB_RETURN_IF_ERROR(ParseTemplateArgs(fields, &request.template_args));
+  LB_RETURN_IF_ERROR(fields.Read("add_generation_prompt", &request.add_generation_prompt));
+  return request;
+}
+
+}  // namespace lb::api

@@ -1,0 +1,38 @@
+// The body of POST /v1/chat/completions, typed.
+#pragma once
+
+#include <boost/json/value.hpp>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/options.h"
+
+namespace lb::api {
+
+// One message. Content parts are joined by newlines; null, "" and missing content are the same.
+struct ChatMessage {
+  std::string role;  // system, developer, user, assistant, tool
+  std::string content;
+  std::string name;
+  std::string tool_call_id;
+  std::string reasoning;           // reasoning_content of an earlier answer
+  boost::json::value tool_calls;   // null, or the list as sent, each a checked {id?, function{name}}
+};
+
+struct ChatRequest {
+  GenerationOptions options;
+  std::vector<ChatMessage> messages;  // at least one
+  boost::json::value tools;           // null or a list of {type, function{name, ...}}
+  boost::json::value documents;       // null or a list
+  boost::json::object template_args;  // chat_template_kwargs and its short forms
+  bool add_generation_prompt = true;
+};
+
+// Every wrong type or range is kInvalidArgument with `param`; unknown fields are ignored.
+Result<ChatRequest> ParseChatRequest(const boost::json::object& body,
+                                     const GenerationDefaults& defaults,
+                                     const text::Tokenizer& tokenizer);
+
+}  // namespace lb::api

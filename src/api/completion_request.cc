@@ -1,0 +1,102 @@
+#include "api/completion_request.h"
+
+#include <algorithm>
+
+namespace lb::api {
+namespace json = boost::json;
+namespace {
+
+bool IsNumber(const json::value& value) { return AsNumber(value).has_value(); }
+
+// One prompt: a string, or a list of token ids and strings.
+Result<MixedPrompt> ParsePrompt(const json::value& value, const std::string& at, int num_tokens) {
+  if (value.is_string()) return MixedPrompt{std::string(value.get_string())};
+  if (!value.is_array() || value.get_array().empty()) {
+    return BadField(at, fmt::format("{} must be a string or a list of token ids, not {}", at,
+                                    value.is_array() ? "an empty list" : Describe(value)));
+  }
+  MixedPrompt prompt;
+  for (size_t i = 0; i < value.get_array().size(); ++i) {
+    const json::value& part = value.get_array()[i];
+    if (part.is_string()) {
+      prompt.emplace_back(std::string(part.get_string()));
+      continue;
+    }
+    const auto id = AsInt(part);
+    if (!id || *id < 0 || *id >= num_tokens) {
+      const std::string name = fmt::format("{}[{}]", at, i);
+      return BadField("prompt", fmt::format("{} must be a string or a token id from 0 to {}, not {}",
+                                            name, num_tokens - 1, Describe(part)));
+    }
+    if (prompt.empty() || prompt.back().index() == 0) prompt.emplace_back(std::vector<TokenId>());
+    std::get<1>(prompt.back()).push_back(static_cast<TokenId>(*id));
+  }
+  return prompt;
+}
+
+Result<std::vector<MixedPrompt>> ParsePrompts(const Fields& fields, int num_tokens) {
+  std::vector<MixedPrompt> prompts;
+  const json::value* value = fields.Find("prompt");
+  if (value == nullptr) return fields.Bad("prompt", "a string, or a list of strings or token ids");
+  // A list with a number in it is one prompt; any other list is a list of prompts.
+  const bool many = value->is_array() && !value->get_array().empty() &&
+                    std::none_of(value->get_array().begin(), value->get_array().end(), IsNumber);
+  if (!many) {
+    LB_ASSIGN_OR_RETURN(MixedPrompt prompt, ParsePrompt(*value, "prompt", num_tokens));
+    prompts.push_back(std::move(prompt));
+    return prompts;
+  }
+  if (value->get_array().size() > kMaxChoices) {
+    return BadField("prompt", fmt::format("prompt may hold at most {} prompts, not {}", kMaxChoices,
+                                          value->get_array().size()));
+  }
+  for (size_t i = 0; i < value->get_array().size(); ++i) {
+    LB_ASSIGN_OR_RETURN(MixedPrompt prompt, ParsePrompt(value->get_array()[i],
+                                                        fmt::format("prompt[{}]", i), num_tokens));
+    prompts.push_back(std::move(prompt));
+  }
+  return prompts;
+}
+
+Result<void> ParseLogprobs(const Fields& fields, GenerationOptions* options) {
+  const json::value* value = fields.Find("logprobs");
+  if (value == nullptr || (value->is_bool() && !value->get_bool())) return {};
+  LB_RETURN_IF_ERROR(
+      fields.Read("logprobs", &options->sampling.num_logprobs, 0, kMaxCompletionLogprobs));
+  options->with_logprobs = true;
+  return {};
+}
+
+}  // namespace
+
+Result<CompletionRequest> ParseCompletionRequest(const json::object& body,
+                                                 const GenerationDefaults& defaults,
+                                                 const text::Tokenizer& tokenizer) {
+  const Fields fields(body);
+  CompletionRequest request;
+  LB_ASSIGN_OR_RETURN(request.options, ParseOptions(fields, defaults, tokenizer));
+  LB_RETURN_IF_ERROR(ParseLogprobs(fields, &request.options));
+  LB_ASSIGN_OR_RETURN(request.prompts, ParsePrompts(fields, tokenizer.num_tokens()));
+  if (static_cast<int>(request.prompts.size()) * request.options.n > kMaxChoices) {
+    return BadField("n", fmt::format("n times the number of prompts may be at most {}, not {} x {}",
+                                     kMaxChoices, request.options.n, request.prompts.size()));
+  }
+  LB_RETURN_IF_ERROR(fields.Read("echo", &request.echo));
+  if (request.echo && request.options.with_logprobs) {
+    return Error{ErrorCode::kUnsupported,
+                 "echo together with logprobs needs the prompt's own logprobs, which this build "
+                 "does not compute",
+                 "echo"};
+  }
+  LB_RETURN_IF_ERROR(fields.Read("suffix", &request.suffix));
+  int best_of = request.options.n;
+  LB_RETURN_IF_ERROR(fields.Read("best_of", &best_of, 1, kMaxChoices));
+  if (best_of != request.options.n && best_of != 1) {
+    return Error{ErrorCode::kUnsupported,
+                 fmt::format("best_of {}: answers are not ranked; ask for n instead", best_of),
+                 "best_of"};
+  }
+  return request;
+}
+
+}  // namespace lb::api

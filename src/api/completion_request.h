@@ -1,0 +1,31 @@
+// The body of POST /v1/completions, typed.
+#pragma once
+
+#include <boost/json/object.hpp>
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "api/options.h"
+
+namespace lb::api {
+
+// A prompt is text and token ids in any order (llama.cpp's mixed form); OpenAI's text and token
+// prompts are the cases of one part.
+using PromptPart = std::variant<std::string, std::vector<TokenId>>;
+using MixedPrompt = std::vector<PromptPart>;
+
+struct CompletionRequest {
+  GenerationOptions options;
+  std::vector<MixedPrompt> prompts;  // at least one
+  bool echo = false;                 // answers begin with the prompt's text
+  std::string suffix;                // "": none
+};
+
+// Every wrong type or range is kInvalidArgument with `param`; unknown fields are ignored.
+Result<CompletionRequest> ParseCompletionRequest(const boost::json::object& body,
+                                                 const GenerationDefaults& defaults,
+                                                 const text::Tokenizer& tokenizer);
+
+}  // namespace lb::api

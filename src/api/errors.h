@@ -1,0 +1,27 @@
+// The one table from our errors to what a client sees: HTTP status, OpenAI error type and code.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace lb::api {
+
+struct ErrorView {
+  int status = 500;
+  std::string_view type;  // OpenAI's "type"
+  std::string_view code;  // OpenAI's "code"; "" when the status says it all
+  bool retry_after = false;  // worth a Retry-After header
+};
+
+ErrorView View(ErrorCode code);
+
+// {"error":{"message":...,"type":...,"param":...,"code":...}}: `code` is the string of the table or
+// else the HTTP status as a number, as llama.cpp and llama-box send it.
+std::string ErrorJson(const Error& error);
+// The same for what never became an Error of ours: the front door's own answers.
+std::string ErrorJson(int status, std::string_view type, std::string_view code,
+                      std::string_view message, std::string_view param = {});
+
+}  // namespace lb::api

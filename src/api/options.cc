@@ -1,0 +1,109 @@
+#include "api/options.h"
+
+#include <limits>
+#include <random>
+
+namespace lb::api {
+namespace {
+
+uint64_t RandomSeed() {
+  // 53 bits, so that a seed in our logs survives a client's floating-point JSON.
+  thread_local std::random_device device;
+  return ((static_cast<uint64_t>(device()) << 32) | device()) & ((uint64_t{1} << 53) - 1);
+}
+
+Result<void> ParseSeed(const Fields& fields, int64_t fallback, uint64_t* seed) {
+  const boost::json::value* value = fields.Find("seed");
+  int64_t wanted = fallback;
+  if (value != nullptr && value->is_uint64()) {
+    *seed = value->get_uint64();
+    return {};
+  }
+  if (value != nullptr) {
+    const auto number = AsInt(*value);
+    if (!number) return fields.Bad("seed", "an integer (-1 for a random one)");
+    wanted = *number;
+  }
+  *seed = wanted == -1 ? RandomSeed() : static_cast<uint64_t>(wanted);
+  return {};
+}
+
+Result<int64_t> ParseMaxTokens(const Fields& fields, int64_t fallback) {
+  // The newest of OpenAI's names first; n_predict is llama.cpp's.
+  for (const char* name : {"max_completion_tokens", "max_tokens", "n_predict"}) {
+    LB_ASSIGN_OR_RETURN(const auto value,
+                        fields.Int(name, -1, std::numeric_limits<int64_t>::max()));
+    if (value) return *value;
+  }
+  return fallback;
+}
+
+Result<std::vector<std::string>> ParseStop(const Fields& fields) {
+  LB_ASSIGN_OR_RETURN(std::vector<std::string> stops, fields.Strings("stop"));
+  if (stops.size() > kMaxStops) {
+    return BadField(fields.Name("stop"), fmt::format("stop may hold at most {} strings, not {}",
+                                                     kMaxStops, stops.size()));
+  }
+  for (size_t i = 0; i < stops.size(); ++i) {
+    if (stops[i].size() > kMaxStopBytes) {
+      return BadField(fields.Name("stop"),
+                      fmt::format("stop[{}] may be at most {} bytes long, not {}", i,
+                                  kMaxStopBytes, stops[i].size()));
+    }
+  }
+  return stops;
+}
+
+// What could only be ignored, and would then make an answer that breaks its promise.
+Result<void> RefuseUnenforced(const Fields& fields) {
+  for (const char* name : {"grammar", "json_schema"}) {
+    const boost::json::value* value = fields.Find(name);
+    if (value == nullptr || (value->is_string() && value->get_string().empty())) continue;
+    return Error{ErrorCode::kUnsupported,
+                 fmt::format("{}: constrained output is not supported by this build", name),
+                 fields.Name(name)};
+  }
+  LB_ASSIGN_OR_RETURN(const auto* format, fields.Object("response_format"));
+  if (format == nullptr) return {};
+  const Fields inner(*format, fields.Name("response_format."));
+  LB_ASSIGN_OR_RETURN(const auto type, inner.String("type"));
+  if (!type) return inner.Bad("type", "\"text\"");
+  if (*type == "text") return {};
+  if (*type == "json_object" || *type == "json_schema") {
+    return Error{ErrorCode::kUnsupported,
+                 fmt::format("response_format.type {}: constrained output is not supported by "
+                             "this build; only \"text\" is", *type),
+                 "response_format.type"};
+  }
+  return inner.Bad("type", "\"text\"");
+}
+
+}  // namespace
+
+Result<GenerationOptions> ParseOptions(const Fields& fields, const GenerationDefaults& defaults,
+                                       const text::Tokenizer& tokenizer) {
+  GenerationOptions options;
+  options.sampling = defaults.sampling;
+  options.cache_prompt = defaults.cache_prompt;
+  options.ignore_eos = defaults.ignore_eos;
+
+  LB_RETURN_IF_ERROR(fields.Read("model", &options.model));
+  LB_RETURN_IF_ERROR(fields.Read("n", &options.n, 1, kMaxChoices));
+  LB_RETURN_IF_ERROR(fields.Read("stream", &options.stream));
+  LB_ASSIGN_OR_RETURN(const auto* stream_options, fields.Object("stream_options"));
+  if (stream_options != nullptr) {
+    const Fields inner(*stream_options, fields.Name("stream_options."));
+    LB_RETURN_IF_ERROR(inner.Read("include_usage", &options.include_usage));
+  }
+  LB_ASSIGN_OR_RETURN(options.stop, ParseStop(fields));
+  options.stop.insert(options.stop.end(), defaults.stop.begin(), defaults.stop.end());
+  LB_ASSIGN_OR_RETURN(options.max_tokens, ParseMaxTokens(fields, defaults.max_tokens));
+  LB_RETURN_IF_ERROR(fields.Read("ignore_eos", &options.ignore_eos));
+  LB_RETURN_IF_ERROR(fields.Read("cache_prompt", &options.cache_prompt));
+  LB_RETURN_IF_ERROR(ParseSeed(fields, defaults.seed, &options.sampling.seed));
+  LB_RETURN_IF_ERROR(ParseSampling(fields, tokenizer, &options.sampling));
+  LB_RETURN_IF_ERROR(RefuseUnenforced(fields));
+  return options;
+}
+
+}  // namespace lb::api

@@ -1,0 +1,59 @@
+// What /v1/chat/completions and /v1/completions have in common: how to generate.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "api/json_reader.h"
+#include "base/result.h"
+#include "sampling/params.h"
+#include "text/tokenizer.h"
+
+namespace lb::api {
+
+// What the operator chose; a request changes what it names.
+struct GenerationDefaults {
+  SamplingParams sampling;
+  int64_t seed = -1;        // -1: a new one for each request
+  int64_t max_tokens = -1;  // -1: until the context is full
+  bool cache_prompt = true;
+  bool ignore_eos = false;
+  std::vector<std::string> stop;  // beside the request's own
+};
+
+struct GenerationOptions {
+  std::string model;  // as the client wrote it; answered back
+  int n = 1;
+  bool stream = false;
+  bool include_usage = false;
+  bool with_logprobs = false;
+  std::vector<std::string> stop;
+  // Tokens of the answer: -1 until the context is full; 0 computes the prompt and answers nothing.
+  int64_t max_tokens = -1;
+  bool ignore_eos = false;
+  bool cache_prompt = true;
+  // `seed` is set: answer i of a prompt takes seed + i.
+  SamplingParams sampling;
+};
+
+// Limits that no honest client meets.
+inline constexpr int kMaxChoices = 128;          // n times prompts
+inline constexpr size_t kMaxStops = 64;
+inline constexpr size_t kMaxStopBytes = 4096;    // of one stop string
+inline constexpr int kMaxChatLogprobs = 20;      // OpenAI's
+inline constexpr int kMaxCompletionLogprobs = 5;
+
+// Reads every field both endpoints share, by OpenAI's names and llama.cpp's. Logprobs are not among
+// them: each endpoint asks in its own way.
+Result<GenerationOptions> ParseOptions(const Fields& fields, const GenerationDefaults& defaults,
+                                       const text::Tokenizer& tokenizer);
+
+// The sampler part of the above.
+Result<void> ParseSampling(const Fields& fields, const text::Tokenizer& tokenizer,
+                           SamplingParams* sampling);
+
+// A list of sampler names, as in `samplers` and --samplers.
+Result<std::vector<SamplerStage>> ParseStages(const std::vector<std::string>& names);
+
+}  // namespace lb::api

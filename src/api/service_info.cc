@@ -1,0 +1,185 @@
+// The endpoints of Service that answer at once: models, props, tokenize, detokenize.
+#include <utility>
+
+#include "api/json_writer.h"
+#include "api/service.h"
+
+namespace lb::api {
+namespace json = boost::json;
+namespace {
+
+// llama.cpp's numbers for the kinds of vocabulary.
+int VocabType(std::string_view model) {
+  if (model == "llama") return 1;
+  if (model == "gpt2") return 2;
+  if (model == "bert") return 3;
+  if (model == "t5") return 4;
+  return 0;
+}
+
+void WriteSampling(const GenerationDefaults& defaults, JsonWriter* w) {
+  const SamplingParams& s = defaults.sampling;
+  w->Key("seed").Int(defaults.seed);
+  w->Key("temperature").Float(s.temperature);
+  w->Key("dynatemp_range").Float(s.dynatemp_range);
+  w->Key("dynatemp_exponent").Float(s.dynatemp_exponent);
+  w->Key("top_k").Int(s.top_k);
+  w->Key("top_p").Float(s.top_p);
+  w->Key("min_p").Float(s.min_p);
+  w->Key("top_n_sigma").Float(s.top_n_sigma);
+  w->Key("xtc_probability").Float(s.xtc_probability);
+  w->Key("xtc_threshold").Float(s.xtc_threshold);
+  w->Key("typical_p").Float(s.typical_p);
+  w->Key("repeat_last_n").Int(s.repeat_last_n);
+  w->Key("repeat_penalty").Float(s.repeat_penalty);
+  w->Key("presence_penalty").Float(s.presence_penalty);
+  w->Key("frequency_penalty").Float(s.frequency_penalty);
+  w->Key("dry_multiplier").Float(s.dry_multiplier);
+  w->Key("dry_base").Float(s.dry_base);
+  w->Key("dry_allowed_length").Int(s.dry_allowed_length);
+  w->Key("dry_penalty_last_n").Int(s.dry_penalty_last_n);
+  w->Key("mirostat").Int(s.mirostat);
+  w->Key("mirostat_tau").Float(s.mirostat_tau);
+  w->Key("mirostat_eta").Float(s.mirostat_eta);
+}
+
+Result<std::vector<TokenId>> ParseTokens(const Fields& fields, int num_tokens) {
+  LB_ASSIGN_OR_RETURN(const auto* list, fields.Array("tokens"));
+  if (list == nullptr) return fields.Bad("tokens", "a list of token ids");
+  std::vector<TokenId> ids;
+  ids.reserve(list->size());
+  for (size_t i = 0; i < list->size(); ++i) {
+    const auto id = AsInt((*list)[i]);
+    if (!id || *id < 0 || *id >= num_tokens) {
+      return BadField("tokens", fmt::format("tokens[{}] must be a token id from 0 to {}, not {}", i,
+                                            num_tokens - 1, Describe((*list)[i])));
+    }
+    ids.push_back(static_cast<TokenId>(*id));
+  }
+  return ids;
+}
+
+}  // namespace
+
+std::string Service::Models() const {
+  const ModelCard& card = parts_.card;
+  JsonWriter w;
+  w.BeginObject().Key("object").String("list").Key("data").BeginArray();
+  w.BeginObject().Key("id").String(card.alias).Key("object").String("model");
+  w.Key("created").Int(card.created_unix).Key("owned_by").String("llama-box");
+  w.Key("meta").BeginObject();
+  w.Key("vocab_type").Int(VocabType(parts_.tokenizer->model()));
+  w.Key("n_vocab").Int(parts_.tokenizer->num_tokens());
+  w.Key("n_ctx_train").Int(card.trained_context);
+  w.Key("n_embd").Int(card.width);
+  w.Key("n_params").Int(card.num_parameters);
+  w.Key("size").Int(card.size_bytes);
+  w.Key("n_ctx").Int(limits().pool_tokens);
+  w.Key("n_slot").Int(limits().max_sequences);
+  w.Key("n_slot_ctx").Int(limits().max_request_tokens);
+  w.Key("ctx_shift").Bool(false);
+  w.Key("prompt_cache").Bool(parts_.defaults.cache_prompt);
+  WriteSampling(parts_.defaults, &w);
+  w.Key("support_vision").Bool(false);
+  w.Key("support_audio").Bool(false);
+  w.Key("support_speculative").Bool(false);
+  w.Key("support_tool_calls").Bool(false);
+  w.Key("support_parallel_tool_calls").Bool(false);
+  w.Key("support_reasoning").Bool(false);
+  w.EndObject().EndObject().EndArray().EndObject();
+  return w.Take();
+}
+
+std::string Service::Props() const {
+  const text::SpecialTokens& special = parts_.tokenizer->special();
+  const auto piece = [&](TokenId id) {
+    return id < 0 ? std::string() : parts_.tokenizer->TokenBytes(id, true);
+  };
+  JsonWriter w;
+  w.BeginObject();
+  w.Key("default_generation_settings").BeginObject();
+  w.Key("n_ctx").Int(limits().max_request_tokens);
+  w.Key("params").BeginObject();
+  WriteSampling(parts_.defaults, &w);
+  w.Key("max_tokens").Int(parts_.defaults.max_tokens);
+  w.EndObject().EndObject();
+  w.Key("total_slots").Int(limits().max_sequences);
+  w.Key("model_alias").String(parts_.card.alias);
+  w.Key("model_path").String(parts_.card.path);
+  w.Key("chat_template");
+  w.String(parts_.chat_template == nullptr ? "" : parts_.chat_template->source());
+  w.Key("bos_token").String(piece(special.bos));
+  w.Key("eos_token").String(piece(special.eos));
+  w.Key("build_info").String("llama-box " + parts_.card.version);
+  w.Key("limits").BeginObject();
+  w.Key("pool_tokens").Int(limits().pool_tokens);
+  w.Key("max_request_tokens").Int(limits().max_request_tokens);
+  w.Key("max_batch_tokens").Int(limits().max_batch_tokens);
+  w.Key("max_queue").Int(limits().max_queue);
+  w.EndObject().EndObject();
+  return w.Take();
+}
+
+Result<std::string> Service::Tokenize(std::string_view body) const {
+  LB_ASSIGN_OR_RETURN(const json::object object, ParseJsonObject(body));
+  const Fields fields(object);
+  bool add_special = false, parse_special = true, with_pieces = false;
+  LB_RETURN_IF_ERROR(fields.Read("add_special", &add_special));
+  LB_RETURN_IF_ERROR(fields.Read("parse_special", &parse_special));
+  LB_RETURN_IF_ERROR(fields.Read("with_pieces", &with_pieces));
+  const json::value* content = fields.Find("content");
+  if (content == nullptr || (!content->is_string() && !content->is_array())) {
+    return fields.Bad("content", "a string or a list of strings and token ids");
+  }
+  const text::Tokenizer& tokenizer = *parts_.tokenizer;
+  std::vector<TokenId> ids;
+  const json::array one = {*content};
+  const json::array& parts = content->is_array() ? content->get_array() : one;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (parts[i].is_string()) {
+      const auto encoded =
+          tokenizer.Encode(parts[i].get_string(), add_special && i == 0, parse_special);
+      ids.insert(ids.end(), encoded.begin(), encoded.end());
+      continue;
+    }
+    const auto id = AsInt(parts[i]);
+    if (!id || *id < 0 || *id >= tokenizer.num_tokens()) {
+      return BadField("content",
+                      fmt::format("content[{}] must be a string or a token id from 0 to {}, not {}",
+                                  i, tokenizer.num_tokens() - 1, Describe(parts[i])));
+    }
+    ids.push_back(static_cast<TokenId>(*id));
+  }
+  JsonWriter w;
+  w.BeginObject().Key("model").String(parts_.card.alias).Key("tokens").BeginArray();
+  for (const TokenId id : ids) {
+    if (!with_pieces) {
+      w.Int(id);
+      continue;
+    }
+    const std::string bytes = tokenizer.TokenBytes(id, true);
+    w.BeginObject().Key("id").Int(id).Key("piece");
+    if (ValidUtf8Prefix(bytes) == bytes.size()) {
+      w.String(bytes);
+    } else {
+      w.BeginArray();
+      for (const char c : bytes) w.Int(static_cast<unsigned char>(c));
+      w.EndArray();
+    }
+    w.EndObject();
+  }
+  w.EndArray().EndObject();
+  return w.Take();
+}
+
+Result<std::string> Service::Detokenize(std::string_view body) const {
+  LB_ASSIGN_OR_RETURN(const json::object object, ParseJsonObject(body));
+  LB_ASSIGN_OR_RETURN(const std::vector<TokenId> ids,
+                      ParseTokens(Fields(object), parts_.tokenizer->num_tokens()));
+  JsonWriter w;
+  w.BeginObject().Key("model").String(parts_.card.alias);
+  w.Key("content").String(parts_.tokenizer->Decode(ids, true)).EndObject();
+  return w.Take();
+}
+
+}  // namespace lb::api
