@@ -2,10 +2,12 @@
 //
 // The stages run in this order: allowed mask, logit bias, then `params.stages`, then the draw. What
 // each value means, and which values switch a stage off, follows llama.cpp; three things are ours:
-//  - temperature <= 0 is the most probable token that bias, mask, penalties and dry leave, the lowest
+//  - temperature <= 0 is the most probable token that bias, mask, penalties and dry leave, the
+//  lowest
 //    id among equals; the stages that only cut the tail are skipped, and so is xtc;
 //  - mirostat keeps penalties and dry in effect, and replaces all other stages but temperature;
-//  - random numbers are a function of (seed, number of tokens before this one): batching, pausing and
+//  - random numbers are a function of (seed, number of tokens before this one): batching, pausing
+//  and
 //    resuming never change a draw.
 #pragma once
 
@@ -23,8 +25,8 @@ namespace sampling {
 struct Workspace;
 }  // namespace sampling
 
-// Scratch memory, a few values per token of the vocabulary. One per engine thread, shared by all its
-// samplers; holds nothing between two calls.
+// Scratch memory, a few values per token of the vocabulary. One per engine thread, shared by all
+// its samplers; holds nothing between two calls.
 class SamplerWorkspace {
  public:
   SamplerWorkspace();
@@ -55,9 +57,9 @@ class Sampler {
 
   // `logits` [vocab_size] are the model's own and are not changed. `prompt` and `generated` are all
   // tokens before the one to choose (penalties look back over both; ids outside the vocabulary are
-  // ignored). `allowed`: bit t % 32 of word t / 32 is set when token t may be chosen; empty: all may.
-  // Errors: kComputeFault when a logit is NaN or infinite; kInvalidArgument when mask and bias leave
-  // no token at all. The sampler is unchanged after an error.
+  // ignored). `allowed`: bit t % 32 of word t / 32 is set when token t may be chosen; empty: all
+  // may. Errors: kComputeFault when a logit is NaN or infinite; kInvalidArgument when mask and bias
+  // leave no token at all. The sampler is unchanged after an error.
   Result<Sampled> Sample(std::span<const float> logits, std::span<const TokenId> prompt,
                          std::span<const TokenId> generated, SamplerWorkspace& workspace,
                          std::span<const uint32_t> allowed = {});
@@ -69,8 +71,7 @@ class Sampler {
 
   SamplingParams params_;
   int vocab_size_;
-  bool edits_logits_;   // bias, penalties or dry may change a logit
-  float mirostat_mu_;   // the surprise, in bits, at which mirostat cuts
+  float mirostat_mu_;  // the surprise, in bits, at which mirostat cuts
 };
 
 }  // namespace lb

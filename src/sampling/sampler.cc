@@ -1,0 +1,157 @@
+#include "sampling/sampler.h"
+
+#include <cmath>
+#include <utility>
+
+#include "base/check.h"
+#include "sampling/candidates.h"
+#include "sampling/history.h"
+#include "sampling/random.h"
+#include "sampling/stages.h"
+#include "sampling/vector_math.h"
+
+namespace lb {
+namespace {
+
+using sampling::Candidates;
+using sampling::History;
+using sampling::Stream;
+using sampling::Workspace;
+
+void ApplyStage(SamplerStage stage, const SamplingParams& params, const History& history,
+                Workspace& workspace, Candidates& candidates) {
+  switch (stage) {
+    case SamplerStage::kPenalties:
+      return sampling::ApplyPenalties(params, history, workspace, candidates);
+    case SamplerStage::kDry:
+      return sampling::ApplyDry(params, history, workspace, candidates);
+    case SamplerStage::kTopNSigma:
+      return sampling::ApplyTopNSigma(params.top_n_sigma, candidates);
+    case SamplerStage::kTopK:
+      return sampling::ApplyTopK(params.top_k, candidates);
+    case SamplerStage::kTypical:
+      return sampling::ApplyTypical(params.typical_p, candidates);
+    case SamplerStage::kTopP:
+      return sampling::ApplyTopP(params.top_p, candidates);
+    case SamplerStage::kMinP:
+      return sampling::ApplyMinP(params.min_p, candidates);
+    case SamplerStage::kXtc:
+      return sampling::ApplyXtc(params.xtc_probability, params.xtc_threshold,
+                                sampling::Uniform(params.seed, history.size(), Stream::kXtc),
+                                candidates);
+    case SamplerStage::kTemperature:
+      return sampling::ApplyTemperature(params, candidates);
+  }
+}
+
+bool EditsLogits(SamplerStage stage) {
+  return stage == SamplerStage::kPenalties || stage == SamplerStage::kDry;
+}
+
+// Which stages still have a say when the most probable token is taken, or mirostat draws.
+bool Runs(SamplerStage stage, bool greedy, int mirostat) {
+  if (EditsLogits(stage)) return true;
+  if (greedy) return false;
+  return mirostat == 0 || stage == SamplerStage::kTemperature;
+}
+
+// What the client may see of the model's own distribution, before anything changed it.
+class Logprobs {
+ public:
+  Logprobs(std::span<const float> logits, float max, int num_top)
+      : logits_(logits), log_sum_(max + std::log(sampling::SumExp(logits, max))) {
+    if (num_top <= 0) return;
+    std::vector<sampling::Candidate> best;
+    sampling::SelectTop(logits, num_top, &best);
+    for (const sampling::Candidate& c : best) top_.push_back({c.id, Of(c.id)});
+  }
+  float Of(TokenId token) const {
+    return static_cast<float>(std::min(0.0, logits_[token] - log_sum_));
+  }
+  std::vector<TokenLogprob> TakeTop() { return std::move(top_); }
+
+ private:
+  std::span<const float> logits_;
+  double log_sum_;
+  std::vector<TokenLogprob> top_;
+};
+
+Error NotFinite(std::span<const float> logits) {
+  size_t i = 0;
+  while (i + 1 < logits.size() && std::isfinite(logits[i])) ++i;
+  return Fail(ErrorCode::kComputeFault, "the logit of token {} is {}: the forward pass failed", i,
+              logits[i]);
+}
+
+}  // namespace
+
+SamplerWorkspace::SamplerWorkspace() : impl_(new Workspace) {}
+SamplerWorkspace::~SamplerWorkspace() { delete impl_; }
+SamplerWorkspace::SamplerWorkspace(SamplerWorkspace&& other) noexcept
+    : impl_(std::exchange(other.impl_, nullptr)) {}
+SamplerWorkspace& SamplerWorkspace::operator=(SamplerWorkspace&& other) noexcept {
+  std::swap(impl_, other.impl_);
+  return *this;
+}
+
+Result<Sampler> Sampler::Create(SamplingParams params, int vocab_size) {
+  LB_RETURN_IF_ERROR(Validate(params, vocab_size));
+  return Sampler(std::move(params), vocab_size);
+}
+
+Sampler::Sampler(SamplingParams params, int vocab_size)
+    : params_(std::move(params)), vocab_size_(vocab_size), mirostat_mu_(2 * params_.mirostat_tau) {}
+
+Result<Sampled> Sampler::Sample(std::span<const float> logits, std::span<const TokenId> prompt,
+                                std::span<const TokenId> generated, SamplerWorkspace& workspace,
+                                std::span<const uint32_t> allowed) {
+  CHECK_EQ(logits.size(), static_cast<size_t>(vocab_size_));
+  Workspace& scratch = *workspace;
+  if (scratch.marks.size() != logits.size()) scratch.marks.assign(logits.size(), 0);
+  const History history{prompt, generated};
+
+  float max = 0;
+  if (!sampling::FiniteMax(logits, &max)) return NotFinite(logits);
+
+  Candidates candidates(logits, scratch);
+  if (!allowed.empty()) sampling::ApplyMask(allowed, candidates);
+  sampling::ApplyBias(params_, candidates);
+  if (candidates.edited() && !std::isfinite(candidates.MaxLogit())) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "no token is left to choose from: the grammar and logit_bias ban all {}",
+                vocab_size_);
+  }
+
+  const bool greedy = params_.temperature <= 0.0f;
+  for (const SamplerStage stage : params_.stages) {
+    if (!Runs(stage, greedy, params_.mirostat)) continue;
+    ApplyStage(stage, params_, history, scratch, candidates);
+  }
+
+  Sampled sampled;
+  if (greedy) {
+    const float best = candidates.edited() ? candidates.MaxLogit() : max;
+    sampled.token = sampling::IndexOf(candidates.logits(), best);
+  } else {
+    const double u = sampling::Uniform(params_.seed, history.size(), Stream::kToken);
+    double p = 0;
+    switch (params_.mirostat) {
+      case 0:
+        sampled.token = candidates.Draw(u, &p);
+        break;
+      case 1:
+        sampled.token = sampling::DrawMirostat1(params_, vocab_size_, u, &mirostat_mu_, candidates);
+        break;
+      default:
+        sampled.token = sampling::DrawMirostat2(params_, u, &mirostat_mu_, candidates);
+    }
+  }
+  if (params_.num_logprobs >= 0) {
+    Logprobs logprobs(logits, max, params_.num_logprobs);
+    sampled.logprob = logprobs.Of(sampled.token);
+    sampled.top = logprobs.TakeTop();
+  }
+  return sampled;
+}
+
+}  // namespace lb
