@@ -23,7 +23,11 @@ std::string FileName(const std::string& path) {
 }  // namespace
 
 void ConfigReader::Fail(ErrorCode code, const std::string& message) {
-  if (ok()) status_ = Error{code, fmt::format("{}: {}", file_.path(), message), {}};
+  FailAs(Error{code, fmt::format("{}: {}", file_.path(), message), {}});
+}
+
+void ConfigReader::FailAs(const Error& error) {
+  if (ok()) status_ = error;
 }
 
 bool ConfigReader::Has(std::string_view key) const {
@@ -34,7 +38,7 @@ int ConfigReader::Int(std::string_view key, int64_t min, int64_t max,
                       std::optional<int64_t> fallback) {
   const auto found = file_.metadata().Int(Key(key));
   if (!found) {
-    Fail(found.error().code, found.error().message);
+    FailAs(found.error());
     return static_cast<int>(min);
   }
   const std::optional<int64_t> value = found->has_value() ? *found : fallback;
@@ -53,7 +57,7 @@ double ConfigReader::Float(std::string_view key, double min, double max,
                            std::optional<double> fallback) {
   const auto found = file_.metadata().Float(Key(key));
   if (!found) {
-    Fail(found.error().code, found.error().message);
+    FailAs(found.error());
     return min;
   }
   const std::optional<double> value = found->has_value() ? *found : fallback;
@@ -71,7 +75,7 @@ double ConfigReader::Float(std::string_view key, double min, double max,
 std::string ConfigReader::String(std::string_view key, std::string_view fallback) {
   auto found = file_.metadata().String(Key(key));
   if (!found) {
-    Fail(found.error().code, found.error().message);
+    FailAs(found.error());
     return std::string(fallback);
   }
   return found->value_or(std::string(fallback));
@@ -86,7 +90,7 @@ std::vector<int> ConfigReader::PerLayer(std::string_view key, int num_layers, in
   std::vector<int> result(num_layers, static_cast<int>(min));
   const auto array = file_.metadata().IntArray(Key(key));
   if (!array) {
-    Fail(array.error().code, array.error().message);
+    FailAs(array.error());
     return result;
   }
   const std::vector<int64_t>& values = **array;
@@ -125,7 +129,7 @@ ModelConfig ReadCommonConfig(ConfigReader& keys) {
   ModelConfig c;
   c.arch = keys.arch();
   const auto name = file.metadata().String("general.name");
-  if (!name) keys.Fail(name.error().code, name.error().message);
+  if (!name) keys.FailAs(name.error());
   c.name = name && name->has_value() ? **name : FileName(file.path());
 
   c.num_layers = keys.Int("block_count", 1, kMaxLayers);
@@ -175,7 +179,7 @@ ModelConfig ReadCommonConfig(ConfigReader& keys) {
   c.vocab_size = static_cast<int>(vocab);
   const auto tokens = file.metadata().StringArray("tokenizer.ggml.tokens");
   if (!tokens) {
-    keys.Fail(tokens.error().code, tokens.error().message);
+    keys.FailAs(tokens.error());
   } else if (*tokens != nullptr && (*tokens)->size() > static_cast<size_t>(vocab)) {
     // Fewer tokens than rows is usual: matrices are padded to a round size.
     keys.Fail(ErrorCode::kInvalidArgument,

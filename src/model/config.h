@@ -37,6 +37,7 @@ class ConfigReader {
 
   // Records an error; `message` follows "<file>: ".
   void Fail(ErrorCode code, const std::string& message);
+  void FailAs(const Error& error);  // the metadata's own, which names the file
   bool ok() const { return status_.has_value(); }
   const Result<void>& status() const { return status_; }
 

@@ -2,6 +2,7 @@
 #include <string>
 #include <string_view>
 
+#include "gguf/printable.h"
 #include "model/arch/arch.h"
 #include "model/model.h"
 
@@ -24,7 +25,7 @@ constexpr Family kFamilies[] = {
 
 Result<const Family*> FindFamily(const gguf::GgufFile& file) {
   const auto arch = file.metadata().String("general.architecture");
-  if (!arch) return Fail(arch.error().code, "{}: {}", file.path(), arch.error().message);
+  if (!arch) return arch.error();
   if (!arch->has_value()) {
     return Fail(ErrorCode::kInvalidArgument, "{}: general.architecture is missing", file.path());
   }
@@ -34,7 +35,7 @@ Result<const Family*> FindFamily(const gguf::GgufFile& file) {
     known += (known.empty() ? "" : ", ") + std::string(family.name);
   }
   return Fail(ErrorCode::kUnsupported, "{}: general.architecture is \"{}\"; supported: {}",
-              file.path(), **arch, known);
+              file.path(), gguf::Printable(**arch), known);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "gguf/printable.h"
 
 namespace lb {
 namespace {
@@ -84,7 +85,7 @@ std::unique_ptr<Matrix> WeightLoader::LoadMatrix(const std::string& name, int64_
     FailOn(*tensor, matrix.error());
     return nullptr;
   }
-  file_.ReleasePages(tensor->view);
+  file_.Advise(*tensor, MappedFile::Advice::kDontNeed);
   Loaded(*tensor);
   return std::move(*matrix);
 }
@@ -125,7 +126,7 @@ Result<void> WeightLoader::Finish() {
   int unused = 0;
   for (size_t i = 0; i < used_.size(); ++i) {
     if (used_[i]) continue;
-    if (++unused <= kNamed) names += (names.empty() ? "" : ", ") + file_.tensors()[i].name;
+    if (++unused <= kNamed) names += (names.empty() ? "" : ", ") + gguf::Printable(file_.tensors()[i].name);
   }
   if (unused > 0) {
     LogWarning("{}: {} of {} tensors are not used by this model: {}{}", file_.path(), unused,
