@@ -1,0 +1,111 @@
+#include "server/http.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <iterator>
+
+#include "api/errors.h"
+
+namespace lb::server {
+
+HttpReply JsonReply(std::string body) {
+  HttpReply reply;
+  reply.body = std::move(body);
+  return reply;
+}
+
+HttpReply ErrorReply(const Error& error) {
+  const api::ErrorView view = api::View(error.code);
+  HttpReply reply;
+  reply.status = view.status;
+  reply.body = api::ErrorJson(error);
+  if (view.retry_after) reply.headers.emplace_back("Retry-After", "1");
+  return reply;
+}
+
+HttpReply ErrorReply(int status, std::string_view type, std::string_view message) {
+  HttpReply reply;
+  reply.status = status;
+  reply.body = api::ErrorJson(status, type, {}, message);
+  return reply;
+}
+
+std::string_view ReasonPhrase(int status) {
+  switch (status) {
+    case 200: return "OK";
+    case 204: return "No Content";
+    case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 408: return "Request Timeout";
+    case 413: return "Payload Too Large";
+    case 429: return "Too Many Requests";
+    case 431: return "Request Header Fields Too Large";
+    case 500: return "Internal Server Error";
+    case 503: return "Service Unavailable";
+    default: return "Status";
+  }
+}
+
+std::string FormatHead(const HttpReply& reply, int64_t length, bool keep_alive, bool http_1_0) {
+  std::string head;
+  head.reserve(320);
+  fmt::format_to(std::back_inserter(head), "HTTP/1.{} {} {}\r\nServer: llama-box\r\n",
+                 http_1_0 ? 0 : 1, reply.status, ReasonPhrase(reply.status));
+  if (!reply.content_type.empty() && reply.status != 204) {
+    fmt::format_to(std::back_inserter(head), "Content-Type: {}\r\n", reply.content_type);
+  }
+  for (const auto& [name, value] : reply.headers) {
+    fmt::format_to(std::back_inserter(head), "{}: {}\r\n", name, value);
+  }
+  if (length >= 0) {
+    if (reply.status != 204) {
+      fmt::format_to(std::back_inserter(head), "Content-Length: {}\r\n", length);
+    }
+  } else if (!http_1_0) {
+    head += "Transfer-Encoding: chunked\r\n";
+  }
+  head += keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";
+  return head;
+}
+
+std::string SafeRequestId(std::string_view wanted) {
+  const bool plain = std::all_of(wanted.begin(), wanted.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.' || c == ':';
+  });
+  if (!wanted.empty() && wanted.size() <= 128 && plain) return std::string(wanted);
+  static const auto start = std::chrono::duration_cast<std::chrono::milliseconds>(
+                                std::chrono::system_clock::now().time_since_epoch()).count();
+  static std::atomic<uint64_t> count{0};
+  return fmt::format("req-{:x}-{}", start, ++count);
+}
+
+std::string AllowedOrigin(const std::vector<std::string>& allowed, const std::string& origin) {
+  if (origin.empty()) return {};
+  for (const std::string& one : allowed) {
+    if (one == "*" || one == origin) return one;
+  }
+  return {};
+}
+
+bool KeyMatches(const std::vector<std::string>& keys, const std::string& key) {
+  bool any = false;
+  for (const std::string& known : keys) {
+    // volatile: no compiler may leave the loop at the first difference.
+    volatile unsigned char difference = known.size() == key.size() ? 0 : 1;
+    for (size_t i = 0; i < known.size(); ++i) {
+      const char theirs = key.empty() ? '\0' : key[i % key.size()];
+      difference = static_cast<unsigned char>(difference | (known[i] ^ theirs));
+    }
+    any |= difference == 0;
+  }
+  return any;
+}
+
+}  // namespace lb::server

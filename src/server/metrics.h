@@ -1,0 +1,26 @@
+// /metrics: Prometheus text of the engine's numbers and of the requests seen.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engine/engine_client.h"
+#include "server/http_server.h"
+
+namespace lb::server {
+
+// Thread-safe. Names follow vLLM's where the meaning is the same.
+class Metrics {
+ public:
+  Metrics();
+  ~Metrics();
+  void OnRequest(const RequestLog& log);
+  // `stats` and `limits` are null while the model loads.
+  std::string Text(const EngineStats* stats, const EngineLimits* limits) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace lb::server

@@ -1,0 +1,15 @@
+// The table of endpoints: which path is which call of api::Service.
+#pragma once
+
+#include <memory>
+
+#include "server/metrics.h"
+#include "server/readiness.h"
+#include "server/router.h"
+
+namespace lb::server {
+
+// Until `readiness` has a service, everything but /metrics says 503. Both must outlive the router.
+Router MakeRoutes(const Readiness& readiness, const Metrics& metrics);
+
+}  // namespace lb::server
