@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "engine/request.h"
+#include "kv/kv_stats.h"
 
 namespace lb {
 
@@ -54,6 +55,9 @@ class EngineClient {
   virtual Result<std::unique_ptr<TokenStream>> Submit(Request request) = 0;
   virtual EngineStats Stats() const = 0;
   virtual const EngineLimits& limits() const = 0;
+  // GET /kv: `done` gets a picture of the cache, on the engine thread between two steps; it must not
+  // block. At once and empty when there is no engine to ask (any more).
+  virtual void InspectKv(std::function<void(kv::KvSnapshot)> done) { done({}); }
 };
 
 }  // namespace lb

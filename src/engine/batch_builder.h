@@ -1,0 +1,35 @@
+// BatchBuilder: a ScheduledBatch and the block tables -> the arrays of a ForwardBatch.
+#pragma once
+
+#include <vector>
+
+#include "engine/scheduler.h"
+#include "model/forward_batch.h"
+
+namespace lb {
+
+// Owns the arrays, so that a step allocates nothing once they have grown. Engine thread only.
+class BatchBuilder {
+ public:
+  explicit BatchBuilder(int num_groups) : groups_(static_cast<size_t>(num_groups)) {}
+
+  // Valid until the next call. Row r of the logits belongs to the r-th item that catches up.
+  const ForwardBatch& Build(const ScheduledBatch& scheduled);
+
+ private:
+  struct Group {
+    std::vector<int32_t> slots;
+    std::vector<int32_t> block_table;
+  };
+  std::vector<int32_t> token_ids_, positions_, query_start_, context_len_, logit_rows_;
+  std::vector<Group> groups_;
+  std::vector<KvBatch> kv_;
+  ForwardBatch batch_;
+};
+
+// Whether this item's last token is the sequence's last: its logits choose the next one.
+inline bool CatchesUp(const ScheduledBatch::Item& item) {
+  return item.num_tokens == item.sequence->num_missing();
+}
+
+}  // namespace lb

@@ -1,0 +1,88 @@
+// Engine: scheduler, cache, runner and samplers put together. Submit and Stats from any thread; all
+// else is one thread's, and needs neither sockets, threads nor a real clock.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+
+#include "base/clock.h"
+#include "engine/batch_builder.h"
+#include "engine/chunk_policy.h"
+#include "engine/engine_client.h"
+#include "engine/engine_config.h"
+#include "engine/inbox.h"
+#include "engine/model_runner.h"
+#include "engine/scheduler.h"
+
+namespace lb {
+
+class Engine final : public EngineClient {
+ public:
+  // kInvalidArgument, with the arithmetic, for a configuration that cannot work. The clock outlives
+  // the engine.
+  static Result<std::unique_ptr<Engine>> Create(EngineConfig config,
+                                                std::unique_ptr<ModelRunner> runner,
+                                                const Clock* clock);
+  // Ends what is still open with kUnavailable. Streams may outlive the engine.
+  ~Engine() override;
+
+  // ---- any thread --------------------------------------------------------------------------------
+  Result<std::unique_ptr<TokenStream>> Submit(Request request) override;
+  EngineStats Stats() const override;
+  const EngineLimits& limits() const override { return limits_; }
+  void InspectKv(std::function<void(kv::KvSnapshot)> done) override;
+  // From now on Submit answers kUnavailable. What was accepted runs on.
+  void StopAccepting();
+
+  // ---- the engine thread -------------------------------------------------------------------------
+  // Take what came in, schedule, run, sample, publish. False when there was nothing to do: only the
+  // inbox can change that.
+  bool Step();
+  // No request is open or coming in.
+  bool idle() const { return sequences_.empty() && !inbox_->has_submissions(); }
+  // Ends every open request with `error`, those in the inbox too.
+  void FailAll(const Error& error);
+  Inbox& inbox() { return *inbox_; }
+  const kv::KvCacheManager& kv() const { return *kv_; }
+  const Scheduler& scheduler() const { return scheduler_; }
+
+ private:
+  Engine(EngineConfig config, std::unique_ptr<ModelRunner> runner,
+         std::unique_ptr<kv::KvCacheManager> kv, const Clock* clock);
+
+  bool DrainInbox();
+  void Accept(std::unique_ptr<Sequence> sequence);
+  void Announce(const ScheduledBatch& batch);
+  void RunBatch(const ScheduledBatch& batch);
+  void SampleNext(Sequence& sequence, std::span<const float> logits);
+  void Finish(Sequence& sequence, FinishReason reason, TokenId stop_token);
+  void Fail(Sequence& sequence, Error error);
+  // Takes the sequence out of everything; it is destroyed.
+  void Forget(Sequence& sequence);
+  void CompleteUsage(Sequence& sequence);
+  void LogEnd(const Sequence& sequence, std::string_view reason) const;
+  void PublishStats();
+
+  const EngineConfig config_;
+  EngineLimits limits_;
+  std::unique_ptr<ModelRunner> runner_;
+  std::unique_ptr<kv::KvCacheManager> kv_;
+  const Clock* clock_;
+  const std::shared_ptr<Inbox> inbox_;
+  Scheduler scheduler_;
+  ChunkPolicy chunk_policy_;
+  BatchBuilder batch_builder_;
+  SamplerWorkspace sampler_workspace_;
+  std::unordered_map<uint64_t, std::unique_ptr<Sequence>> sequences_;  // all that are open
+  EngineStats stats_;
+
+  std::atomic<uint64_t> next_id_{1};
+  std::atomic<int> num_queued_{0};       // submitted and not admitted yet
+  std::atomic<int64_t> num_rejected_{0};
+  mutable std::mutex published_mutex_;
+  EngineStats published_;
+};
+
+}  // namespace lb

@@ -1,0 +1,81 @@
+#include "engine/kv_sizing.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace lb {
+namespace {
+
+constexpr double kMiB = 1024.0 * 1024.0;
+constexpr int64_t kAverageRequest = 1024;  // tokens; only for the line in the log
+
+}  // namespace
+
+Result<DType> ParseKvDType(std::string_view flag, std::string_view name) {
+  const std::optional<DType> dtype = DTypeFromName(name);
+  for (DType allowed : {DType::kF16, DType::kBF16, DType::kF32, DType::kQ8_0, DType::kQ4_0}) {
+    if (dtype == allowed) return allowed;
+  }
+  return Fail(ErrorCode::kInvalidArgument, "{} {}: allowed are f16, bf16, f32, q8_0 and q4_0", flag,
+              name);
+}
+
+int64_t BytesPerToken(const ModelConfig& model, KvDTypes dtypes) {
+  const int64_t head = RowBytes(dtypes.k, model.k_dim) + RowBytes(dtypes.v, model.v_dim);
+  int64_t bytes = 0;
+  for (int heads : model.num_kv_heads) bytes += heads * head;
+  return bytes;
+}
+
+Result<KvPlan> PlanKv(const ModelConfig& model, const KvSizing& sizing) {
+  for (auto [dtype, dim, what] : {std::tuple{sizing.dtypes.k, model.k_dim, "-ctk"},
+                                  std::tuple{sizing.dtypes.v, model.v_dim, "-ctv"}}) {
+    const DTypeInfo& info = Info(dtype);
+    if (dim % info.block_size == 0) continue;
+    return Fail(ErrorCode::kInvalidArgument,
+                "{} {}: heads of {} values do not divide into its blocks of {}", what, info.name, dim,
+                info.block_size);
+  }
+  KvPlan plan;
+  plan.bytes_per_token = BytesPerToken(model, sizing.dtypes);
+  const int64_t trained = model.context_length;
+  if (sizing.ctx_size > 0) {
+    plan.pool_tokens = kv::BlocksFor(sizing.ctx_size) * kv::kBlockTokens;
+    plan.max_request_tokens = std::min(sizing.ctx_size, trained);
+    if (sizing.ctx_size > trained) {
+      plan.warning = fmt::format(
+          "-c/--ctx-size {} is more than the {} tokens the model was trained for: one request may "
+          "have {}, the pool holds {}",
+          sizing.ctx_size, trained, trained, sizing.ctx_size);
+    }
+  } else {
+    const int64_t blocks = sizing.memory_bytes / (plan.bytes_per_token * kv::kBlockTokens);
+    plan.pool_tokens = blocks * kv::kBlockTokens;
+    plan.max_request_tokens = std::min(plan.pool_tokens, trained);
+  }
+  const int64_t blocks = plan.pool_tokens / kv::kBlockTokens;
+  plan.pool_bytes = plan.pool_tokens * plan.bytes_per_token;
+  const bool from_ctx = sizing.ctx_size > 0;
+  if (blocks < 1 || plan.max_request_tokens < 2 || blocks > std::numeric_limits<int32_t>::max() / kv::kBlockTokens) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "{} gives {} KV tokens of {} bytes each; at least 16 and at most {} can be used",
+                from_ctx ? fmt::format("-c/--ctx-size {}", sizing.ctx_size)
+                         : fmt::format("--kv-memory of {:.1f} MiB",
+                                       static_cast<double>(sizing.memory_bytes) / kMiB),
+                plan.pool_tokens, plan.bytes_per_token, std::numeric_limits<int32_t>::max());
+  }
+  for (const KvGroup& group : model.kv_groups) {
+    // A window wider than the pool is no window.
+    const bool windowed = group.window > 0 && kv::BlocksFor(group.window) + 2 <= blocks;
+    plan.groups.push_back({windowed ? group.window : 0, static_cast<int>(blocks)});
+  }
+  plan.summary = fmt::format(
+      "KV cache: {} tokens in {} blocks, {:.1f} MiB ({} B a token, k {}, v {}); longest request {} "
+      "tokens; room for about {} requests of {} tokens at once",
+      plan.pool_tokens, blocks, static_cast<double>(plan.pool_bytes) / kMiB, plan.bytes_per_token,
+      Info(sizing.dtypes.k).name, Info(sizing.dtypes.v).name, plan.max_request_tokens,
+      std::max<int64_t>(1, plan.pool_tokens / kAverageRequest), kAverageRequest);
+  return plan;
+}
+
+}  // namespace lb

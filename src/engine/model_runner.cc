@@ -1,0 +1,94 @@
+#include "engine/model_runner.h"
+
+#include <utility>
+
+#include "kv/types.h"
+
+namespace lb {
+namespace {
+
+static_assert(kKvBlockTokens == kv::kBlockTokens, "kernels and cache agree on the block");
+
+constexpr double kMiB = 1024.0 * 1024.0;
+
+class PagedModelRunner final : public ModelRunner {
+ public:
+  PagedModelRunner(const Model& model, Ops& ops, std::vector<DeviceMemory> kv_memory,
+                   std::vector<KvLayer> layers, std::unique_ptr<Arena> arena,
+                   DeviceMemory logits, int max_logit_rows)
+      : model_(model), ops_(ops), kv_memory_(std::move(kv_memory)), layers_(std::move(layers)),
+        arena_(std::move(arena)), logits_(std::move(logits)),
+        host_logits_(static_cast<size_t>(max_logit_rows) *
+                     static_cast<size_t>(model.config().vocab_size)) {}
+
+  int vocab_size() const override { return model_.config().vocab_size; }
+
+  Result<std::span<const float>> Run(const ForwardBatch& batch) override {
+    const auto rows = static_cast<int64_t>(batch.logit_rows.size());
+    const size_t values = static_cast<size_t>(rows) * static_cast<size_t>(vocab_size());
+    CHECK_LE(values, host_logits_.size());
+    arena_->Reset();
+    const TensorView logits(logits_.get(), DType::kF32, {rows, vocab_size()});
+    model_.Forward(ops_, batch, layers_, *arena_, logits);
+    LB_RETURN_IF_ERROR(ops_.Finish());
+    if (rows > 0) ops_.CopyToHost(logits, host_logits_.data());
+    return std::span<const float>(host_logits_).first(values);
+  }
+
+ private:
+  const Model& model_;
+  Ops& ops_;
+  std::vector<DeviceMemory> kv_memory_;  // two per layer: K, V
+  std::vector<KvLayer> layers_;
+  std::unique_ptr<Arena> arena_;
+  DeviceMemory logits_;
+  std::vector<float> host_logits_;
+};
+
+Result<DeviceMemory> Take(Ops& ops, size_t bytes, std::string_view what) {
+  auto memory = ops.Allocate(bytes);
+  if (memory.has_value()) return memory;
+  return Fail(ErrorCode::kOutOfMemory, "no {:.1f} MiB for {}: {}", static_cast<double>(bytes) / kMiB,
+              what, memory.error().message);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ModelRunner>> MakeModelRunner(const Model& model, Ops& ops,
+                                                     const RunnerConfig& config) {
+  const ModelConfig& m = model.config();
+  CHECK_EQ(config.group_blocks.size(), m.kv_groups.size());
+  std::vector<DeviceMemory> memory;
+  std::vector<KvLayer> layers(static_cast<size_t>(m.num_layers));
+  for (size_t g = 0; g < m.kv_groups.size(); ++g) {
+    for (int l : m.kv_groups[g].layers) {
+      KvLayer& layer = layers[static_cast<size_t>(l)];
+      layer.k_dtype = config.k_dtype;
+      layer.v_dtype = config.v_dtype;
+      layer.num_kv_heads = m.num_kv_heads[static_cast<size_t>(l)];
+      layer.k_dim = m.k_dim;
+      layer.v_dim = m.v_dim;
+      layer.num_blocks = config.group_blocks[g];
+      const int64_t rows = layer.num_blocks * layer.num_kv_heads * kKvBlockTokens;
+      const auto k_bytes = static_cast<size_t>(rows * RowBytes(layer.k_dtype, layer.k_dim));
+      const auto v_bytes = static_cast<size_t>(rows * RowBytes(layer.v_dtype, layer.v_dim));
+      LB_ASSIGN_OR_RETURN(DeviceMemory k, Take(ops, k_bytes, "the keys of a layer"));
+      layer.k = k.get();
+      memory.push_back(std::move(k));
+      LB_ASSIGN_OR_RETURN(DeviceMemory v, Take(ops, v_bytes, "the values of a layer"));
+      layer.v = v.get();
+      memory.push_back(std::move(v));
+    }
+  }
+  const size_t arena_bytes = model.ArenaBytes(config.max_batch_tokens, config.max_logit_rows);
+  LB_ASSIGN_OR_RETURN(DeviceMemory scratch, Take(ops, arena_bytes, "activations"));
+  auto arena = std::make_unique<Arena>(std::move(scratch), arena_bytes);
+  const size_t logit_bytes = sizeof(float) * static_cast<size_t>(config.max_logit_rows) *
+                             static_cast<size_t>(m.vocab_size);
+  LB_ASSIGN_OR_RETURN(DeviceMemory logits, Take(ops, logit_bytes, "logits"));
+  return std::unique_ptr<ModelRunner>(std::make_unique<PagedModelRunner>(
+      model, ops, std::move(memory), std::move(layers), std::move(arena), std::move(logits),
+      config.max_logit_rows));
+}
+
+}  // namespace lb

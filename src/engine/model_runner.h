@@ -1,0 +1,38 @@
+// ModelRunner: what turns a batch into logits. The engine knows models by this face only.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "model/forward_batch.h"
+#include "model/model.h"
+
+namespace lb {
+
+// Engine thread only.
+class ModelRunner {
+ public:
+  virtual ~ModelRunner() = default;
+  virtual int vocab_size() const = 0;
+  // One forward pass. Returns [batch.logit_rows.size() * vocab_size] in host memory, valid until the
+  // next call. After an error (kComputeFault) the K and V of the batch's tokens are worthless, all
+  // others are intact, and the next call may succeed.
+  virtual Result<std::span<const float>> Run(const ForwardBatch& batch) = 0;
+};
+
+struct RunnerConfig {
+  std::vector<int> group_blocks;       // blocks of each KV group of the model
+  DType k_dtype = DType::kF16;
+  DType v_dtype = DType::kF16;
+  int max_batch_tokens = 512;
+  int max_logit_rows = 32;             // sequences that may sample in one step
+};
+
+// The real one: takes all memory it will ever need (KV pools, arena, logits) from `ops`, now.
+// kOutOfMemory with the sizes when it cannot have it. Model and ops outlive the runner.
+Result<std::unique_ptr<ModelRunner>> MakeModelRunner(const Model& model, Ops& ops,
+                                                     const RunnerConfig& config);
+
+}  // namespace lb

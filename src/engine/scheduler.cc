@@ -1,0 +1,218 @@
+#include "engine/scheduler.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/log.h"
+
+namespace lb {
+namespace {
+
+void InsertBySeniority(std::vector<Sequence*>& list, Sequence* sequence) {
+  const auto at = std::ranges::upper_bound(list, sequence->seniority, {}, &Sequence::seniority);
+  list.insert(at, sequence);
+}
+
+void EraseFrom(std::vector<Sequence*>& list, Sequence* sequence) {
+  const auto at = std::ranges::find(list, sequence);
+  CHECK(at != list.end());
+  list.erase(at);
+}
+
+}  // namespace
+
+ScheduledBatch Scheduler::Schedule(int prefill_limit, int64_t now_us) {
+  ScheduledBatch batch;
+  Budget budget{config_.max_batch_tokens, 0};
+  const int64_t pauses_before = num_pauses_;
+  ScheduleRunning(budget, prefill_limit, batch);
+  // Whoever had to pause somebody needs the room itself: nobody new in this step.
+  if (num_pauses_ != pauses_before) return batch;
+  const bool anybody_waits =
+      !waiting_.empty() || std::ranges::any_of(paused_, [](Sequence* s) { return !s->stalled(); });
+  if (!anybody_waits) return batch;
+  // A sequence whose reader lags holds blocks and a place without using them.
+  PauseStalled(batch);
+  ResumePaused(budget, batch);
+  AdmitWaiting(budget, now_us, batch);
+  return batch;
+}
+
+void Scheduler::ScheduleRunning(Budget& budget, int prefill_limit, ScheduledBatch& batch) {
+  int decoding = 0, prefilling = 0;
+  for (const Sequence* s : running_) {
+    if (s->stalled()) continue;
+    ++(s->num_missing() == 1 ? decoding : prefilling);
+  }
+  budget.prefill = std::max(0, budget.tokens - decoding);
+  if (decoding > 0) budget.prefill = std::min(budget.prefill, prefill_limit);
+
+  const std::vector<Sequence*> by_seniority = running_;  // pausing edits running_
+  for (Sequence* s : by_seniority) {
+    if (s->status != SequenceStatus::kRunning || s->stalled()) continue;
+    const bool decodes = s->num_missing() == 1;
+    int wanted = 1;
+    if (!decodes) {
+      // The oldest prompt goes first and leaves a quarter to those behind it, so that a short one
+      // is not held up by a long one.
+      const int share = prefilling > 1 ? (budget.prefill * 3 + 3) / 4 : budget.prefill;
+      wanted = static_cast<int>(std::min<int64_t>(s->num_missing(), share));
+      --prefilling;
+    }
+    wanted = std::min(wanted, budget.tokens);
+    if (wanted == 0) continue;
+    const int granted = MakeRoom(s, wanted, batch);
+    if (granted == 0) continue;
+    batch.items.push_back({s, granted});
+    budget.tokens -= granted;
+    if (!decodes) budget.prefill -= granted;
+  }
+  // Counted at the end, since a later one may have pushed an earlier one out of the batch.
+  for (const ScheduledBatch::Item& item : batch.items) {
+    const bool decodes = item.sequence->num_missing() == 1;
+    (decodes ? batch.num_decode_tokens : batch.num_prefill_tokens) += item.num_tokens;
+  }
+}
+
+int Scheduler::MakeRoom(Sequence* sequence, int wanted, ScheduledBatch& batch) {
+  const int64_t computed = sequence->num_computed();
+  const int64_t evictions = kv_->num_evictions();
+  while (true) {
+    const int granted =
+        static_cast<int>(kv_->Reservable(*sequence->kv, computed + wanted) - computed);
+    if (granted > 0) {
+      CHECK(kv_->Reserve(*sequence->kv, computed + granted));
+      const int64_t evicted = kv_->num_evictions() - evictions;
+      if (evicted > 0) LogPool("evict", *sequence, evicted);
+      return granted;
+    }
+    Sequence* victim = PickVictim(sequence);
+    if (victim == nullptr) {
+      // The youngest yields. Alone it always fits: Submit saw to that.
+      CHECK_GT(running_.size(), 1u);
+      Pause(sequence, batch);
+      return 0;
+    }
+    Pause(victim, batch);
+  }
+}
+
+Sequence* Scheduler::PickVictim(const Sequence* needy) const {
+  for (Sequence* s : running_) {
+    if (s != needy && s->stalled()) return s;
+  }
+  Sequence* youngest = running_.back();
+  return youngest->seniority > needy->seniority ? youngest : nullptr;
+}
+
+void Scheduler::Pause(Sequence* sequence, ScheduledBatch& batch) {
+  const int64_t blocks = sequence->kv->table(kv_->main_group()).num_held();
+  kv_->Release(*sequence->kv);
+  EraseFrom(running_, sequence);
+  InsertBySeniority(paused_, sequence);
+  sequence->status = SequenceStatus::kPaused;
+  sequence->refused_epoch = 0;
+  ++sequence->usage.num_pauses;
+  ++num_pauses_;
+  std::erase_if(batch.items, [=](const auto& item) { return item.sequence == sequence; });
+  LogPool("pause", *sequence, blocks);
+}
+
+void Scheduler::PauseStalled(ScheduledBatch& batch) {
+  const std::vector<Sequence*> running = running_;
+  for (Sequence* s : running) {
+    if (s->stalled()) Pause(s, batch);
+  }
+}
+
+void Scheduler::ResumePaused(Budget& budget, ScheduledBatch& batch) {
+  const std::vector<Sequence*> by_seniority = paused_;
+  for (Sequence* s : by_seniority) {
+    if (s->stalled()) continue;
+    if (Full() || budget.prefill == 0) return;
+    // In order: a younger one would take the room that the older one waits for.
+    if (TryStart(s, budget, batch) == Start::kNoRoom) return;
+  }
+}
+
+void Scheduler::AdmitWaiting(Budget& budget, int64_t now_us, ScheduledBatch& batch) {
+  if (std::ranges::any_of(paused_, [](Sequence* s) { return !s->stalled(); })) return;
+  std::vector<Sequence*> passed;
+  for (Sequence* s : waiting_.Next(kLookAhead)) {
+    if (Full() || budget.prefill == 0) return;
+    if (TryStart(s, budget, batch) != Start::kStarted) {
+      if (s->bypassed >= kMaxBypass) return;
+      passed.push_back(s);
+      continue;
+    }
+    for (Sequence* p : passed) ++p->bypassed;
+    s->admitted_us = now_us;
+    batch.admitted.push_back(s);
+  }
+}
+
+Scheduler::Start Scheduler::TryStart(Sequence* s, Budget& budget, ScheduledBatch& batch) {
+  // Alone, a sequence can have everything, so whatever refused it is gone.
+  const bool alone = running_.empty();
+  if (!alone && s->refused_epoch == kv_->epoch()) return Start::kNoRoom;
+  const kv::PrefixMatch match = kv_->Match(*s->kv, s->tokens);
+  if (match.pending && !alone) return Start::kPending;
+  std::vector<int64_t> promised(static_cast<size_t>(kv_->num_groups()), 0);
+  for (const Sequence* r : running_) kv_->AddPromised(*r->kv, ExpectedTokens(*r), promised);
+  const int64_t goal = alone ? s->num_tokens() : ExpectedTokens(*s);
+  if (!kv_->CanAdmit(match, goal, promised)) {
+    CHECK(!alone);
+    s->refused_epoch = kv_->epoch();
+    return Start::kNoRoom;
+  }
+  const bool resumes = s->status == SequenceStatus::kPaused;
+  if (resumes) {
+    EraseFrom(paused_, s);
+  } else {
+    waiting_.Remove(s, /*admitted=*/true);
+    s->seniority = next_seniority_++;
+    s->usage.cached_tokens = static_cast<int>(match.num_tokens());
+  }
+  kv_->Attach(*s->kv, s->tokens, match);
+  s->status = SequenceStatus::kRunning;
+  InsertBySeniority(running_, s);
+  const int wanted = static_cast<int>(std::min<int64_t>(s->num_missing(), budget.prefill));
+  const int granted = MakeRoom(s, wanted, batch);
+  CHECK_GT(granted, 0);
+  batch.items.push_back({s, granted});
+  batch.num_prefill_tokens += granted;
+  budget.prefill -= granted;
+  budget.tokens -= granted;
+  LogPool(resumes ? "resume" : "admit", *s, s->kv->table(kv_->main_group()).num_held());
+  return Start::kStarted;
+}
+
+int64_t Scheduler::ExpectedTokens(const Sequence& s) const {
+  const int64_t more = std::max<int64_t>(
+      kv::kBlockTokens, static_cast<int64_t>(expected_answer_) - s.num_generated());
+  return std::min(s.max_tokens_total, s.num_tokens() + more);
+}
+
+void Scheduler::ObserveAnswer(int num_tokens) {
+  expected_answer_ += (num_tokens - expected_answer_) / 16;
+}
+
+void Scheduler::Remove(Sequence* s) {
+  switch (s->status) {
+    case SequenceStatus::kWaiting: waiting_.Remove(s, /*admitted=*/false); break;
+    case SequenceStatus::kRunning: EraseFrom(running_, s); break;
+    case SequenceStatus::kPaused: EraseFrom(paused_, s); break;
+    case SequenceStatus::kFinished: return;
+  }
+  kv_->Release(*s->kv);
+  s->status = SequenceStatus::kFinished;
+}
+
+void Scheduler::LogPool(const char* event, const Sequence& s, int64_t num_blocks) const {
+  if (LogVerbosity() < 3) return;
+  LogVerbose(3, "kv {} id={} prompt={} generated={} computed={} blocks={} running={} paused={} waiting={} pool: {}",
+             event, s.request.id, s.num_prompt, s.num_generated(), s.num_computed(), num_blocks,
+             running_.size(), paused_.size(), waiting_.size(), kv_->Stats().ToString());
+}
+
+}  // namespace lb

@@ -1,0 +1,54 @@
+// Sequence: the life of one request inside the engine.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/request.h"
+#include "engine/stream.h"
+#include "kv/sequence_kv.h"
+#include "sampling/sampler.h"
+
+namespace lb {
+
+// Waiting -> Running <-> Paused, and from each of them -> Finished.
+enum class SequenceStatus : uint8_t { kWaiting, kRunning, kPaused, kFinished };
+
+// Made by Submit on any thread, then the engine thread's alone.
+struct Sequence {
+  Sequence(Request r, Sampler s) : request(std::move(r)), sampler(std::move(s)) {}
+
+  uint64_t id = 0;
+  Request request;                  // its prompt has moved to `tokens`
+  Sampler sampler;
+  std::shared_ptr<StreamState> stream;
+  std::unique_ptr<kv::SequenceKv> kv;  // null until the engine thread has seen the sequence
+
+  std::vector<TokenId> tokens;      // prompt, then answer
+  int num_prompt = 0;
+  int64_t max_tokens_total = 0;     // the answer ends when tokens reaches this
+
+  SequenceStatus status = SequenceStatus::kWaiting;
+  uint64_t seniority = 0;           // order of first admission; 0: not admitted yet
+  int bypassed = 0;                 // times that a later one was admitted before it
+  uint64_t refused_epoch = 0;       // of the cache, when it last had no room for this one
+  Usage usage;
+  int64_t submitted_us = 0, admitted_us = 0, first_token_us = 0, last_token_us = 0;
+
+  int64_t num_tokens() const { return static_cast<int64_t>(tokens.size()); }
+  int num_generated() const { return static_cast<int>(tokens.size()) - num_prompt; }
+  int64_t num_computed() const { return kv->num_computed(); }
+  // Tokens to compute before the next one can be sampled.
+  int64_t num_missing() const { return num_tokens() - num_computed(); }
+  // The reader lags: no more tokens until it takes some.
+  bool stalled() const { return stream->full(); }
+  std::span<const TokenId> prompt() const {
+    return std::span(tokens).first(static_cast<size_t>(num_prompt));
+  }
+  std::span<const TokenId> generated() const {
+    return std::span(tokens).subspan(static_cast<size_t>(num_prompt));
+  }
+};
+
+}  // namespace lb

@@ -1,0 +1,62 @@
+// The manager's numbers and its picture of the tree.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "kv/kv_cache_manager.h"
+
+namespace lb::kv {
+
+std::string KvStats::ToString() const {
+  std::string out;
+  for (const GroupStats& g : groups) {
+    if (!out.empty()) out += "; ";
+    if (g.window > 0) out += fmt::format("window={} ", g.window);
+    out += fmt::format("free={} cached={} used={} of {}", g.free, g.cached, g.used, g.total);
+  }
+  return out;
+}
+
+KvStats KvCacheManager::Stats() const {
+  KvStats stats;
+  for (int g = 0; g < num_groups(); ++g) {
+    stats.groups.push_back({config_.groups[static_cast<size_t>(g)].window, pool(g).size(),
+                            pool(g).num_free(), pool(g).num_cached(), pool(g).num_used()});
+  }
+  stats.nodes = tree_.num_nodes();
+  stats.evictions = evictions_;
+  return stats;
+}
+
+KvSnapshot KvCacheManager::Snapshot() const {
+  KvSnapshot snapshot;
+  snapshot.stats = Stats();
+  std::vector<NodeId> order;
+  for (int i = 0; i < tree_.id_limit(); ++i) {
+    if (tree_.node(NodeId(i)).live) order.push_back(NodeId(i));
+  }
+  std::ranges::stable_sort(order, {}, [&](NodeId id) { return tree_.node(id).depth; });
+  std::vector<int> run_of(static_cast<size_t>(tree_.id_limit()), -1);
+  for (NodeId id : order) {
+    const PrefixTree::Node& n = tree_.node(id);
+    const int above = n.parent == kNoNode ? -1 : run_of[static_cast<size_t>(n.parent.value)];
+    // A run goes on while the tokens do and the same sequences hold it.
+    const bool joins = above >= 0 && tree_.node(n.parent).num_children == 1 &&
+                       tree_.node(n.parent).refs == n.refs;
+    int run = above;
+    if (!joins) {
+      run = static_cast<int>(snapshot.runs.size());
+      snapshot.runs.push_back({run, above, n.ns, int64_t{n.depth} * kBlockTokens, 0, 0, n.refs,
+                               n.hits, now_ms_ - n.last_use_ms});
+    }
+    run_of[static_cast<size_t>(id.value)] = run;
+    KvRun& r = snapshot.runs[static_cast<size_t>(run)];
+    r.num_tokens += kBlockTokens;
+    const bool whole = std::all_of(n.blocks.begin(), n.blocks.begin() + num_groups(),
+                                   [](BlockId b) { return b != kNoBlock; });
+    if (whole) r.window_tokens += kBlockTokens;
+  }
+  return snapshot;
+}
+
+}  // namespace lb::kv

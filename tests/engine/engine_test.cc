@@ -1,0 +1,355 @@
+// Proves what one engine promises its clients, step by step and without threads: answers equal those
+// of the model alone, limits are exact, reuse is counted and shared, faults stay where they happen.
+#include "engine/engine.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/engine/fake_runner.h"
+
+namespace lb {
+namespace {
+
+using test::AnswerAlone;
+using test::FakeRunner;
+
+class FixedClock final : public Clock {
+ public:
+  int64_t NowMicros() const override { return now_us; }
+  int64_t now_us = 1'000'000;
+};
+
+struct Answer {
+  std::vector<TokenId> tokens;
+  std::vector<TokenEvent> events;
+  bool ended() const { return !events.empty() && events.back().last(); }
+  const TokenEvent& end() const { return events.back(); }
+  int cached() const { return events.front().usage.cached_tokens; }
+};
+
+struct Client {
+  Request request;
+  std::unique_ptr<TokenStream> stream;
+  Answer answer;
+  void Read() {
+    for (TokenEvent& e : stream->Take()) {
+      if (e.kind == TokenEvent::Kind::kToken) answer.tokens.push_back(e.token);
+      answer.events.push_back(std::move(e));
+    }
+  }
+};
+
+class EngineTest : public testing::Test {
+ protected:
+  void Start(std::vector<int> windows, int blocks, int64_t max_request, EngineConfig config = {}) {
+    windows_ = windows;
+    config.kv_groups.clear();
+    for (int w : windows) config.kv_groups.push_back({w, blocks});
+    config.max_request_tokens = max_request;
+    auto runner = std::make_unique<FakeRunner>(windows, std::vector<int>(windows.size(), blocks));
+    runner_ = runner.get();
+    auto engine = Engine::Create(config, std::move(runner), &clock_);
+    ASSERT_TRUE(engine.has_value()) << engine.error().message;
+    engine_ = std::move(*engine);
+  }
+
+  static Request Greedy(std::vector<TokenId> prompt, int64_t max_tokens) {
+    Request r;
+    r.id = "test";
+    r.prompt = std::move(prompt);
+    r.max_tokens = max_tokens;
+    r.sampling.temperature = 0;
+    return r;
+  }
+  static std::vector<TokenId> Tokens(int n, uint64_t seed) {
+    std::vector<TokenId> out;
+    for (int i = 0; i < n; ++i) {
+      out.push_back(static_cast<TokenId>(test::Mix(seed * 1000003 + static_cast<uint64_t>(i)) % test::kVocab));
+    }
+    return out;
+  }
+
+  std::unique_ptr<Client> Send(Request request) {
+    auto client = std::make_unique<Client>();
+    client->request = request;
+    auto stream = engine_->Submit(std::move(request));
+    EXPECT_TRUE(stream.has_value()) << stream.error().message;
+    if (stream.has_value()) client->stream = std::move(*stream);
+    return client;
+  }
+  void Step() {
+    engine_->Step();
+    const auto sound = engine_->kv().CheckInvariants();
+    ASSERT_TRUE(sound.has_value()) << sound.error().message;
+    ASSERT_EQ(runner_->complaint, "");
+  }
+  void RunAll(std::vector<Client*> clients) {
+    for (int i = 0; i < 100000 && !engine_->idle(); ++i) {
+      Step();
+      for (Client* c : clients) c->Read();
+    }
+    Step();
+    for (Client* c : clients) c->Read();
+    ASSERT_TRUE(engine_->idle());
+    ExpectDrained();
+  }
+  Answer Ask(Request request) {
+    auto client = Send(std::move(request));
+    RunAll({client.get()});
+    return client->answer;
+  }
+  void ExpectDrained() {
+    const EngineStats s = engine_->Stats();
+    EXPECT_EQ(s.used_blocks, 0);
+    EXPECT_EQ(s.free_blocks + s.cached_blocks, s.pool_blocks);
+    EXPECT_EQ(s.running + s.waiting + s.paused, 0);
+  }
+  void ExpectAlone(const Client& c) {
+    const auto alone = AnswerAlone(c.request, windows_, engine_->limits().max_request_tokens);
+    ASSERT_TRUE(c.answer.ended());
+    ASSERT_EQ(c.answer.end().kind, TokenEvent::Kind::kFinished) << c.answer.end().error.message;
+    EXPECT_EQ(c.answer.tokens, alone.tokens);
+    EXPECT_EQ(c.answer.end().reason, alone.reason);
+    EXPECT_EQ(c.answer.end().usage.completion_tokens, static_cast<int>(alone.tokens.size()));
+  }
+
+  FixedClock clock_;
+  std::vector<int> windows_;
+  FakeRunner* runner_ = nullptr;
+  std::unique_ptr<Engine> engine_;
+};
+
+TEST_F(EngineTest, AnswersAsTheModelAloneDoes) {
+  Start({0}, 64, 512);
+  auto c = Send(Greedy(Tokens(100, 1), 40));
+  RunAll({c.get()});
+  ExpectAlone(*c);
+  EXPECT_EQ(c->answer.events.front().kind, TokenEvent::Kind::kAdmitted);
+  EXPECT_EQ(c->answer.end().usage.prompt_tokens, 100);
+}
+
+TEST_F(EngineTest, EndsExactlyAtTheContext) {
+  Start({0}, 32, 512);
+  for (int64_t max : {-1, 0, 1, 111, 112, 113, 100000}) {
+    const Answer a = Ask(Greedy(Tokens(400, 2), max));
+    ASSERT_TRUE(a.ended());
+    EXPECT_EQ(a.end().reason, FinishReason::kLength);
+    const int expected = max < 0 ? 112 : static_cast<int>(std::min<int64_t>(max, 112));
+    EXPECT_EQ(a.tokens.size(), static_cast<size_t>(expected)) << max;
+    EXPECT_EQ(a.end().usage.completion_tokens, expected);
+  }
+}
+
+TEST_F(EngineTest, RefusesWhatCanNeverFitAndNamesTheNumbers) {
+  Start({0}, 32, 512);
+  EXPECT_EQ(Ask(Greedy(Tokens(511, 3), -1)).tokens.size(), 1u);
+  for (int n : {512, 513, 5120}) {
+    auto refused = engine_->Submit(Greedy(Tokens(n, 3), 1));
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_EQ(refused.error().code, ErrorCode::kTooLong);
+    EXPECT_THAT(refused.error().message, testing::HasSubstr(std::to_string(n)));
+    EXPECT_THAT(refused.error().message, testing::HasSubstr("512"));
+    EXPECT_THAT(refused.error().message, testing::HasSubstr("--ctx-size"));
+  }
+  EXPECT_EQ(engine_->Submit(Greedy({}, 1)).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(engine_->Submit(Greedy({test::kVocab}, 1)).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(engine_->Submit(Greedy({-1}, 1)).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(engine_->Stats().rejected, 6);
+}
+
+TEST_F(EngineTest, CachedTokensAreCountedByHand) {
+  Start({0}, 64, 512);
+  const auto prompt = Tokens(400, 4);
+  auto cut = [&](int n) { return std::vector<TokenId>(prompt.begin(), prompt.begin() + n); };
+  const Answer first = Ask(Greedy(prompt, 50));
+  EXPECT_EQ(first.cached(), 0);
+  // 400 is a whole number of blocks, and the last token is always computed.
+  EXPECT_EQ(Ask(Greedy(prompt, 50)).cached(), 384);
+  EXPECT_EQ(Ask(Greedy(cut(399), 5)).cached(), 384);
+  EXPECT_EQ(Ask(Greedy(cut(13), 5)).cached(), 0);
+  EXPECT_EQ(Ask(Greedy(cut(17), 5)).cached(), 16);
+  // The answer's own tokens are reusable: 400 + 49 computed ones.
+  auto next = prompt;
+  next.insert(next.end(), first.tokens.begin(), first.tokens.end());
+  const auto tail = Tokens(20, 5);
+  next.insert(next.end(), tail.begin(), tail.end());
+  EXPECT_EQ(Ask(Greedy(next, 5)).cached(), 448);
+}
+
+TEST_F(EngineTest, IdenticalPromptsAreComputedOnce) {
+  Start({0}, 256, 2048);
+  std::vector<std::unique_ptr<Client>> clients;
+  std::vector<Client*> all;
+  for (int i = 0; i < 6; ++i) {
+    clients.push_back(Send(Greedy(Tokens(1000, 6), 8)));
+    all.push_back(clients.back().get());
+  }
+  RunAll(all);
+  for (auto& c : clients) ExpectAlone(*c);
+  // One prefill of 1000, five of the 8 tokens behind the last whole block, and 6 x 7 decoded.
+  EXPECT_EQ(runner_->tokens_computed, 1000 + 5 * 8 + 6 * 7);
+  EXPECT_EQ(clients[0]->answer.cached(), 0);
+  for (int i = 1; i < 6; ++i) EXPECT_EQ(clients[static_cast<size_t>(i)]->answer.cached(), 992);
+}
+
+TEST_F(EngineTest, CachePromptFalseNeitherReadsNorFeeds) {
+  Start({0}, 64, 512);
+  Request r = Greedy(Tokens(100, 7), 4);
+  r.cache_prompt = false;
+  EXPECT_EQ(Ask(r).cached(), 0);
+  EXPECT_EQ(engine_->Stats().cached_blocks, 0);
+  EXPECT_EQ(Ask(Greedy(Tokens(100, 7), 4)).cached(), 0);
+  EXPECT_EQ(Ask(r).cached(), 0);
+  EXPECT_EQ(Ask(Greedy(Tokens(100, 7), 4)).cached(), 96);
+}
+
+TEST_F(EngineTest, NamespacesShareNothing) {
+  Start({0}, 64, 512);
+  Request r = Greedy(Tokens(100, 8), 4);
+  EXPECT_EQ(Ask(r).cached(), 0);
+  r.cache_namespace = 1;
+  EXPECT_EQ(Ask(r).cached(), 0);
+  EXPECT_EQ(Ask(r).cached(), 96);
+  r.cache_namespace = 0;
+  EXPECT_EQ(Ask(r).cached(), 96);
+}
+
+TEST_F(EngineTest, WindowedModelsReuseAcrossThreeWindows) {
+  Start({0, 512}, 512, 8192);
+  const auto prompt = Tokens(1500, 9);
+  Ask(Greedy(prompt, 30));
+  auto longer = prompt;
+  const auto tail = Tokens(50, 10);
+  longer.insert(longer.end(), tail.begin(), tail.end());
+  auto c = Send(Greedy(longer, 30));
+  RunAll({c.get()});
+  ExpectAlone(*c);
+  EXPECT_EQ(c->answer.cached(), 1488);
+  std::vector<TokenId> branch(prompt.begin(), prompt.begin() + 700);
+  branch.insert(branch.end(), tail.begin(), tail.end());
+  c = Send(Greedy(branch, 30));
+  RunAll({c.get()});
+  ExpectAlone(*c);
+  EXPECT_EQ(c->answer.cached(), 688);
+}
+
+TEST_F(EngineTest, OversubscribedPoolAnswersEverybody) {
+  // The seed case: 6 x (1200 + 600) tokens in a pool of 4096, and in one just above a request.
+  for (int blocks : {256, 114}) {
+    Start({0}, blocks, 1800);
+    std::vector<std::unique_ptr<Client>> clients;
+    std::vector<Client*> all;
+    for (int i = 0; i < 12; ++i) {
+      clients.push_back(Send(Greedy(Tokens(1200, 20 + static_cast<uint64_t>(i % 6)), 600)));
+      all.push_back(clients.back().get());
+    }
+    RunAll(all);
+    for (auto& c : clients) ExpectAlone(*c);
+    EXPECT_EQ(engine_->Stats().finished_length, 12);
+  }
+}
+
+TEST_F(EngineTest, ARunnerFaultFailsItsBatchOnly) {
+  Start({0}, 64, 512);
+  auto a = Send(Greedy(Tokens(40, 30), 10));
+  auto b = Send(Greedy(Tokens(40, 31), 10));
+  Step();
+  Step();
+  bool fail_once = true;
+  runner_->fail = [&](const ForwardBatch&) { return std::exchange(fail_once, false); };
+  Step();
+  auto c = Send(Greedy(Tokens(40, 30), 10));
+  RunAll({a.get(), b.get(), c.get()});
+  EXPECT_EQ(a->answer.end().error.code, ErrorCode::kComputeFault);
+  EXPECT_EQ(b->answer.end().error.code, ErrorCode::kComputeFault);
+  ExpectAlone(*c);
+}
+
+TEST_F(EngineTest, ASamplerFaultFailsItsRequestOnly) {
+  Start({0}, 64, 512);
+  auto a = Send(Greedy(Tokens(40, 32), 10));
+  auto b = Send(Greedy(Tokens(40, 33), 10));
+  int row = 0;
+  runner_->spoil = [&](std::span<float> logits) {
+    if (row++ == 2) logits[5] = std::numeric_limits<float>::quiet_NaN();
+  };
+  RunAll({a.get(), b.get()});
+  EXPECT_EQ(a->answer.end().kind == TokenEvent::Kind::kFailed,
+            b->answer.end().kind == TokenEvent::Kind::kFinished);
+  EXPECT_EQ(engine_->Stats().failed, 1);
+  ExpectAlone(a->answer.end().kind == TokenEvent::Kind::kFailed ? *b : *a);
+}
+
+TEST_F(EngineTest, AGoneReaderIsFreeWithinOneStep) {
+  Start({0}, 64, 512);
+  auto a = Send(Greedy(Tokens(100, 34), 300));
+  for (int i = 0; i < 5; ++i) Step();
+  EXPECT_GT(engine_->Stats().used_blocks, 0);
+  a->stream.reset();
+  Step();
+  ExpectDrained();
+  EXPECT_EQ(engine_->Stats().cancelled, 1);
+}
+
+TEST_F(EngineTest, ASlowReaderHoldsOnlyItself) {
+  EngineConfig config;
+  config.stream_capacity = 4;
+  Start({0}, 32, 512, config);
+  auto slow = Send(Greedy(Tokens(200, 35), 100));
+  auto other = Send(Greedy(Tokens(300, 36), 150));  // both do not fit
+  for (int i = 0; i < 1000 && !other->answer.ended(); ++i) {
+    Step();
+    other->Read();
+  }
+  ExpectAlone(*other);
+  EXPECT_FALSE(engine_->Step());  // nothing to do until the slow one reads
+  RunAll({slow.get()});
+  ExpectAlone(*slow);
+}
+
+TEST_F(EngineTest, SeedsAndStopIdsWork) {
+  Start({0}, 64, 512);
+  Request r = Greedy(Tokens(50, 37), 40);
+  r.sampling.temperature = 1.0f;
+  r.sampling.seed = 7;
+  auto a = Send(r);
+  RunAll({a.get()});
+  ExpectAlone(*a);
+  r.sampling.seed = 8;
+  EXPECT_NE(Ask(r).tokens, a->answer.tokens);
+  r.sampling.seed = 7;
+  r.stop_ids = {a->answer.tokens[5]};
+  auto b = Send(r);
+  RunAll({b.get()});
+  ExpectAlone(*b);
+  EXPECT_EQ(b->answer.end().reason, FinishReason::kStop);
+  EXPECT_EQ(b->answer.end().stop_token, r.stop_ids[0]);
+  r.ignore_eos = true;
+  const Answer banned = Ask(r);
+  EXPECT_EQ(banned.end().reason, FinishReason::kLength);
+  EXPECT_THAT(banned.tokens, testing::Not(testing::Contains(r.stop_ids[0])));
+}
+
+TEST_F(EngineTest, AFullQueueIsRefusedAndStoppingToo) {
+  EngineConfig config;
+  config.max_queue = 2;
+  Start({0}, 32, 512, config);
+  auto a = Send(Greedy(Tokens(50, 38), 5));
+  auto b = Send(Greedy(Tokens(50, 39), 5));
+  EXPECT_EQ(engine_->Submit(Greedy(Tokens(50, 40), 5)).error().code, ErrorCode::kOverloaded);
+  Step();  // both are admitted
+  auto c = Send(Greedy(Tokens(50, 40), 5));
+  engine_->StopAccepting();
+  EXPECT_EQ(engine_->Submit(Greedy(Tokens(50, 41), 5)).error().code, ErrorCode::kUnavailable);
+  Step();
+  engine_->FailAll(Error{ErrorCode::kUnavailable, "stopping", {}});
+  for (Client* client : {a.get(), b.get(), c.get()}) {
+    client->Read();
+    ASSERT_TRUE(client->answer.ended());
+    EXPECT_EQ(client->answer.end().error.code, ErrorCode::kUnavailable);
+  }
+  ExpectDrained();
+}
+
+}  // namespace
+}  // namespace lb

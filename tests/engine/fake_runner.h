@@ -1,0 +1,195 @@
+// A model whose next token is a hash of exactly what it reads through the block tables, so that any
+// mix-up of the cache changes the answer; and the same model computed from the tokens alone.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+#include <vector>
+
+#include "engine/model_runner.h"
+#include "sampling/sampler.h"
+
+namespace lb::test {
+
+inline uint64_t Mix(uint64_t x) {
+  x += 0x9e3779b97f4a7c15ull;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
+  return x ^ (x >> 31);
+}
+
+inline constexpr int kVocab = 48;
+
+inline void FillLogits(uint64_t state, float* logits) {
+  for (int v = 0; v < kVocab; ++v) {
+    logits[v] = static_cast<float>(Mix(state ^ static_cast<uint64_t>(v + 1)) >> 44) / 131072.0f;
+  }
+}
+
+// What is stored for position p: a function of the stored values at p - 1 and at the first position
+// that every group's window still shows, and of the token.
+inline uint64_t Stored(uint64_t before, uint64_t first_seen, TokenId token) {
+  return Mix(before ^ Mix(first_seen + 17) ^ static_cast<uint64_t>(token) * 31);
+}
+
+// The model without any cache: logits after `tokens`.
+class PlainModel {
+ public:
+  explicit PlainModel(std::vector<int> windows) : windows_(std::move(windows)) {}
+
+  void Append(TokenId token) {
+    const auto p = static_cast<int64_t>(stored_.size());
+    uint64_t before = p == 0 ? 0 : stored_.back(), seen = 0;
+    for (int w : windows_) {
+      const int64_t first = w == 0 ? 0 : std::max<int64_t>(0, p - w + 1);
+      seen = Mix(seen ^ (first == p ? 0 : stored_[static_cast<size_t>(first)]));
+    }
+    stored_.push_back(Stored(before, seen, token));
+  }
+  void Logits(float* logits) const {
+    const auto n = static_cast<int64_t>(stored_.size());
+    uint64_t state = 0;
+    for (int w : windows_) {
+      for (int64_t i = w == 0 ? 0 : std::max<int64_t>(0, n - w); i < n; ++i) {
+        state = Mix(state ^ stored_[static_cast<size_t>(i)]);
+      }
+    }
+    FillLogits(state, logits);
+  }
+
+ private:
+  std::vector<int> windows_;
+  std::vector<uint64_t> stored_;
+};
+
+class FakeRunner final : public ModelRunner {
+ public:
+  FakeRunner(std::vector<int> windows, std::vector<int> blocks) : windows_(std::move(windows)) {
+    for (int b : blocks) pools_.emplace_back(static_cast<size_t>(b * kKvBlockTokens));
+  }
+
+  // Returns true to fail this batch; everything it would have written is garbage then.
+  std::function<bool(const ForwardBatch&)> fail;
+  // Called with each row of logits before it is handed out.
+  std::function<void(std::span<float>)> spoil;
+  int64_t tokens_computed = 0;
+  int most_sequences = 0;
+  std::string complaint;  // what the engine did that no model would survive
+
+  int vocab_size() const override { return kVocab; }
+
+  Result<std::span<const float>> Run(const ForwardBatch& batch) override {
+    const SequenceBatch& seqs = batch.sequences;
+    most_sequences = std::max(most_sequences, seqs.num_sequences());
+    tokens_computed += seqs.num_tokens();
+    if (fail && fail(batch)) {
+      for (size_t g = 0; g < pools_.size(); ++g) {
+        for (int32_t slot : batch.kv[g].slots) pools_[g][static_cast<size_t>(slot)] = {-7, 0xdead};
+      }
+      return Fail(ErrorCode::kComputeFault, "the fake device fell over");
+    }
+    logits_.assign(batch.logit_rows.size() * kVocab, 0.0f);
+    size_t row = 0;
+    for (int s = 0; s < seqs.num_sequences(); ++s) {
+      for (int t = seqs.query_start[s]; t < seqs.query_start[s + 1]; ++t) {
+        Store(batch, s, t);
+        if (row < batch.logit_rows.size() && batch.logit_rows[row] == t) {
+          float* out = logits_.data() + row++ * kVocab;
+          FillLogits(ReadAll(batch, s, seqs.positions[t]), out);
+          if (spoil) spoil({out, static_cast<size_t>(kVocab)});
+        }
+      }
+    }
+    if (row != batch.logit_rows.size()) complaint = "logit rows out of order";
+    return std::span<const float>(logits_);
+  }
+
+ private:
+  struct Slot {
+    int32_t position = -1;
+    uint64_t stored = 0;
+  };
+
+  uint64_t Read(const ForwardBatch& batch, int s, size_t g, int64_t position) {
+    const KvBatch& kv = batch.kv[g];
+    const int32_t block = kv.block_table[static_cast<size_t>(s * kv.max_blocks + position / kKvBlockTokens)];
+    if (block < 0 || static_cast<size_t>(block) * kKvBlockTokens >= pools_[g].size()) {
+      complaint = "a block that is needed is not there";
+      return 0xbad;
+    }
+    const Slot& slot = pools_[g][static_cast<size_t>(block * kKvBlockTokens + position % kKvBlockTokens)];
+    if (slot.position != position) complaint = "a slot holds another position";
+    return slot.stored;
+  }
+
+  void Store(const ForwardBatch& batch, int s, int t) {
+    const int64_t p = batch.sequences.positions[t];
+    uint64_t before = 0, seen = 0;
+    for (size_t g = 0; g < pools_.size(); ++g) {
+      const int w = windows_[g];
+      // With a window of one token, even the one before is out of sight.
+      if (p > 0 && g == 0) before = Read(batch, s, g, p - 1);
+      const int64_t first = w == 0 ? 0 : std::max<int64_t>(0, p - w + 1);
+      seen = Mix(seen ^ (first == p ? 0 : Read(batch, s, g, first)));
+    }
+    for (size_t g = 0; g < pools_.size(); ++g) {
+      const int32_t slot = batch.kv[g].slots[t];
+      const int32_t block =
+          batch.kv[g].block_table[static_cast<size_t>(s * batch.kv[g].max_blocks + p / kKvBlockTokens)];
+      if (slot != block * kKvBlockTokens + p % kKvBlockTokens) complaint = "slot and table differ";
+      pools_[g][static_cast<size_t>(slot)] = {static_cast<int32_t>(p), Stored(before, seen, batch.token_ids[t])};
+    }
+  }
+
+  uint64_t ReadAll(const ForwardBatch& batch, int s, int64_t p) {
+    uint64_t state = 0;
+    for (size_t g = 0; g < pools_.size(); ++g) {
+      const int w = windows_[g];
+      for (int64_t i = w == 0 ? 0 : std::max<int64_t>(0, p - w + 1); i <= p; ++i) {
+        state = Mix(state ^ Read(batch, s, g, i));
+      }
+    }
+    return state;
+  }
+
+  std::vector<int> windows_;
+  std::vector<std::vector<Slot>> pools_;
+  std::vector<float> logits_;
+};
+
+// The answer to `request` alone, without engine and cache.
+struct PlainAnswer {
+  std::vector<TokenId> tokens;
+  FinishReason reason = FinishReason::kLength;
+};
+inline PlainAnswer AnswerAlone(const Request& request, std::vector<int> windows, int64_t limit) {
+  PlainModel model(std::move(windows));
+  for (TokenId t : request.prompt) model.Append(t);
+  SamplingParams params = request.sampling;
+  if (request.ignore_eos) {
+    for (TokenId t : request.stop_ids) {
+      params.logit_bias.emplace_back(t, -std::numeric_limits<float>::infinity());
+    }
+  }
+  Sampler sampler = Sampler::Create(params, kVocab).value();
+  SamplerWorkspace workspace;
+  PlainAnswer answer;
+  int64_t room = limit - static_cast<int64_t>(request.prompt.size());
+  if (request.max_tokens >= 0) room = std::min(room, request.max_tokens);
+  std::vector<float> logits(kVocab);
+  while (static_cast<int64_t>(answer.tokens.size()) < room) {
+    model.Logits(logits.data());
+    const TokenId t = sampler.Sample(logits, request.prompt, answer.tokens, workspace).value().token;
+    if (!request.ignore_eos &&
+        std::ranges::find(request.stop_ids, t) != request.stop_ids.end()) {
+      answer.reason = FinishReason::kStop;
+      break;
+    }
+    answer.tokens.push_back(t);
+    model.Append(t);
+  }
+  return answer;
+}
+
+}  // namespace lb::test
