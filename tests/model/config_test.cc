@@ -125,7 +125,7 @@ TEST(ModelConfigTest, RefusesValuesOutOfRange) {
   const float infinity = std::numeric_limits<float>::infinity();
   const BadValue cases[] = {
       BadInt("llama.attention.head_count", 0, {" is 0", "1 to"}),
-      BadInt("llama.attention.head_count", 5, {"5", "64", "embedding_length"}),
+      BadInt("llama.attention.head_count", 5, {"= 5", "does not divide"}),
       BadInt("llama.attention.head_count_kv", 0, {" is 0", "1 to"}),
       BadInt("llama.attention.head_count_kv", 3, {" is 3", "does not divide", "= 4"}),
       BadInt("llama.attention.head_count_kv", 8, {" is 8", "does not divide"}),
