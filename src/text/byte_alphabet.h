@@ -1,0 +1,14 @@
+// GPT-2's spelling of bytes: each of the 256 is one printable character, so that a vocabulary of
+// byte strings can be written as text ("Ġ" is a space, "Ċ" a new line).
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace lb::text {
+
+// The bytes that `text` spells. A character outside the alphabet stands for itself, and `*all`
+// (may be null) becomes false.
+std::string BytesOfAlphabet(std::string_view text, bool* all);
+
+}  // namespace lb::text
