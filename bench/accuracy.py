@@ -66,7 +66,8 @@ class Bench:
         if not path.exists():
             start = time.time()
             data = make()
-            with tempfile.NamedTemporaryFile(dir=self.cache, suffix=".npy", delete=False) as file:
+            path.parent.mkdir(exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npy", delete=False) as file:
                 np.save(file, data)
             os.replace(file.name, path)
             print(f"  {path.name}: {time.time() - start:.0f} s", file=sys.stderr)
@@ -104,16 +105,22 @@ class Bench:
             return logits
         return self.kept(f"{model.stem}-{llamacpp_wheel.version().replace(' ', '-')}", make)
 
-    def peer_nll(self, model, chunks):
+    def peer_perplexity(self, model, chunks):
+        """Chunk by chunk, so that a run that was cut off goes on where it was."""
         import llamacpp_wheel
 
-        def make():
-            peer = self.llamacpp(model)
-            nll = [negative_log_likelihoods(peer.logits(ids), ids) for ids in chunks]
-            peer.close()
-            return np.concatenate(nll)
+        peer = None
+        nll = []
         name = llamacpp_wheel.version().replace(" ", "-")
-        return self.kept(f"{model.stem}-{name}-nll-{self.args.tokens}", make)
+        for i, ids in enumerate(chunks):
+            def make(ids=np.array(ids)):
+                nonlocal peer
+                peer = peer or self.llamacpp(model)
+                return negative_log_likelihoods(peer.logits(ids), ids)
+            nll.append(self.kept(f"nll/{model.stem}-{name}-{self.args.tokens}-{i}", make))
+        if peer:
+            peer.close()
+        return float(np.exp(np.concatenate(nll).mean()))
 
     def run_ours(self, model, ids, *flags):
         with tempfile.NamedTemporaryFile("w", suffix=".ids") as file:
@@ -144,13 +151,14 @@ class Bench:
         reference = self.reference(model, ids)
         row = {"model": model.name, "positions": len(ids), "scored": int(chunks.size // 2 - len(chunks))}
         row["llama.cpp"] = compare(reference, self.peer_logits(model, ids))
-        nll = self.peer_nll(model, chunks)
-        row["llama.cpp"]["perplexity"] = float(np.exp(nll.mean()))
+        if not self.args.no_perplexity:
+            row["llama.cpp"]["perplexity"] = self.peer_perplexity(model, chunks)
         if not self.args.peer_only:
             if self.model_eval is None:
                 raise RuntimeError("model_eval is not built (LLAMABOX_BUILD names the build folder)")
             row["llama-box"] = compare(reference, self.our_logits(model, ids))
-            row["llama-box"]["perplexity"] = self.our_perplexity(model, chunks)
+            if not self.args.no_perplexity:
+                row["llama-box"]["perplexity"] = self.our_perplexity(model, chunks)
         return row
 
 
@@ -171,13 +179,13 @@ def table(rows):
             if engine not in row:
                 continue
             m = row[engine]
-            ratio = ""
-            if engine == "llama-box":
+            perplexity = f"{m['perplexity']:.4f}" if "perplexity" in m else "-"
+            if engine == "llama-box" and "perplexity" in m:
                 change = m["perplexity"] / row["llama.cpp"]["perplexity"] - 1
-                ratio = f" ({100 * change:+.3f} %)"
+                perplexity += f" ({100 * change:+.3f} %)"
             lines.append(f"| {row['model']} | {engine} | {m['kl_mean']:.3e} ± {m['kl_stderr']:.0e} "
                          f"| {m['kl_p99']:.2e} | {100 * m['top1']:.2f} % "
-                         f"| {m['perplexity']:.4f}{ratio} |")
+                         f"| {perplexity} |")
     return "\n".join(lines)
 
 
@@ -194,6 +202,7 @@ def main():
     parser.add_argument("--tokens", type=int, default=20000, help="tokens for the perplexity")
     parser.add_argument("--threads", type=int, help="threads of both engines (default: all cores)")
     parser.add_argument("--ours", nargs="*", default=[], help="more flags for model_eval")
+    parser.add_argument("--no-perplexity", action="store_true", help="only the comparison with the reference")
     parser.add_argument("--peer-only", action="store_true", help="only reference and llama.cpp")
     parser.add_argument("--json", type=Path, help="also write the numbers here")
     parser.add_argument("--write", type=Path, help="put the table between the markers of this file")
