@@ -14,14 +14,16 @@
 namespace lb::text {
 
 // What a template is given beside bos_token and eos_token. Values are jinja::Value trees that the
-// API layer builds from its request (key order kept).
+// API layer builds from its request (jinja/from_json.h; key order kept).
 struct ChatInput {
   jinja::Value messages;         // list of {role, content, tool_calls?, tool_call_id?, name?, ...}
   jinja::Value tools;            // list, or none
   jinja::Value documents;        // list, or none
   bool add_generation_prompt = true;
-  jinja::Value extra;            // object: chat_template_kwargs, enable_thinking, ...
-  int64_t now_unix = 0;          // what strftime_now sees
+  // Object or none: chat_template_kwargs, enable_thinking, ... Its names cannot replace those above,
+  // but they can replace bos_token and eos_token (as data then).
+  jinja::Value extra;
+  int64_t now_unix = 0;          // what strftime_now sees, in the machine's time zone
 };
 
 // A rendered prompt in spans: what the template itself wrote is `special`, what came out of a
@@ -33,6 +35,7 @@ struct RenderedPrompt {
   };
   std::vector<Span> spans;
   std::string Text() const;
+  // Views of the spans, which must outlive them.
   std::vector<TextSpan> views() const;
 };
 
@@ -47,15 +50,23 @@ class ChatTemplate {
   static std::string BuiltinSource(std::string_view name);
   static std::vector<std::string_view> BuiltinNames();
 
-  // kInvalidArgument with the template's own words when it calls raise_exception, or when a limit
-  // (steps, output bytes, depth) is hit.
+  // kInvalidArgument with the template's own words when it calls raise_exception; with the line
+  // when it uses what is undefined or a limit (steps, output bytes, memory, depth) is hit.
+  // The role of a message counts as the template's text when it is one of the roles of the API
+  // (system, developer, user, assistant, tool, function), since templates build control tokens of
+  // it; any other role is data.
   Result<RenderedPrompt> Render(const ChatInput& input) const;
   const std::string& source() const { return source_; }
 
-  // What the template's text shows it can do.
-  bool knows_tools() const;
-  bool knows_system_role() const;
-  bool knows_thinking() const;
+  // What the template can do, found out by rendering small conversations in Compile.
+  bool knows_tools() const;           // the tools given appear in the prompt
+  bool knows_system_role() const;     // a system message is taken and appears
+  bool knows_developer_role() const;  // it says something about developer messages
+  bool knows_thinking() const;        // it has a switch for, writes or keeps reasoning
+  // Message content must be a list of parts ({"type": "text", "text": ...}): strings are lost.
+  bool wants_typed_content() const;
+  // The arguments of a past tool call must be an object: JSON text would be refused or quoted again.
+  bool wants_object_arguments() const;
   ~ChatTemplate();
 
  private:

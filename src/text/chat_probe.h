@@ -1,0 +1,23 @@
+// Finds out what a chat template can do by letting it render small conversations.
+#pragma once
+
+#include "text/jinja/template.h"
+
+namespace lb::text {
+
+struct ChatAbilities {
+  bool tools = false;
+  bool system_role = false;
+  bool thinking = false;
+  bool typed_content = false;     // content must be a list of parts
+  bool object_arguments = false;  // arguments of tool calls must be objects
+};
+
+// What `program` does with a few small conversations; a refusal counts as not able to.
+ChatAbilities ProbeTemplate(const jinja::Template& program, const std::string& bos_token,
+                            const std::string& eos_token);
+
+// The variables of a rendering, in the order they hold: later ones replace earlier ones.
+using ChatContext = std::vector<std::pair<std::string, jinja::Value>>;
+
+}  // namespace lb::text
