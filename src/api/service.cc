@@ -12,6 +12,14 @@ int64_t NowUnix() {
              std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
+AnswerOptions AnswerOptionsOf(const GenerationOptions& options) {
+  AnswerOptions answer;
+  answer.stop = options.stop;
+  answer.with_logprobs = options.with_logprobs;
+  answer.discard_tokens = options.max_tokens == 0;
+  return answer;
+}
+
 }  // namespace
 
 Service::Service(Parts parts) : parts_(std::move(parts)) {
@@ -125,6 +133,30 @@ Result<std::unique_ptr<Generation>> Service::Completion(std::string_view body,
                "prompt");
 }
 
+Request Service::MakeRequest(const GenerationOptions& options, const Caller& caller,
+                             std::vector<TokenId> prompt) const {
+  Request request;
+  request.id = caller.request_id;
+  request.prompt = std::move(prompt);
+  request.sampling = options.sampling;
+  // Nothing to answer still computes the prompt, so that the cache holds it afterwards.
+  request.max_tokens = options.max_tokens == 0 ? 1 : options.max_tokens;
+  request.stop_ids = parts_.tokenizer->special().end_of_generation;
+  request.ignore_eos = options.ignore_eos;
+  request.cache_prompt = options.cache_prompt;
+  request.client = caller.client;
+  return request;
+}
+
+Result<Service::Order> Service::PrepareChat(std::string_view body, const Caller& caller) const {
+  LB_ASSIGN_OR_RETURN(const boost::json::object object, ParseJsonObject(body));
+  LB_ASSIGN_OR_RETURN(const ChatRequest request,
+                      ParseChatRequest(object, parts_.defaults, *parts_.tokenizer));
+  LB_ASSIGN_OR_RETURN(std::vector<TokenId> ids, RenderChat(request));
+  return Order{MakeRequest(request.options, caller, std::move(ids)),
+               AnswerOptionsOf(request.options)};
+}
+
 Result<std::unique_ptr<Generation>> Service::Start(const GenerationOptions& options,
                                                    const Caller& caller,
                                                    std::vector<std::vector<TokenId>> prompts,
@@ -136,26 +168,15 @@ Result<std::unique_ptr<Generation>> Service::Start(const GenerationOptions& opti
   setup.stream = options.stream;
   setup.include_usage = options.include_usage;
   setup.answers_per_prompt = options.n;
-  setup.answer.stop = options.stop;
-  setup.answer.with_logprobs = options.with_logprobs;
-  setup.answer.discard_tokens = options.max_tokens == 0;
+  setup.answer = AnswerOptionsOf(options);
   setup.writer = std::move(writer);
   for (const std::vector<TokenId>& prompt : prompts) {
     for (int i = 0; i < options.n; ++i) {
-      Request request;
-      request.id = caller.request_id;
+      Request request = MakeRequest(options, caller, prompt);
       if (prompts.size() * static_cast<size_t>(options.n) > 1) {
         request.id += fmt::format("#{}", setup.streams.size());
       }
-      request.prompt = prompt;
-      request.sampling = options.sampling;
       request.sampling.seed += static_cast<uint64_t>(i);
-      // Nothing to answer still computes the prompt, so that the cache holds it afterwards.
-      request.max_tokens = options.max_tokens == 0 ? 1 : options.max_tokens;
-      request.stop_ids = parts_.tokenizer->special().end_of_generation;
-      request.ignore_eos = options.ignore_eos;
-      request.cache_prompt = options.cache_prompt;
-      request.client = caller.client;
       auto stream = parts_.engine->Submit(std::move(request));
       if (!stream.has_value()) {
         Error error = stream.error();

@@ -55,14 +55,19 @@ class Service {
   // {tokens: ids}
   Result<std::string> Detokenize(std::string_view body) const;
 
+  // A chat request as one order to the engine, for who reads the tokens himself (the command line).
+  // n and stream do not matter.
+  struct Order {
+    Request request;
+    AnswerOptions answer;
+  };
+  Result<Order> PrepareChat(std::string_view body, const Caller& caller) const;
+
   std::string Models() const;
   std::string Props() const;
   EngineStats Stats() const { return parts_.engine->Stats(); }
   const EngineLimits& limits() const { return parts_.engine->limits(); }
   const ModelCard& card() const { return parts_.card; }
-
-  // The ids of a rendered conversation; shared with the command line's chat.
-  Result<std::vector<TokenId>> RenderChat(const ChatRequest& request) const;
 
  private:
   struct Prompts {
@@ -73,6 +78,9 @@ class Service {
                                             std::vector<std::vector<TokenId>> prompts,
                                             std::unique_ptr<ReplyWriter> writer,
                                             std::string_view prompt_field) const;
+  Result<std::vector<TokenId>> RenderChat(const ChatRequest& request) const;
+  Request MakeRequest(const GenerationOptions& options, const Caller& caller,
+                      std::vector<TokenId> prompt) const;
   Result<Prompts> EncodePrompts(const CompletionRequest& request) const;
   Result<void> CheckBytes(size_t bytes, std::string_view field) const;
 

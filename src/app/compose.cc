@@ -1,0 +1,175 @@
+#include "app/compose.h"
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+#include <utility>
+
+#include "base/log.h"
+#include "engine/kv_sizing.h"
+#include "engine/model_runner.h"
+#include "kernels/backends.h"
+
+namespace lb::app {
+namespace {
+
+constexpr double kMiB = 1024.0 * 1024.0;
+// More cache than this many requests of full length hold is memory that others may need more.
+constexpr int64_t kAutoFullRequests = 16;
+
+// MemAvailable of /proc/meminfo, in bytes; 0 when unknown.
+int64_t AvailableMemory() {
+  std::ifstream in("/proc/meminfo");
+  std::string key;
+  int64_t kib = 0;
+  for (std::string unit; in >> key >> kib; std::getline(in, unit)) {
+    if (key == "MemAvailable:") return kib * 1024;
+  }
+  return 0;
+}
+
+std::string FileName(const std::string& path) { return std::filesystem::path(path).filename().string(); }
+
+Result<std::unique_ptr<Ops>> MakeOps(const Flags& flags) {
+  if (flags.cpu_isa == "ref") return MakeRefOps();
+  CpuOptions options;
+  options.num_threads = std::max(0, flags.threads);
+  options.isa = flags.cpu_isa;
+  return MakeCpuOps(options);
+}
+
+Result<KvPlan> Plan(const Flags& flags, const ModelConfig& model) {
+  KvSizing sizing;
+  sizing.ctx_size = flags.ctx_size;
+  LB_ASSIGN_OR_RETURN(sizing.dtypes.k, ParseKvDType("--cache-type-k", flags.cache_type_k));
+  LB_ASSIGN_OR_RETURN(sizing.dtypes.v, ParseKvDType("--cache-type-v", flags.cache_type_v));
+  LB_ASSIGN_OR_RETURN(sizing.memory_bytes, ParseMemorySize(flags.kv_memory));
+  if (sizing.memory_bytes == 0) {
+    const int64_t full = BytesPerToken(model, sizing.dtypes) * std::max(model.context_length, 16);
+    sizing.memory_bytes = std::min(AvailableMemory() / 2, full * kAutoFullRequests);
+  }
+  LB_ASSIGN_OR_RETURN(KvPlan plan, PlanKv(model, sizing));
+  LogVerbose(1, "{}", plan.summary);
+  if (!plan.warning.empty()) LogWarning("{}", plan.warning);
+  return plan;
+}
+
+Result<void> StartEngine(const Flags& flags, Composition* c) {
+  LB_ASSIGN_OR_RETURN(const KvPlan plan, Plan(flags, c->model->config()));
+  EngineConfig config;
+  config.kv_groups = plan.groups;
+  config.max_request_tokens = plan.max_request_tokens;
+  config.max_batch_tokens = flags.batch_size;
+  // Automatic: as many as the pool serves at a few hundred tokens each, within a step's tokens.
+  config.max_sequences = flags.parallel > 0
+                             ? flags.parallel
+                             : static_cast<int>(std::clamp<int64_t>(plan.pool_tokens / 256, 4, 64));
+  config.max_sequences = std::min(config.max_sequences, std::max(1, flags.batch_size / 2));
+  config.prefix_cache = flags.cache_prompt;
+
+  RunnerConfig runner_config;
+  for (const auto& group : plan.groups) runner_config.group_blocks.push_back(group.num_blocks);
+  LB_ASSIGN_OR_RETURN(runner_config.k_dtype, ParseKvDType("--cache-type-k", flags.cache_type_k));
+  LB_ASSIGN_OR_RETURN(runner_config.v_dtype, ParseKvDType("--cache-type-v", flags.cache_type_v));
+  runner_config.max_batch_tokens = config.max_batch_tokens;
+  runner_config.max_logit_rows = config.max_sequences;
+  LB_ASSIGN_OR_RETURN(auto runner, MakeModelRunner(*c->model, *c->ops, runner_config));
+  LB_ASSIGN_OR_RETURN(c->engine, Engine::Create(std::move(config), std::move(runner), &c->clock));
+  c->engine_thread = std::make_unique<EngineThread>(c->engine.get(), &c->clock);
+  const EngineLimits& limits = c->engine->limits();
+  LogVerbose(1, "engine: up to {} sequences together, {} tokens in a step, {} requests may wait",
+          limits.max_sequences, limits.max_batch_tokens, limits.max_queue);
+  return {};
+}
+
+api::ModelCard MakeCard(const Flags& flags, const Composition& c) {
+  const ModelConfig& model = c.model->config();
+  api::ModelCard card;
+  card.alias = flags.alias.empty() ? FileName(flags.model) : flags.alias;
+  card.path = flags.model;
+  card.arch = model.arch;
+  card.name = model.name;
+  card.created_unix = std::chrono::duration_cast<std::chrono::seconds>(
+                          std::chrono::system_clock::now().time_since_epoch()).count();
+  card.trained_context = model.context_length;
+  card.width = model.width;
+  card.num_parameters = model.num_parameters;
+  card.size_bytes = c.file->file_bytes();
+  card.version = LLAMABOX_VERSION;
+  return card;
+}
+
+Result<api::GenerationDefaults> MakeDefaults(const Flags& flags) {
+  api::GenerationDefaults defaults;
+  defaults.sampling = flags.sampling;
+  if (!flags.samplers.empty()) {
+    std::vector<std::string> names(1);
+    for (const char ch : flags.samplers) {
+      ch == ';' ? names.emplace_back() : names.back() += std::string(1, ch);
+    }
+    std::erase(names, "");
+    auto stages = api::ParseStages(names);
+    if (!stages.has_value()) return Fail(ErrorCode::kInvalidArgument, "--{}", stages.error().message);
+    defaults.sampling.stages = std::move(stages).value();
+  }
+  defaults.seed = flags.seed;
+  defaults.max_tokens = flags.max_tokens;
+  defaults.cache_prompt = flags.cache_prompt;
+  defaults.ignore_eos = flags.ignore_eos;
+  defaults.stop = flags.stop;
+  return defaults;
+}
+
+}  // namespace
+
+Result<int64_t> ParseMemorySize(const std::string& text) {
+  if (text == "auto") return int64_t{0};
+  double number = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, ec] = std::from_chars(text.data(), end, number);
+  static const std::pair<std::string_view, double> kUnits[] = {
+      {"", 1}, {"K", 1024}, {"M", kMiB}, {"G", kMiB * 1024}, {"T", kMiB * kMiB}};
+  for (const auto& [unit, factor] : kUnits) {
+    std::string_view given(rest, static_cast<size_t>(end - rest));
+    if (given.size() > 1 && given.substr(1) == "iB") given = given.substr(0, 1);
+    if (ec == std::errc() && given == unit && number > 0 && number * factor < 1e18) {
+      return static_cast<int64_t>(number * factor);
+    }
+  }
+  return Fail(ErrorCode::kInvalidArgument,
+              "--kv-memory must be auto or a size such as 512M or 4G, not {}", text);
+}
+
+Result<std::unique_ptr<Composition>> Compose(const Flags& flags, const LoadProgress& progress) {
+  const auto start = std::chrono::steady_clock::now();
+  auto c = std::make_unique<Composition>();
+  LB_ASSIGN_OR_RETURN(const api::GenerationDefaults defaults, MakeDefaults(flags));
+  LB_ASSIGN_OR_RETURN(c->file, gguf::GgufFile::Open(flags.model));
+  LB_ASSIGN_OR_RETURN(auto tokenizer, text::Tokenizer::FromMetadata(c->file->metadata()));
+  c->tokenizer = std::move(tokenizer);
+  LB_ASSIGN_OR_RETURN(c->chat_template,
+                      ChooseChatTemplate(flags, c->file->metadata(), *c->tokenizer));
+  LB_ASSIGN_OR_RETURN(c->ops, MakeOps(flags));
+  LB_ASSIGN_OR_RETURN(c->model, LoadModel(*c->file, *c->ops, progress));
+  const ModelConfig& model = c->model->config();
+  LogVerbose(1, "model: {} ({}, {:.1f} M parameters, {:.1f} MiB, {} layers, vocabulary {} {}/{}, trained on "
+          "{} tokens) on {}",
+          model.name, model.arch, static_cast<double>(model.num_parameters) / 1e6,
+          static_cast<double>(c->file->file_bytes()) / kMiB, model.num_layers, model.vocab_size,
+          c->tokenizer->model(), c->tokenizer->pre(), model.context_length, c->ops->name());
+  LB_RETURN_IF_ERROR(StartEngine(flags, c.get()));
+  api::Service::Parts parts;
+  parts.tokenizer = c->tokenizer;
+  parts.chat_template = c->chat_template;
+  parts.engine = c->engine.get();
+  parts.card = MakeCard(flags, *c);
+  parts.defaults = defaults;
+  c->service = std::make_shared<const api::Service>(std::move(parts));
+  LogVerbose(1, "loaded in {:.1f} s", std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  return c;
+}
+
+}  // namespace lb::app

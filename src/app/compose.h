@@ -1,0 +1,43 @@
+// The one place that knows every concrete type: files in, a service out.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "api/service.h"
+#include "app/flags.h"
+#include "base/clock.h"
+#include "engine/engine.h"
+#include "engine/engine_thread.h"
+#include "gguf/gguf_file.h"
+#include "kernels/ops.h"
+#include "model/model.h"
+
+namespace lb::app {
+
+// A loaded model with its engine running. Members are destroyed in reverse order.
+struct Composition {
+  std::unique_ptr<gguf::GgufFile> file;
+  std::shared_ptr<const text::Tokenizer> tokenizer;
+  std::shared_ptr<const text::ChatTemplate> chat_template;  // null: none
+  std::unique_ptr<Ops> ops;
+  std::unique_ptr<Model> model;
+  SteadyClock clock;
+  std::unique_ptr<Engine> engine;
+  std::unique_ptr<EngineThread> engine_thread;
+  std::shared_ptr<const api::Service> service;
+};
+
+// Logs what a person wants to know. `progress` may be null. Every error is one line.
+Result<std::unique_ptr<Composition>> Compose(const Flags& flags, const LoadProgress& progress);
+
+// The template that flags and model ask for: --chat-template(-file), the model's own, or a built-in
+// that fits its vocabulary. A bad one from a flag is an error, a bad one from the model a warning.
+Result<std::shared_ptr<const text::ChatTemplate>> ChooseChatTemplate(
+    const Flags& flags, const gguf::Metadata& metadata, const text::Tokenizer& tokenizer);
+
+// "auto", or bytes with an optional K, M, G or T (powers of 1024).
+Result<int64_t> ParseMemorySize(const std::string& text);
+
+}  // namespace lb::app

@@ -1,0 +1,222 @@
+#include "app/flags.h"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace lb::app {
+namespace {
+
+// The spellings that CLI11 cannot know: one dash and several letters, and old long names.
+const std::map<std::string, std::string>& Spellings() {
+  static const std::map<std::string, std::string> table = {
+      {"-np", "--parallel"},       {"-ctk", "--cache-type-k"}, {"-ctv", "--cache-type-v"},
+      {"-to", "--timeout"},        {"-lv", "--verbosity"},     {"--log-verbosity", "--verbosity"},
+      {"--n-predict", "--predict"}, {"--dry-seq-breaker", "--dry-sequence-breaker"},
+      {"--repeat_penalty", "--repeat-penalty"}, {"--threads-http", "--http-threads"},
+      {"-fa", "--flash-attn"},     {"--usage", "--help"},      {"--top-n-sigma", "--top-nsigma"},
+      {"--log-verbose", "--verbose"}, {"--typical-p", "--typical"}, {"--n_predict", "--predict"},
+  };
+  return table;
+}
+
+struct Parser {
+  explicit Parser(Flags* f);
+  CLI::App app{"llama-box: serves a language model (GGUF) over the OpenAI API.\n"
+               "Usage: llama-box -m MODEL.gguf [flags]              serve (the default)\n"
+               "       llama-box run -m MODEL.gguf [flags] [PROMPT] answer, or chat, in the terminal\n"
+               "       llama-box inspect -m MODEL.gguf              what is in the file\n"
+               "       llama-box perplexity -m MODEL.gguf -f TEXT   score a text"};
+  bool no_cache_prompt = false, verbose = false;
+  bool version = false;
+};
+
+Parser::Parser(Flags* f) {
+  app.set_help_flag("-h,--help", "Print this and exit");
+  app.add_flag("--version", version, "Print the version and exit");
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  SamplingParams& s = f->sampling;
+  const auto range = [](auto low, auto high) { return CLI::Range(low, high); };
+  const int64_t big = int64_t{1} << 40;
+
+  const char* group = "Model";
+  app.add_option("-m,--model", f->model, "GGUF file (of a split one: its first part)")->group(group);
+  app.add_option("-a,--alias", f->alias, "Public name of the model (default: the file's name)")->group(group);
+  app.add_option("--chat-template", f->chat_template, "Name of a built-in chat template, or Jinja source (default: the model's own)")->group(group);
+  app.add_option("--chat-template-file", f->chat_template_file, "File with a Jinja chat template")->group(group);
+
+  group = "Server";
+  app.add_option("--host", f->host, "Address to listen on, or a unix socket when it ends in .sock")->capture_default_str()->group(group);
+  app.add_option("--port", f->port, "Port to listen on; 0: any free one")->check(range(0, 65535))->capture_default_str()->group(group);
+  app.add_option("--timeout", f->timeout_seconds, "Seconds a request's body or a write may take (-to)")->check(range(1.0, 86400.0))->capture_default_str()->group(group);
+  app.add_option("--http-threads", f->http_threads, "I/O threads (--threads-http); -1: 2")->check(range(-1, 256))->group(group);
+  app.add_option("--api-key", f->api_keys, "Key that clients must send; may be given more than once, or be a list with commas")->delimiter(',')->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->group(group);
+  app.add_option("--cors", f->cors_origins, "Origin whose pages may call this server, or *; default: none")->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->group(group);
+  app.add_option("--verbosity", f->verbosity, "0 life of the process, 1 requests, 2 more of each, 3 the cache, 6 everything (-lv)")->check(range(0, 1000))->capture_default_str()->group(group);
+  app.add_flag("-v,--verbose", verbose, "As --verbosity 6")->group(group);
+
+  group = "Cache and compute";
+  app.add_option("-c,--ctx-size", f->ctx_size, "Tokens in the KV pool, and of the longest request at once; 0: from --kv-memory and the model")->check(range(int64_t{0}, big))->capture_default_str()->group(group);
+  app.add_option("--kv-memory", f->kv_memory, "Memory of the KV pool when --ctx-size is 0: auto, or a size such as 512M or 4G")->capture_default_str()->group(group);
+  app.add_option("--parallel", f->parallel, "Most sequences that run together (-np); -1: automatic")->check(range(-1, 4096))->group(group);
+  app.add_option("-b,--batch-size", f->batch_size, "Most tokens in one step")->check(range(16, 65536))->capture_default_str()->group(group);
+  app.add_option("-t,--threads", f->threads, "Compute threads; -1: one per core")->check(range(-1, 1024))->group(group);
+  app.add_option("--cache-type-k", f->cache_type_k, "Type of cached keys (-ctk): f16, bf16, f32, q8_0, q4_0")->capture_default_str()->group(group);
+  app.add_option("--cache-type-v", f->cache_type_v, "Type of cached values (-ctv)")->capture_default_str()->group(group);
+  app.add_flag("--no-cache-prompt", no_cache_prompt, "Never reuse computed prompts")->group(group);
+  app.add_option("--cpu-isa", f->cpu_isa, "Force an instruction set: avx512, avx2, portable, ref")->group(group);
+
+  group = "Answers (defaults that requests may change)";
+  app.add_option("-n,--predict", f->max_tokens, "Most tokens of an answer; -1: until the context is full")->check(range(int64_t{-1}, big))->capture_default_str()->group(group);
+  app.add_option("-s,--seed", f->seed, "Seed; -1: a new one for each request")->capture_default_str()->group(group);
+  app.add_flag("--ignore-eos", f->ignore_eos, "Never end an answer by itself")->group(group);
+  app.add_option("-r,--reverse-prompt", f->stop, "Text that ends an answer; may be given more than once")->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->group(group);
+  app.add_option("--samplers", f->samplers, "Samplers in order, with semicolons between: penalties;dry;top_n_sigma;top_k;typ_p;top_p;min_p;xtc;temperature")->group(group);
+  const auto number = [&](const char* name, float* out, double low, double high, const char* help) {
+    app.add_option(name, *out, help)->check(range(low, high))->capture_default_str()->group(group);
+  };
+  const auto integer = [&](const char* name, int* out, int low, int high, const char* help) {
+    app.add_option(name, *out, help)->check(range(low, high))->capture_default_str()->group(group);
+  };
+  const int imax = 2147483647;
+  number("--temp", &s.temperature, -1e9, 1e9, "Temperature; 0 or less: always the most probable token");
+  integer("--top-k", &s.top_k, -1, imax, "Keep the k best; 0: off");
+  number("--top-p", &s.top_p, 0, 1, "Keep this much probability; 1: off");
+  number("--min-p", &s.min_p, 0, 1, "Drop what is less probable than this part of the best; 0: off");
+  number("--typical", &s.typical_p, 0, 1, "Locally typical sampling; 1: off");
+  number("--top-nsigma", &s.top_n_sigma, -1e9, 1e9, "Keep logits within n deviations of the best; below 0: off");
+  number("--xtc-probability", &s.xtc_probability, 0, 1, "Chance to exclude top choices; 0: off");
+  number("--xtc-threshold", &s.xtc_threshold, 0, 1, "What counts as a top choice for it");
+  integer("--repeat-last-n", &s.repeat_last_n, -1, imax, "Tokens that the penalties look back; -1: all");
+  number("--repeat-penalty", &s.repeat_penalty, 0.01, 100, "Penalty for repeated tokens; 1: off");
+  number("--presence-penalty", &s.presence_penalty, -100, 100, "Penalty for tokens that occurred; 0: off");
+  number("--frequency-penalty", &s.frequency_penalty, -100, 100, "Penalty for each time they did; 0: off");
+  number("--dry-multiplier", &s.dry_multiplier, 0, 1e9, "Penalty for repeated sequences; 0: off");
+  number("--dry-base", &s.dry_base, 1, 1e9, "Its growth with each token");
+  integer("--dry-allowed-length", &s.dry_allowed_length, 0, imax, "Length that is not punished");
+  integer("--dry-penalty-last-n", &s.dry_penalty_last_n, -1, imax, "Tokens that it looks back; -1: all");
+  number("--dynatemp-range", &s.dynatemp_range, 0, 1e9, "Temperature varies by this much; 0: off");
+  number("--dynatemp-exp", &s.dynatemp_exponent, 0, 1e9, "How entropy maps to it");
+  integer("--mirostat", &s.mirostat, 0, 2, "1 or 2: mirostat in place of the cuts");
+  number("--mirostat-ent", &s.mirostat_tau, 0, 1e9, "Its target entropy");
+  number("--mirostat-lr", &s.mirostat_eta, 0, 1e9, "Its learning rate");
+
+  group = "run and perplexity";
+  app.add_option("-p,--prompt", f->prompt, "Prompt of `run` (or the words after the flags)")->group(group);
+  app.add_option("--system", f->system_prompt, "System message of `run`")->group(group);
+  app.add_option("-f,--file", f->text_file, "Text that `perplexity` scores")->group(group);
+}
+
+// What CLI11 shall see: known flags as `--flag=value`, everything else taken out.
+struct Normalised {
+  std::vector<std::string> known;
+  std::vector<std::string> words;  // bare values that belong to no flag
+};
+
+Normalised Normalise(const std::vector<std::string>& arguments, CLI::App& app, bool keep_words,
+                     std::vector<std::string>* warnings) {
+  Normalised out;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& argument = arguments[i];
+    if (argument == "--" && keep_words) {
+      out.words.insert(out.words.end(), arguments.begin() + static_cast<std::ptrdiff_t>(i) + 1,
+                       arguments.end());
+      break;
+    }
+    if (argument.size() < 2 || argument[0] != '-') {
+      out.words.push_back(argument);
+      continue;
+    }
+    const size_t equals = argument.find('=');
+    std::string name = argument.substr(0, equals);
+    const auto spelling = Spellings().find(name);
+    if (spelling != Spellings().end()) name = spelling->second;
+    const CLI::Option* option = name == "-h" || name == "--help" ? app.get_help_ptr()
+                                                                 : app.get_option_no_throw(name);
+    const bool has_next = i + 1 < arguments.size();
+    if (option == nullptr) {
+      const bool value_follows = equals == std::string::npos && has_next && !keep_words &&
+                                 (arguments[i + 1].empty() || arguments[i + 1][0] != '-');
+      warnings->push_back("unknown flag " + argument + (value_follows ? " " + arguments[i + 1] : "") +
+                          " is skipped");
+      if (value_follows) ++i;
+      continue;
+    }
+    if (name.size() == 2) name = "--" + option->get_lnames().front();
+    if (equals != std::string::npos) {
+      out.known.push_back(name + argument.substr(equals));
+    } else if (option->get_expected_max() > 0 && has_next) {
+      out.known.push_back(name + "=" + arguments[++i]);
+    } else {
+      out.known.push_back(name);
+    }
+  }
+  return out;
+}
+
+std::string OneLine(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
+}  // namespace
+
+Result<Flags> ParseFlags(int argc, const char* const* argv) {
+  Flags flags;
+  Parser parser(&flags);
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  if (!arguments.empty()) {
+    static const std::map<std::string, Command> commands = {{"serve", Command::kServe},
+                                                            {"run", Command::kRun},
+                                                            {"inspect", Command::kInspect},
+                                                            {"perplexity", Command::kPerplexity}};
+    const auto command = commands.find(arguments[0]);
+    if (command != commands.end()) {
+      flags.command = command->second;
+      arguments.erase(arguments.begin());
+    }
+  }
+  Normalised input =
+      Normalise(arguments, parser.app, flags.command != Command::kServe, &flags.warnings);
+  try {
+    std::reverse(input.known.begin(), input.known.end());  // CLI11 takes them from the back
+    parser.app.parse(input.known);
+  } catch (const CLI::CallForHelp&) {
+    flags.command = Command::kPrint;
+    flags.text_to_print = parser.app.help();
+    return flags;
+  } catch (const CLI::Error& error) {
+    return Fail(ErrorCode::kInvalidArgument, "{}", OneLine(error.what()));
+  }
+  if (parser.version) {
+    flags.command = Command::kPrint;
+    flags.text_to_print = "llama-box " LLAMABOX_VERSION "\n";
+    return flags;
+  }
+  flags.cache_prompt = !parser.no_cache_prompt;
+  if (parser.verbose) flags.verbosity = 6;
+  if (flags.http_threads < 1) flags.http_threads = 2;
+  flags.sampling.temperature = std::max(0.0f, flags.sampling.temperature);
+  flags.sampling.top_k = std::max(0, flags.sampling.top_k);
+  std::erase(flags.api_keys, "");
+
+  std::vector<std::string>& words = input.words;
+  // A model given without -m is what newcomers try first.
+  if (flags.model.empty() && !words.empty()) {
+    flags.model = words.front();
+    words.erase(words.begin());
+  }
+  if (flags.command == Command::kRun) {
+    for (const std::string& word : words) flags.prompt += (flags.prompt.empty() ? "" : " ") + word;
+  } else {
+    for (const std::string& word : words) flags.warnings.push_back("the word " + word + " is skipped");
+  }
+  if (flags.model.empty()) {
+    return Fail(ErrorCode::kInvalidArgument, "no model: llama-box -m MODEL.gguf (--help tells more)");
+  }
+  return flags;
+}
+
+}  // namespace lb::app

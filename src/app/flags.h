@@ -1,0 +1,60 @@
+// The command line, as users of llama-box and llama.cpp know it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "sampling/params.h"
+
+namespace lb::app {
+
+enum class Command { kServe, kRun, kInspect, kPerplexity, kPrint };
+
+struct Flags {
+  Command command = Command::kServe;
+  std::string text_to_print;  // kPrint: the help or the version
+
+  std::string model;
+  std::string alias;          // "": the file's name
+  std::string host = "127.0.0.1";
+  int port = 8080;
+  double timeout_seconds = 600;
+  int http_threads = 2;
+  std::vector<std::string> api_keys;
+  std::vector<std::string> cors_origins;
+
+  int64_t ctx_size = 0;       // tokens of the pool and of the longest request; 0: from memory
+  std::string kv_memory = "auto";
+  int parallel = -1;          // -1: automatic
+  int batch_size = 512;
+  int threads = -1;           // -1: one per core
+  std::string cpu_isa;        // "": the best of this machine; "ref": the plain specification
+  std::string cache_type_k = "f16", cache_type_v = "f16";
+  bool cache_prompt = true;
+
+  std::string chat_template;       // a built-in's name, or Jinja source
+  std::string chat_template_file;
+  std::string system_prompt;       // of `run`
+
+  SamplingParams sampling;
+  std::string samplers;       // "": the usual ones
+  int64_t seed = -1;
+  int64_t max_tokens = -1;
+  bool ignore_eos = false;
+  std::vector<std::string> stop;
+
+  int verbosity = 1;
+  std::string prompt;         // of `run`; "": chat
+  std::string text_file;      // of `perplexity`
+
+  std::vector<std::string> warnings;  // one line each, to be shown
+};
+
+// Unknown flags become warnings, and the bare value after one is skipped with it; of flags given
+// twice the last one counts; `--flag=value` and `--flag value` are the same. An illegal value is an
+// error of one line.
+Result<Flags> ParseFlags(int argc, const char* const* argv);
+
+}  // namespace lb::app

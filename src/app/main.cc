@@ -1,0 +1,77 @@
+// llama-box: reads the command line and hands over.
+#include <cstdio>
+
+#include "app/flags.h"
+#include "app/inspect.h"
+#include "app/perplexity.h"
+#include "app/run.h"
+#include "app/serve.h"
+#include "base/log.h"
+#include "kernels/backends.h"
+
+namespace lb::app {
+namespace {
+
+int Inspect(const Flags& flags) {
+  const auto report = InspectReport(flags.model);
+  if (!report.has_value()) {
+    LogError("{}", report.error().message);
+    return 1;
+  }
+  std::fwrite(report->data(), 1, report->size(), stdout);
+  return 0;
+}
+
+int Perplexity(const Flags& flags) {
+  CpuOptions cpu;
+  cpu.num_threads = flags.threads > 0 ? flags.threads : 0;
+  cpu.isa = flags.cpu_isa;
+  auto ops = MakeCpuOps(cpu);
+  if (!ops.has_value()) {
+    LogError("{}", ops.error().message);
+    return 1;
+  }
+  const auto report = RunPerplexity(flags.model, flags.text_file, **ops, {},
+                                    [](const PerplexityReport& so_far) {
+                                      std::fprintf(stderr, "chunk %d: perplexity %.4f\n",
+                                                   so_far.chunks, so_far.perplexity);
+                                    });
+  if (!report.has_value()) {
+    LogError("{}", report.error().message);
+    return 1;
+  }
+  std::printf("perplexity %.4f +- %.4f over %ld tokens\n", report->perplexity,
+              report->perplexity * report->stderr_nll, static_cast<long>(report->scored_tokens));
+  return 0;
+}
+
+int Main(int argc, const char* const* argv) {
+  SetLogVerbosity(1);
+  auto flags = ParseFlags(argc, argv);
+  if (!flags.has_value()) {
+    LogError("{}", flags.error().message);
+    return 1;
+  }
+  for (const std::string& warning : flags->warnings) LogWarning("{}", warning);
+  // What `run` prints is its answer: facts about the model only for who asks.
+  const bool quiet = flags->command == Command::kRun && flags->verbosity == 1;
+  SetLogVerbosity(quiet ? 0 : flags->verbosity);
+  switch (flags->command) {
+    case Command::kPrint:
+      std::fputs(flags->text_to_print.c_str(), stdout);
+      return 0;
+    case Command::kInspect: return Inspect(*flags);
+    case Command::kPerplexity: return Perplexity(*flags);
+    case Command::kRun:
+      BlockSignals();
+      return Run(*flags);
+    case Command::kServe: break;
+  }
+  BlockSignals();
+  return Serve(*flags);
+}
+
+}  // namespace
+}  // namespace lb::app
+
+int main(int argc, char** argv) { return lb::app::Main(argc, argv); }

@@ -1,0 +1,145 @@
+#include "app/serve.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "app/compose.h"
+#include "app/load_progress.h"
+#include "base/log.h"
+#include "server/http_server.h"
+#include "server/metrics.h"
+#include "server/readiness.h"
+#include "server/routes.h"
+
+namespace lb::app {
+namespace {
+
+// From the signal to the end of the process, at the very most.
+constexpr auto kStopLimit = std::chrono::milliseconds(2800);
+constexpr int kLoaded = SIGUSR1;
+
+sigset_t Signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, kLoaded);
+  return set;
+}
+
+// A connection is a descriptor: take as many as the system gives.
+void RaiseDescriptorLimit() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+server::ServerConfig MakeServerConfig(const Flags& flags) {
+  server::ServerConfig config;
+  config.host = flags.host;
+  config.port = flags.port;
+  config.io_threads = flags.http_threads;
+  config.worker_threads =
+      static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 2u, 8u));
+  config.body_seconds = flags.timeout_seconds;
+  config.idle_seconds = std::min(60.0, flags.timeout_seconds);
+  config.api_keys = flags.api_keys;
+  config.cors_origins = flags.cors_origins;
+  return config;
+}
+
+// Headers and bodies are not logged at any level.
+void LogRequest(const server::RequestLog& log) {
+  const bool quiet = log.request->path == "/health" || log.request->path == "/metrics";
+  LogVerbose(quiet ? 2 : 1, "request id={} peer={} {} {} status={} ms={:.1f}{}{}",
+             log.request->request_id, log.request->peer, log.request->method,
+             log.request->path.substr(0, 80), log.status, log.seconds * 1000,
+             log.client_gone ? " client=gone" : "",
+             log.generation == nullptr ? "" : " " + log.generation->Summary());
+}
+
+// Ends the process when stopping takes longer than anybody should wait for.
+void StartStopWatchdog() {
+  std::thread([] {
+    std::this_thread::sleep_for(kStopLimit);
+    LogWarning("stopping took too long; leaving now");
+    std::_Exit(0);
+  }).detach();
+}
+
+}  // namespace
+
+void BlockSignals() {
+  const sigset_t set = Signals();
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+}
+
+int Serve(const Flags& flags) {
+  RaiseDescriptorLimit();
+  server::Readiness readiness;
+  server::Metrics metrics;
+  auto listening = server::HttpServer::Listen(
+      MakeServerConfig(flags), server::MakeRoutes(readiness, metrics),
+      [&metrics](const server::RequestLog& log) {
+        metrics.OnRequest(log);
+        LogRequest(log);
+      });
+  if (!listening.has_value()) {
+    LogError("{}", listening.error().message);
+    return 1;
+  }
+  server::HttpServer& http = **listening;
+  http.Start();
+  LogInfo("listening on {} (503 until the model is loaded)", http.url());
+
+  // Loads beside the thread that waits for signals, so that both can end it.
+  std::optional<Result<std::unique_ptr<Composition>>> loaded;
+  const pthread_t waiter = pthread_self();
+  std::thread loader([&] {
+    LoadProgressLine line;
+    loaded.emplace(Compose(flags, [&](float fraction) {
+      readiness.SetProgress(fraction);
+      line.Show(fraction);
+    }));
+    pthread_kill(waiter, kLoaded);
+  });
+  const sigset_t set = Signals();
+  int signal_number = 0;
+  sigwait(&set, &signal_number);
+  if (signal_number != kLoaded) {
+    LogInfo("stopped while loading");
+    std::_Exit(0);  // nothing is open yet that would need an end
+  }
+  loader.join();
+  if (!loaded->has_value()) {
+    LogError("{}", loaded->error().message);
+    http.Stop();
+    return 1;
+  }
+  Composition& composition = ***loaded;
+  readiness.SetReady(composition.service);
+  LogInfo("ready: {}/v1 (model {})", http.url(), composition.service->card().alias);
+
+  sigwait(&set, &signal_number);
+  LogInfo("{}: finishing what runs", signal_number == SIGINT ? "SIGINT" : "SIGTERM");
+  StartStopWatchdog();
+  composition.engine->StopAccepting();
+  http.Stop();
+  composition.engine_thread->Stop(0);
+  LogInfo("stopped");
+  return 0;
+}
+
+}  // namespace lb::app
