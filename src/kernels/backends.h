@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "kernels/ops.h"
 
@@ -10,12 +11,14 @@ namespace lb {
 
 struct CpuOptions {
   int num_threads = 0;   // 0: one per core
-  std::string isa;       // "", "avx2", "avx512", "portable": force an instruction set (tests)
+  std::string isa;       // "", or force one (tests): "avx512", "avx2vnni", "avx2", "neon", "portable"
 };
 
 // The plain specification, one thread.
 std::unique_ptr<Ops> MakeRefOps();
 // The fast CPU backend; kUnsupported when the machine lacks the instruction set asked for.
 Result<std::unique_ptr<Ops>> MakeCpuOps(const CpuOptions& options);
+// The instruction sets MakeCpuOps can be asked for on this processor, best first.
+std::vector<std::string> CpuIsas();
 
 }  // namespace lb

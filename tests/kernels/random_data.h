@@ -39,21 +39,26 @@ class RandomWeight {
       uint8_t* block = bytes_.data() + at;
       if (rng() % 16 == 0) std::memset(block, 0, static_cast<size_t>(info.block_bytes));
       std::uniform_real_distribution<float> factor(-0.02f, 0.02f);
-      const auto set = [&](int offset) {
+      for (const int offset : FactorOffsets(dtype)) {
         const uint16_t half = quant::HalfFromFloat(factor(rng));
         std::memcpy(block + offset, &half, 2);
-      };
-      switch (dtype) {
-        case DType::kQ4_1:
-        case DType::kQ5_1:
-        case DType::kQ4_K:
-        case DType::kQ5_K: set(0); set(2); break;
-        case DType::kQ2_K: set(80); set(82); break;
-        case DType::kQ3_K: set(108); break;
-        case DType::kQ6_K: set(208); break;
-        case DType::kMXFP4: block[0] = static_cast<uint8_t>(rng() % 40 + 100); break;
-        default: set(0);
       }
+      if (dtype == DType::kMXFP4) block[0] = static_cast<uint8_t>(rng() % 40 + 100);
+    }
+  }
+
+  // Every byte of every block `byte`, but fp16 factors of 1/64 and -1/32.
+  static void Fill(RandomWeight* w, uint8_t byte) {
+    const DTypeInfo& info = Info(w->view.dtype);
+    for (auto& b : w->bytes_) b = byte;
+    const auto at = FactorOffsets(w->view.dtype);
+    for (size_t block = 0; block < w->bytes_.size();
+         block += static_cast<size_t>(info.block_bytes)) {
+      for (size_t i = 0; i < at.size(); ++i) {
+        const uint16_t half = quant::HalfFromFloat(i == 0 ? 1.0f / 64 : -1.0f / 32);
+        std::memcpy(w->bytes_.data() + block + at[i], &half, 2);
+      }
+      if (w->view.dtype == DType::kMXFP4) w->bytes_[block] = 120;
     }
   }
 
@@ -67,6 +72,21 @@ class RandomWeight {
   TensorView view;
 
  private:
+  // Where in a block its fp16 factors are.
+  static std::vector<int> FactorOffsets(DType dtype) {
+    switch (dtype) {
+      case DType::kQ4_1:
+      case DType::kQ5_1:
+      case DType::kQ4_K:
+      case DType::kQ5_K: return {0, 2};
+      case DType::kQ2_K: return {80, 82};
+      case DType::kQ3_K: return {108};
+      case DType::kQ6_K: return {208};
+      case DType::kMXFP4: return {};
+      default: return {0};
+    }
+  }
+
   std::vector<uint8_t> bytes_;
 };
 

@@ -1,0 +1,82 @@
+// Matmul of the CPU backend: quantise the rows once, then panels over the threads.
+#include <algorithm>
+
+#include "kernels/cpu/cpu_ops.h"
+
+namespace lb {
+
+void CpuOps::Quantise(const TensorView& x) {
+  const int64_t cols = x.cols(), blocks = cols / 32, tokens = x.rows();
+  CHECK_EQ(cols % 32, 0);
+  q_.resize(std::max(q_.size(), static_cast<size_t>(tokens * cols)));
+  blocks_.resize(std::max(blocks_.size(), static_cast<size_t>(tokens * blocks)));
+  OverRows(tokens, cols, [&](int64_t begin, int64_t end) {
+    kernels_.quantise(x.f32() + begin * cols, (end - begin) * blocks, q_.data() + begin * cols,
+                      blocks_.data() + begin * blocks);
+  });
+}
+
+void CpuOps::Matmul(const TensorView& x, std::span<const MatmulOut> outs) {
+  const int64_t tokens = x.rows(), cols = x.cols();
+  if (tokens == 0) return;
+  bool integers = false;
+  int64_t num_panels = 0;
+  int64_t bytes = 0;
+  for (const MatmulOut& out : outs) {
+    const auto* w = dynamic_cast<const PackedMatrix*>(out.w);
+    CHECK(w != nullptr);
+    CHECK_EQ(w->cols, cols);
+    CHECK_EQ(out.y.rows(), tokens);
+    CHECK_EQ(out.y.cols(), w->rows);
+    integers = integers || kPackInfo[w->pack()].unit > 1;
+    num_panels += w->num_panels();
+    bytes += w->bytes;
+  }
+  if (integers) Quantise(x);
+  ReserveScratch(kScratchBytes);
+
+  // A piece of work is a panel and a run of tokens. Panels alone do, unless they are few for the
+  // threads; runs are whole multiples of a kernel's token block.
+  const int64_t wanted = 4 * pool_.num_threads();
+  int64_t runs = (tokens + kMaxJobTokens - 1) / kMaxJobTokens;
+  if (num_panels < wanted) runs = std::max(runs, std::min((wanted + num_panels - 1) / num_panels, (tokens + 31) / 32));
+  const int64_t run = (((tokens + runs - 1) / runs) + 7) / 8 * 8;
+  runs = (tokens + run - 1) / run;
+
+  // Neighbouring panels to one thread, since they lie one behind the other in memory; pieces small
+  // enough that the last ones even out, large enough to be worth the giving out.
+  const int64_t pieces = num_panels * runs;
+  const int64_t grain = std::clamp<int64_t>(pieces / (16 * pool_.num_threads()), 1, 16);
+  const auto work = [&](int64_t begin, int64_t end, int thread) {
+    for (int64_t piece = begin; piece < end; ++piece) {
+      int64_t p = piece / runs;
+      size_t o = 0;
+      while (p >= static_cast<const PackedMatrix*>(outs[o].w)->num_panels()) {
+        p -= static_cast<const PackedMatrix*>(outs[o].w)->num_panels();
+        ++o;
+      }
+      const MatmulOut& out = outs[o];
+      const auto* w = static_cast<const PackedMatrix*>(out.w);
+      const int64_t t0 = piece % runs * run;
+      const int64_t row = p * kPanelRows;
+      PanelJob job;
+      job.panel = w->panel(p);
+      job.cols = cols;
+      job.q = q_.data() + t0 * cols;
+      job.blocks = blocks_.data() + t0 * (cols / 32);
+      job.x = x.f32() + t0 * cols;
+      job.num_tokens = std::min(run, tokens - t0);
+      job.y = out.y.f32() + t0 * w->rows + row;
+      job.y_stride = w->rows;
+      job.num_rows = static_cast<int>(std::min<int64_t>(kPanelRows, w->rows - row));
+      job.bias = out.bias == nullptr ? nullptr : out.bias + row;
+      job.accumulate = out.accumulate;
+      job.scratch = Scratch(thread, kScratchBytes);
+      kernels_.matmul[w->pack()](job);
+    }
+  };
+  // Below some 100 KB of weights the threads' waking costs more than they save.
+  pool_.ParallelFor(pieces, bytes * tokens < 100'000 ? pieces : grain, work);
+}
+
+}  // namespace lb

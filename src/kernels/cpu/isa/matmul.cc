@@ -1,0 +1,329 @@
+// Panel times tokens. Few tokens: codes are unpacked in registers, each weight byte is read once. Many:
+// a stretch of the panel is unpacked into scratch that fits the first-level cache and serves all tokens.
+// Either way an output is the same chain of operations (docs/contracts/kernels.md).
+#include "kernels/cpu/cpu_kernels.h"
+#include "kernels/cpu/isa/block_sum.h"
+#include "kernels/cpu/isa/tables.h"
+
+namespace lb::LB_ISA {
+namespace {
+
+// Tokens a register block takes, and up to which number codes are unpacked in registers.
+constexpr int kTokenBlock = LB_TOKEN_BLOCK;
+// k unpacked at a time: 8 KB of codes.
+constexpr int64_t kStretch = 512;
+constexpr int64_t kStretchBlocks = kStretch / 32;
+// Bytes ahead of the one being used that are asked from memory.
+constexpr int kPrefetchBytes = 2048;
+
+// Some tokens, at some k.
+struct Tokens {
+  const int8_t* q;
+  int64_t q_stride;
+  const ActBlock* blocks;
+  int64_t block_stride;
+};
+
+template <typename From>
+LB_FN void Prefetch(const uint8_t* lines) {
+  if constexpr (From::kPrefetch) {
+    LB_UNROLL for (int i = 0; i < From::kBytes; i += 64) {
+      __builtin_prefetch(lines + kPrefetchBytes + i);
+    }
+  }
+}
+
+// ---- 32 values with their own scale ----
+
+// d and m of a block: from its record, or from scratch.
+template <typename F>
+struct PanelFactors {
+  const uint8_t* records;
+  LB_FN Vf D(PanelFactors f, int64_t b) { return F::D(f.records + b * F::kRecordBytes); }
+  LB_FN Vf M(PanelFactors f, int64_t b) { return F::M(f.records + b * F::kRecordBytes); }
+};
+struct ScratchFactors {
+  const float* d;
+  const float* m;
+  LB_FN Vf D(ScratchFactors f, int64_t b) { return LoadF(f.d + b * 16); }
+  LB_FN Vf M(ScratchFactors f, int64_t b) { return LoadF(f.m + b * 16); }
+};
+
+template <typename F, typename From, int NT, typename Factors>
+LB_FN void RunBlocks(const uint8_t* lines, Factors factors, int64_t num_blocks, Tokens tok, Vf* acc) {
+  for (int64_t b = 0; b < num_blocks; ++b) {
+    Prefetch<From>(lines);
+    Vf sum[NT];
+    BlockSum<F, From, NT>(lines, tok.q, tok.q_stride, tok.blocks, tok.block_stride, nullptr, sum);
+    const Vf d = Factors::D(factors, b);
+    LB_UNROLL for (int t = 0; t < NT; ++t) {
+      const ActBlock& a = tok.blocks[t * tok.block_stride];
+      acc[t] = Fma(sum[t], Mul(d, Set(a.d)), acc[t]);
+    }
+    if constexpr (F::kHasMin) {
+      const Vf m = Factors::M(factors, b);
+      LB_UNROLL for (int t = 0; t < NT; ++t) {
+        acc[t] = Fma(m, Set(tok.blocks[t * tok.block_stride].dsum), acc[t]);
+      }
+    }
+    lines += From::kBytes;
+    tok.q += 32;
+    ++tok.blocks;
+  }
+}
+
+// ---- super-blocks of 256 ----
+
+template <typename F>
+constexpr int kSubScales = F::kPer16 ? 16 : 8;
+
+// The integer scales (and minimums, as floats) of one super-block, ready for use.
+template <typename F>
+struct Prepared {
+  alignas(64) uint8_t scales[kSubScales<F> * kScaleBytes];
+  alignas(64) float minimums[F::kHasMin ? kSubScales<F> * 16 : 16];
+  alignas(64) float d[16];
+  alignas(64) float m[16];
+};
+
+template <typename F>
+LB_FN void Prepare(const uint8_t* record, Prepared<F>* out) {
+  LB_UNROLL for (int s = 0; s < kSubScales<F>; ++s) {
+    PrepareScale<F>(F::Scale(record, s), out->scales + s * kScaleBytes);
+    if constexpr (F::kHasMin) StoreF(out->minimums + s * 16, ToFloat(F::Minimum(record, s)));
+  }
+  StoreF(out->d, F::D(record));
+  if constexpr (F::kHasMin) StoreF(out->m, Sub(Set(0.0f), F::M(record)));
+}
+
+template <typename F, typename From, int NT>
+LB_FN void RunSuper(const uint8_t* lines, const Prepared<F>& p, Tokens tok, Vf* acc) {
+  constexpr int kPerBlock = kSubScales<F> / 8;
+  Vf scaled[NT];
+  LB_UNROLL for (int t = 0; t < NT; ++t) scaled[t] = Set(0.0f);
+  const uint8_t* scales = p.scales;
+  const int8_t* q = tok.q;
+  for (int i = 0; i < 8; ++i) {
+    Prefetch<From>(lines);
+    Vf sum[NT];
+    BlockSum<F, From, NT>(lines, q, tok.q_stride, tok.blocks + i, tok.block_stride, scales, sum);
+    LB_UNROLL for (int t = 0; t < NT; ++t) {
+      scaled[t] = Fma(sum[t], Set(tok.blocks[t * tok.block_stride + i].d), scaled[t]);
+    }
+    lines += From::kBytes;
+    scales += kPerBlock * kScaleBytes;
+    q += 32;
+  }
+  const Vf d = LoadF(p.d);
+  LB_UNROLL for (int t = 0; t < NT; ++t) acc[t] = Fma(scaled[t], d, acc[t]);
+  if constexpr (F::kHasMin) {
+    Vf least[NT];
+    LB_UNROLL for (int t = 0; t < NT; ++t) least[t] = Set(0.0f);
+    for (int i = 0; i < 8; ++i) {
+      if constexpr (F::kPer16) {
+        const Vf m0 = LoadF(p.minimums + i * 32), m1 = LoadF(p.minimums + i * 32 + 16);
+        LB_UNROLL for (int t = 0; t < NT; ++t) {
+          const ActBlock& a = tok.blocks[t * tok.block_stride + i];
+          const Vf sum = Fma(m1, Set(static_cast<float>(a.sum[1])),
+                             Mul(m0, Set(static_cast<float>(a.sum[0]))));
+          least[t] = Fma(sum, Set(a.d), least[t]);
+        }
+      } else {
+        const Vf m = LoadF(p.minimums + i * 16);
+        LB_UNROLL for (int t = 0; t < NT; ++t) {
+          least[t] = Fma(m, Set(tok.blocks[t * tok.block_stride + i].dsum), least[t]);
+        }
+      }
+    }
+    const Vf m = LoadF(p.m);
+    LB_UNROLL for (int t = 0; t < NT; ++t) acc[t] = Fma(least[t], m, acc[t]);
+  }
+}
+
+// ---- a panel ----
+
+LB_FN void Write(const PanelJob& job, int64_t t, Vf acc) {
+  float* y = job.y + t * job.y_stride;
+  if (job.num_rows == kPanelRows) {
+    if (job.bias != nullptr) acc = Add(acc, LoadF(job.bias));
+    StoreF(y, job.accumulate ? Add(LoadF(y), acc) : acc);
+    return;
+  }
+  float v[16];
+  StoreF(v, acc);
+  for (int r = 0; r < job.num_rows; ++r) {
+    const float value = job.bias != nullptr ? v[r] + job.bias[r] : v[r];
+    y[r] = job.accumulate ? y[r] + value : value;
+  }
+}
+
+LB_FN Tokens TokensAt(const PanelJob& job, int64_t t, int64_t block) {
+  const int64_t blocks = job.cols / 32;
+  return {job.q + t * job.cols + block * 32, job.cols, job.blocks + t * blocks + block, blocks};
+}
+
+template <typename F, int NT>
+void FewTokens(const PanelJob& job, int64_t t0) {
+  const uint8_t* lines = job.panel;
+  const uint8_t* records = job.panel + PanelCodeBytes(F::kPack, job.cols);
+  Vf acc[NT];
+  LB_UNROLL for (int t = 0; t < NT; ++t) acc[t] = Set(0.0f);
+  if constexpr (!F::kSuper) {
+    RunBlocks<F, FromPanel<F>, NT>(lines, PanelFactors<F>{records}, job.cols / 32,
+                                   TokensAt(job, t0, 0), acc);
+  } else {
+    Prepared<F> prepared;
+    for (int64_t b = 0; b < job.cols / 32; b += 8) {
+      Prepare<F>(records, &prepared);
+      RunSuper<F, FromPanel<F>, NT>(lines, prepared, TokensAt(job, t0, b), acc);
+      lines += 8 * F::kLineBytes;
+      records += F::kRecordBytes;
+    }
+  }
+  LB_UNROLL for (int t = 0; t < NT; ++t) Write(job, t0 + t, acc[t]);
+}
+
+// What scratch holds while a panel meets many tokens.
+template <typename F>
+struct Stretch {
+  alignas(64) uint8_t codes[kStretchBlocks * 512];
+  alignas(64) float d[F::kSuper ? 16 : kStretchBlocks * 16];
+  alignas(64) float m[F::kSuper ? 16 : kStretchBlocks * 16];
+  Prepared<F> prepared[F::kSuper ? kStretchBlocks / 8 : 1];
+  alignas(64) float acc[kMaxJobTokens * 16];
+};
+
+template <typename F>
+void Unpack(const uint8_t* lines, const uint8_t* records, int64_t num_blocks, Stretch<F>* out) {
+  for (int64_t b = 0; b < num_blocks; ++b) {
+    Prefetch<FromPanel<F>>(lines);
+    LB_UNROLL for (int g = 0; g < 8; ++g) {
+      StoreB(out->codes + b * 512 + g * 64, FromPanel<F>::Get(lines, g));
+    }
+    lines += F::kLineBytes;
+    if constexpr (!F::kSuper) {
+      StoreF(out->d + b * 16, F::D(records));
+      if constexpr (F::kHasMin) StoreF(out->m + b * 16, F::M(records));
+      records += F::kRecordBytes;
+    } else if (b % 8 == 0) {
+      Prepare<F>(records, &out->prepared[b / 8]);
+      records += F::kRecordBytes;
+    }
+  }
+}
+
+template <typename F, int NT>
+void RunStretch(const Stretch<F>& s, int64_t num_blocks, Tokens tok, float* acc_out) {
+  Vf acc[NT];
+  LB_UNROLL for (int t = 0; t < NT; ++t) acc[t] = LoadF(acc_out + t * 16);
+  if constexpr (!F::kSuper) {
+    RunBlocks<F, FromScratch<F>, NT>(s.codes, ScratchFactors{s.d, s.m}, num_blocks, tok, acc);
+  } else {
+    for (int64_t b = 0; b < num_blocks; b += 8) {
+      RunSuper<F, FromScratch<F>, NT>(s.codes + b * 512, s.prepared[b / 8], tok, acc);
+      tok.q += 256;
+      tok.blocks += 8;
+    }
+  }
+  LB_UNROLL for (int t = 0; t < NT; ++t) StoreF(acc_out + t * 16, acc[t]);
+}
+
+template <typename F>
+void ManyTokens(const PanelJob& job) {
+  static_assert(sizeof(Stretch<F>) <= kScratchBytes, "");
+  auto* s = static_cast<Stretch<F>*>(job.scratch);
+  const int64_t num_blocks = job.cols / 32;
+  const uint8_t* records = job.panel + PanelCodeBytes(F::kPack, job.cols);
+  for (int64_t t = 0; t < job.num_tokens; ++t) StoreF(s->acc + t * 16, Set(0.0f));
+  for (int64_t b = 0; b < num_blocks; b += kStretchBlocks) {
+    const int64_t n = num_blocks - b < kStretchBlocks ? num_blocks - b : kStretchBlocks;
+    Unpack<F>(job.panel + b * F::kLineBytes, records + b * 32 / F::kUnit * F::kRecordBytes, n, s);
+    int64_t t = 0;
+    for (; t + kTokenBlock <= job.num_tokens; t += kTokenBlock) {
+      RunStretch<F, kTokenBlock>(*s, n, TokensAt(job, t, b), s->acc + t * 16);
+    }
+    for (; t + 2 <= job.num_tokens; t += 2) {
+      RunStretch<F, 2>(*s, n, TokensAt(job, t, b), s->acc + t * 16);
+    }
+    if (t < job.num_tokens) RunStretch<F, 1>(*s, n, TokensAt(job, t, b), s->acc + t * 16);
+  }
+  for (int64_t t = 0; t < job.num_tokens; ++t) Write(job, t, LoadF(s->acc + t * 16));
+}
+
+template <typename F>
+void MultiplyInt(const PanelJob& job) {
+  switch (job.num_tokens) {
+    case 1: return FewTokens<F, 1>(job, 0);
+    case 2: return FewTokens<F, 2>(job, 0);
+    case 3: FewTokens<F, 2>(job, 0); return FewTokens<F, 1>(job, 2);
+    case 4: return FewTokens<F, 4>(job, 0);
+    default: return ManyTokens<F>(job);
+  }
+}
+
+// ---- float weights ----
+
+constexpr int64_t kFloatChunk = 128;
+
+template <int kPack>
+LB_FN Vf LoadWeights(const uint8_t* p) {
+  if constexpr (kPack == kPackF32) return LoadF(reinterpret_cast<const float*>(p));
+  if constexpr (kPack == kPackF16) return LoadHalf(p);
+  return LoadBf16(p);
+}
+
+template <int kPack, int NT>
+void FloatTokens(const PanelJob& job, int64_t t0) {
+  constexpr int kBytes = kPanelRows * (kPack == kPackF32 ? 4 : 2);
+  const float* x = job.x + t0 * job.cols;
+  const uint8_t* w = job.panel;
+  Vf acc[NT];
+  LB_UNROLL for (int t = 0; t < NT; ++t) acc[t] = Set(0.0f);
+  for (int64_t begin = 0; begin < job.cols; begin += kFloatChunk) {
+    const int64_t end = begin + kFloatChunk < job.cols ? begin + kFloatChunk : job.cols;
+    Vf sum[NT];
+    LB_UNROLL for (int t = 0; t < NT; ++t) sum[t] = Set(0.0f);
+    for (int64_t k = begin; k < end; ++k) {
+      if (k % (64 / (kBytes < 64 ? kBytes : 64)) == 0) __builtin_prefetch(w + kPrefetchBytes);
+      const Vf v = LoadWeights<kPack>(w);
+      LB_UNROLL for (int t = 0; t < NT; ++t) sum[t] = Fma(v, Set(x[t * job.cols + k]), sum[t]);
+      w += kBytes;
+    }
+    LB_UNROLL for (int t = 0; t < NT; ++t) acc[t] = Add(acc[t], sum[t]);
+  }
+  LB_UNROLL for (int t = 0; t < NT; ++t) Write(job, t0 + t, acc[t]);
+}
+
+template <int kPack>
+void MultiplyFloat(const PanelJob& job) {
+  int64_t t = 0;
+  for (; t + 4 <= job.num_tokens; t += 4) FloatTokens<kPack, 4>(job, t);
+  if (t + 2 <= job.num_tokens) {
+    FloatTokens<kPack, 2>(job, t);
+    t += 2;
+  }
+  if (t < job.num_tokens) FloatTokens<kPack, 1>(job, t);
+}
+
+}  // namespace
+
+void SetMatmul(CpuKernels* k) {
+  k->matmul[kPackF32] = MultiplyFloat<kPackF32>;
+  k->matmul[kPackF16] = MultiplyFloat<kPackF16>;
+  k->matmul[kPackBF16] = MultiplyFloat<kPackBF16>;
+  k->matmul[kPackQ4_0] = MultiplyInt<Format<kPackQ4_0>>;
+  k->matmul[kPackQ4_1] = MultiplyInt<Format<kPackQ4_1>>;
+  k->matmul[kPackQ5_0] = MultiplyInt<Format<kPackQ5_0>>;
+  k->matmul[kPackQ5_1] = MultiplyInt<Format<kPackQ5_1>>;
+  k->matmul[kPackQ8_0] = MultiplyInt<Format<kPackQ8_0>>;
+  k->matmul[kPackQ2_K] = MultiplyInt<Format<kPackQ2_K>>;
+  k->matmul[kPackQ3_K] = MultiplyInt<Format<kPackQ3_K>>;
+  k->matmul[kPackQ4_K] = MultiplyInt<Format<kPackQ4_K>>;
+  k->matmul[kPackQ5_K] = MultiplyInt<Format<kPackQ5_K>>;
+  k->matmul[kPackQ6_K] = MultiplyInt<Format<kPackQ6_K>>;
+  k->matmul[kPackIQ4_NL] = MultiplyInt<Format<kPackIQ4_NL>>;
+  k->matmul[kPackIQ4_XS] = MultiplyInt<Format<kPackIQ4_XS>>;
+  k->matmul[kPackMXFP4] = MultiplyInt<Format<kPackMXFP4>>;
+}
+
+}  // namespace lb::LB_ISA

@@ -1,0 +1,126 @@
+#include "kernels/cpu/packed_matrix.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/memory.h"
+#include "kernels/host_ops.h"
+#include "kernels/weight_block.h"
+
+namespace lb {
+namespace {
+
+static_assert(kPackF32 == static_cast<int>(DType::kF32));
+static_assert(kPackQ4_0 == static_cast<int>(DType::kQ4_0));
+static_assert(kPackQ8_0 == static_cast<int>(DType::kQ8_0));
+static_assert(kPackQ6_K == static_cast<int>(DType::kQ6_K));
+static_assert(kPackMXFP4 == static_cast<int>(DType::kMXFP4));
+
+// The 32 codes of row `r` into the block's lines, which were zero.
+void PutCodes(const uint8_t* code, int bits, int r, uint8_t* lines) {
+  for (int k = 0; k < 32; ++k) {
+    const int g = k / 4;
+    uint8_t* at = lines + r * 4 + k % 4;
+    const int c = code[k];
+    const auto put = [&](int line, int value, int shift) {
+      at[line * 64] = static_cast<uint8_t>(at[line * 64] | value << shift);
+    };
+    switch (bits) {
+      case 8: put(g, c, 0); break;
+      case 6: put(4 + g / 4, c >> 4, g % 4 * 2); put(g % 4, c & 15, g / 4 * 4); break;
+      case 5: put(4, c >> 4, g); put(g % 4, c & 15, g / 4 * 4); break;
+      case 4: put(g % 4, c, g / 4 * 4); break;
+      case 3: put(2, c >> 2, g); put(g / 4, c & 3, g % 4 * 2); break;
+      default: put(g / 4, c, g % 4 * 2);
+    }
+  }
+}
+
+void PutHalf(uint8_t* record, int r, uint16_t bits) { std::memcpy(record + 2 * r, &bits, 2); }
+
+// Integer scales of the `g`-th 32 values of a super-block.
+void PutScales(int pack, const WeightBlock& w, int g, int r, uint8_t* record) {
+  switch (pack) {
+    case kPackQ2_K:
+      for (int s = 0; s < 2; ++s) {
+        record[64 + (2 * g + s) * 16 + r] = static_cast<uint8_t>(w.scale[s] | w.minimum[s] << 4);
+      }
+      break;
+    case kPackQ3_K:
+    case kPackQ6_K:
+      for (int s = 0; s < 2; ++s) {
+        record[32 + (2 * g + s) * 16 + r] = static_cast<uint8_t>(w.scale[s]);
+      }
+      break;
+    case kPackIQ4_XS: record[32 + g * 16 + r] = static_cast<uint8_t>(w.scale[0]); break;
+    default: {  // Q4_K, Q5_K
+      record[64 + g * 16 + r] =
+          static_cast<uint8_t>((w.scale[0] & 15) | (w.minimum[0] & 15) << 4);
+      uint8_t& high = record[192 + g / 2 * 16 + r];
+      high = static_cast<uint8_t>(high |
+                                  (w.scale[0] >> 4 | w.minimum[0] >> 4 << 2) << g % 2 * 4);
+    }
+  }
+}
+
+void PackIntegers(const TensorView& raw, int64_t row, int r, uint8_t* panel) {
+  const int pack = static_cast<int>(raw.dtype);
+  const PackInfo& info = kPackInfo[pack];
+  const char* src = raw.as<char>() + row * raw.row_bytes();
+  uint8_t* records = panel + PanelCodeBytes(pack, raw.cols());
+  const bool super = info.unit == 256;
+  const bool has_minimum = FormatOf(raw.dtype).has_minimum;
+  WeightBlock w;
+  for (int64_t b = 0; b < raw.cols() / 32; ++b) {
+    ReadWeightBlock(raw.dtype, src, b, &w);
+    PutCodes(w.code, info.bits, r, panel + b * info.code_lines * 64);
+    uint8_t* record = records + b * 32 / info.unit * info.scale_bytes;
+    if (super) PutScales(pack, w, static_cast<int>(b % 8), r, record);
+    if (super && b % 8 != 0) continue;
+    if (pack == kPackMXFP4) {
+      record[r] = static_cast<uint8_t>(w.d_bits);
+    } else {
+      PutHalf(record, r, w.d_bits);
+      if (has_minimum) PutHalf(record + 32, r, w.m_bits);
+    }
+  }
+}
+
+void PackFloats(const TensorView& raw, int64_t row, int r, uint8_t* panel) {
+  const int64_t size = Info(raw.dtype).block_bytes;
+  const char* src = raw.as<char>() + row * raw.row_bytes();
+  for (int64_t k = 0; k < raw.cols(); ++k) {
+    std::memcpy(panel + (k * kPanelRows + r) * size, src + k * size, static_cast<size_t>(size));
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<PackedMatrix>> PackedMatrix::Make(const TensorView& raw, ThreadPool& pool) {
+  LB_RETURN_IF_ERROR(CheckWeight(raw));
+  std::unique_ptr<PackedMatrix> m(new PackedMatrix);
+  m->rows = raw.rows();
+  m->cols = raw.cols();
+  m->dtype = raw.dtype;
+  m->panel_bytes_ = PanelBytes(m->pack(), m->cols);
+  m->bytes = m->num_panels() * m->panel_bytes_;
+  m->memory_ = DeviceMemory(AllocateMemory(static_cast<size_t>(m->bytes)), &FreeMemory);
+  if (m->memory_ == nullptr) {
+    return Fail(ErrorCode::kOutOfMemory, "no memory for a weight of {} x {} {} ({} bytes)",
+                m->rows, m->cols, Info(m->dtype).name, m->bytes);
+  }
+  auto* base = static_cast<uint8_t*>(m->memory_.get());
+  const bool floats = kPackInfo[m->pack()].unit == 1;
+  pool.ParallelFor(m->num_panels(), 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t p = begin; p < end; ++p) {
+      const int64_t first = p * kPanelRows;
+      for (int64_t row = first; row < std::min(m->rows, first + kPanelRows); ++row) {
+        const int r = static_cast<int>(row - first);
+        (floats ? PackFloats : PackIntegers)(raw, row, r, base + p * m->panel_bytes_);
+      }
+    }
+  });
+  return m;
+}
+
+}  // namespace lb

@@ -1,0 +1,143 @@
+// Proves that the fast products are the specified ones bit by bit: for every weight format, every
+// instruction set of this machine, few and many tokens, odd sizes, any number of threads.
+#include <gtest/gtest.h>
+
+#include "kernels/backends.h"
+#include "kernels/weight_block.h"
+#include "tests/kernels/random_data.h"
+
+namespace lb {
+namespace {
+
+std::unique_ptr<Ops> MakeCpu(const std::string& isa, int threads) {
+  auto ops = MakeCpuOps({threads, isa});
+  CHECK(ops.has_value());
+  return std::move(ops).value();
+}
+
+std::vector<float> Product(Ops& ops, const TensorView& w, std::vector<float>& x, int64_t tokens) {
+  auto matrix = std::move(ops.LoadMatrix(w)).value();
+  std::vector<float> y(static_cast<size_t>(tokens * w.rows()));
+  const MatmulOut out{matrix.get(), View(y, {tokens, w.rows()}), nullptr, false};
+  ops.Matmul(View(x, {tokens, w.cols()}), {&out, 1});
+  return y;
+}
+
+using Case = std::tuple<std::string, DType>;
+class CpuMatmul : public testing::TestWithParam<Case> {};
+
+TEST_P(CpuMatmul, GivesTheBitsOfTheSpecification) {
+  const auto& [isa, dtype] = GetParam();
+  auto ref = MakeRefOps();
+  auto cpu = MakeCpu(isa, 1);
+  const int64_t unit = Info(dtype).block_size;
+  // One panel and a part of one; columns that end inside a stretch of scratch; tokens on both sides of
+  // every switch between kernels.
+  for (const int64_t cols : {unit == 256 ? 256 : unit == 32 ? 96 : 100, unit == 256 ? 768 : 672}) {
+    for (const int64_t rows : {1, 16, 37}) {
+      const RandomWeight w(dtype, rows, cols, static_cast<uint32_t>(rows + cols));
+      for (const int64_t tokens : {1, 2, 3, 4, 5, 7, 8, 9, 23}) {
+        std::vector<float> x = RandomFloats(tokens * cols, static_cast<uint32_t>(tokens));
+        EXPECT_TRUE(SameBits(Product(*ref, w.view, x, tokens), Product(*cpu, w.view, x, tokens)))
+            << rows << " x " << cols << ", " << tokens << " tokens";
+      }
+    }
+  }
+}
+
+TEST_P(CpuMatmul, ExtremesOfCodesAndActivationsStayExact) {
+  const auto& [isa, dtype] = GetParam();
+  if (Info(dtype).block_size == 1) return;
+  auto ref = MakeRefOps();
+  auto cpu = MakeCpu(isa, 1);
+  const int64_t cols = 512, rows = 16, tokens = 6;
+  RandomWeight w(dtype, rows, cols, 1);
+  for (const int fill : {0xff, 0x00, 0x80, 0x7f, 0xf0, 0x0f}) {
+    // All codes and scales at one end; the fp16 factors then are what they are, but NaN.
+    RandomWeight::Fill(&w, static_cast<uint8_t>(fill));
+    for (const float value : {1.0f, -1.0f}) {
+      std::vector<float> x(static_cast<size_t>(tokens * cols), value);  // every q is 127 or -127
+      EXPECT_TRUE(SameBits(Product(*ref, w.view, x, tokens), Product(*cpu, w.view, x, tokens)))
+          << "fill " << fill << " value " << value;
+      for (size_t i = 0; i < x.size(); i += 2) x[i] = -x[i];
+      EXPECT_TRUE(SameBits(Product(*ref, w.view, x, tokens), Product(*cpu, w.view, x, tokens)))
+          << "fill " << fill << " alternating";
+    }
+  }
+}
+
+TEST_P(CpuMatmul, ATokensResultDependsOnNothingBesideIt) {
+  const auto& [isa, dtype] = GetParam();
+  if (isa == "portable") return;  // covered by its equality with the specification
+  const int64_t cols = 1536, rows = 100, tokens = 300;
+  const RandomWeight w(dtype, rows, cols, 7);
+  std::vector<float> x = RandomFloats(tokens * cols, 8);
+  auto one = MakeCpu(isa, 1);
+  const std::vector<float> all = Product(*one, w.view, x, tokens);
+  for (const int threads : {2, 3}) {
+    auto many = MakeCpu(isa, threads);
+    EXPECT_TRUE(SameBits(all, Product(*many, w.view, x, tokens))) << threads << " threads";
+  }
+  for (const int64_t t : {0, 5, 255, 256, 299}) {
+    std::vector<float> row(x.begin() + t * cols, x.begin() + (t + 1) * cols);
+    const std::vector<float> alone = Product(*one, w.view, row, 1);
+    EXPECT_TRUE(SameBits(alone, {all.begin() + t * rows, all.begin() + (t + 1) * rows})) << t;
+  }
+}
+
+std::vector<Case> AllCases() {
+  std::vector<Case> cases;
+  for (const std::string& isa : CpuIsas()) {
+    for (const DType dtype : kWeightTypes) cases.emplace_back(isa, dtype);
+  }
+  return cases;
+}
+INSTANTIATE_TEST_SUITE_P(All, CpuMatmul, testing::ValuesIn(AllCases()), [](const auto& info) {
+  return std::get<0>(info.param) + "_" + std::string(Info(std::get<1>(info.param)).name);
+});
+
+TEST(CpuMatmulSeveral, ProductsOfOneInputWithBiasAndAccumulate) {
+  const int64_t cols = 256, tokens = 9;
+  const RandomWeight a(DType::kQ4_K, 48, cols, 1), b(DType::kF16, 5, cols, 2),
+      c(DType::kQ8_0, 20, cols, 3);
+  std::vector<float> x = RandomFloats(tokens * cols, 4), bias = RandomFloats(48, 5);
+  std::vector<std::vector<float>> want, got;
+  auto ref = MakeRefOps();
+  auto cpu = MakeCpu("", 2);
+  for (Ops* ops : {ref.get(), cpu.get()}) {
+    auto wa = std::move(ops->LoadMatrix(a.view)).value();
+    auto wb = std::move(ops->LoadMatrix(b.view)).value();
+    auto wc = std::move(ops->LoadMatrix(c.view)).value();
+    std::vector<float> ya(tokens * 48), yb = RandomFloats(tokens * 5, 6), yc(tokens * 20);
+    const MatmulOut outs[] = {{wa.get(), View(ya, {tokens, 48}), bias.data(), false},
+                              {wb.get(), View(yb, {tokens, 5}), nullptr, true},
+                              {wc.get(), View(yc, {tokens, 20}), nullptr, false}};
+    ops->Matmul(View(x, {tokens, cols}), outs);
+    (ops == ref.get() ? want : got) = {ya, yb, yc};
+  }
+  for (size_t i = 0; i < want.size(); ++i) EXPECT_TRUE(SameBits(want[i], got[i])) << i;
+}
+
+TEST(CpuMatmulFaults, NotANumberShowsInItsRowOnly) {
+  for (const std::string& isa : CpuIsas()) {
+    for (const float bad : {std::nanf(""), INFINITY}) {
+      for (const int64_t tokens : {2, 12}) {
+        const RandomWeight w(DType::kQ6_K, 20, 256, 6);
+        std::vector<float> x = RandomFloats(tokens * 256, 7);
+        x[300] = bad;
+        auto cpu = MakeCpu(isa, 1);
+        const std::vector<float> y = Product(*cpu, w.view, x, tokens);
+        for (int64_t i = 0; i < tokens * 20; ++i) EXPECT_EQ(std::isfinite(y[i]), i / 20 != 1) << i;
+      }
+    }
+  }
+}
+
+TEST(CpuSelect, UnknownOrMissingInstructionSetIsAnError) {
+  EXPECT_EQ(MakeCpuOps({1, "mmx"}).error().code, ErrorCode::kUnsupported);
+  EXPECT_EQ(MakeCpuOps({-1, ""}).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(CpuIsas().back(), "portable");
+}
+
+}  // namespace
+}  // namespace lb
