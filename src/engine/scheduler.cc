@@ -131,7 +131,7 @@ void Scheduler::ResumePaused(Budget& budget, ScheduledBatch& batch) {
     if (s->stalled()) continue;
     if (Full() || budget.prefill == 0) return;
     // In order: a younger one would take the room that the older one waits for.
-    if (TryStart(s, budget, batch) == Start::kNoRoom) return;
+    if (TryStart(s, budget, batch) != Start::kStarted) return;
   }
 }
 

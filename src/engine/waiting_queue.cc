@@ -23,12 +23,13 @@ void WaitingQueue::Remove(Sequence* sequence, bool admitted) {
   const auto client = it->second;
   const auto at = std::ranges::find(client->queue, sequence);
   CHECK(at != client->queue.end());
+  const bool was_first = at == client->queue.begin();
   client->queue.erase(at);
   --size_;
   if (client->queue.empty()) {
     ring_.erase(client);
     by_name_.erase(it);
-  } else if (admitted) {
+  } else if (admitted && was_first) {
     ring_.splice(ring_.end(), ring_, client);
   }
 }

@@ -17,7 +17,7 @@ namespace lb {
 class WaitingQueue {
  public:
   void Push(Sequence* sequence);
-  // Takes it out; as `admitted` its client goes to the end of the ring.
+  // Takes it out; when it was its client's first and is `admitted`, the client had its turn.
   void Remove(Sequence* sequence, bool admitted);
   // The first `count` in order of service: every client's first, then every client's second, ...
   std::vector<Sequence*> Next(size_t count) const;

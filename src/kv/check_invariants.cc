@@ -88,7 +88,7 @@ Result<void> KvCacheManager::CheckTables() const {
       LB_REQUIRE(static_cast<int64_t>(s->path_.size()) == s->num_computed_ / kBlockTokens,
                  "a path of {} blocks for {} computed tokens", s->path_.size(), s->num_computed_);
     }
-    for (size_t i = s->pending_begin_; i < s->pending_end_; ++i) ++pending[s->hashes_[i]];
+    for (size_t i = s->pending_begin_; i < s->pending_end_; ++i) ++pending[Hash(*s, i)];
   }
   for (int g = 0; g < num_groups(); ++g) {
     for (int i = 0; i < pool(g).size(); ++i) {

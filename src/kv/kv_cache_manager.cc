@@ -54,25 +54,19 @@ int64_t KvCacheManager::FirstNeeded(int g, int64_t position) const {
   return std::max<int64_t>(0, position - window + 1) / kBlockTokens;
 }
 
-void KvCacheManager::UpdateHashes(SequenceKv& seq, std::span<const TokenId> tokens) {
-  const size_t old = seq.hashes_.size();
-  ExtendChainHashes(seq.ns_, tokens, seq.hashes_);
-  if (~config_.hash_mask == 0) return;
-  for (size_t i = old; i < seq.hashes_.size(); ++i) seq.hashes_[i] &= config_.hash_mask;
-}
 
 // ---- matching ------------------------------------------------------------------------------------
 
 PrefixMatch KvCacheManager::Match(SequenceKv& seq, std::span<const TokenId> tokens) {
   PrefixMatch match;
   if (!seq.use_cache_ || tokens.empty()) return match;
-  UpdateHashes(seq, tokens);
+  ExtendChainHashes(seq.ns_, tokens, seq.hashes_);
   const size_t limit = (tokens.size() - 1) / kBlockTokens;
   std::array<int64_t, kMaxGroups> last_missing;
   last_missing.fill(-1);
   NodeId parent = kNoNode;
   for (size_t i = 0; i < limit; ++i) {
-    const NodeId id = tree_.Find(parent, seq.ns_, seq.hashes_[i],
+    const NodeId id = tree_.Find(parent, seq.ns_, Hash(seq, i),
                                  tokens.subspan(i * kBlockTokens, kBlockTokens));
     if (id == kNoNode) break;
     match.path.push_back(id);
@@ -87,7 +81,7 @@ PrefixMatch KvCacheManager::Match(SequenceKv& seq, std::span<const TokenId> toke
   }
   match.path.resize(static_cast<size_t>(match.num_blocks));
   const size_t next = match.path.size();
-  match.pending = next < limit && pending_.contains(seq.hashes_[next]);
+  match.pending = next < limit && pending_.contains(Hash(seq, next));
   return match;
 }
 
@@ -119,17 +113,17 @@ void KvCacheManager::Attach(SequenceKv& seq, std::span<const TokenId> tokens,
     }
   }
   if (!seq.use_cache_) return;
-  UpdateHashes(seq, tokens);
+  ExtendChainHashes(seq.ns_, tokens, seq.hashes_);
   seq.pending_begin_ = seq.path_.size();
   seq.pending_end_ = std::max(seq.pending_begin_, tokens.size() / kBlockTokens);
-  for (size_t i = seq.pending_begin_; i < seq.pending_end_; ++i) ++pending_[seq.hashes_[i]];
+  for (size_t i = seq.pending_begin_; i < seq.pending_end_; ++i) ++pending_[Hash(seq, i)];
 }
 
 void KvCacheManager::Unannounce(SequenceKv& seq, size_t upto) {
   const size_t end = std::min(upto, seq.pending_end_);
   if (seq.pending_begin_ < end) ++epoch_;
   for (; seq.pending_begin_ < end; ++seq.pending_begin_) {
-    auto it = pending_.find(seq.hashes_[seq.pending_begin_]);
+    auto it = pending_.find(Hash(seq, seq.pending_begin_));
     CHECK(it != pending_.end());
     if (--it->second == 0) pending_.erase(it);
   }
@@ -211,7 +205,7 @@ void KvCacheManager::Commit(SequenceKv& seq, std::span<const TokenId> tokens,
   seq.num_computed_ = num_computed;
   if (seq.use_cache_) {
     const size_t full = static_cast<size_t>(num_computed / kBlockTokens);
-    if (seq.path_.size() < full) UpdateHashes(seq, tokens);
+    if (seq.path_.size() < full) ExtendChainHashes(seq.ns_, tokens, seq.hashes_);
     while (seq.path_.size() < full) InsertBlock(seq, tokens, seq.path_.size());
     Unannounce(seq, full);
   }
@@ -227,8 +221,8 @@ void KvCacheManager::Commit(SequenceKv& seq, std::span<const TokenId> tokens,
 void KvCacheManager::InsertBlock(SequenceKv& seq, std::span<const TokenId> tokens, size_t i) {
   const NodeId parent = i == 0 ? kNoNode : seq.path_[i - 1];
   const auto key = tokens.subspan(i * kBlockTokens, kBlockTokens);
-  NodeId id = tree_.Find(parent, seq.ns_, seq.hashes_[i], key);
-  if (id == kNoNode) id = tree_.Insert(parent, seq.ns_, seq.hashes_[i], key);
+  NodeId id = tree_.Find(parent, seq.ns_, Hash(seq, i), key);
+  if (id == kNoNode) id = tree_.Insert(parent, seq.ns_, Hash(seq, i), key);
   PrefixTree::Node& n = tree_.node(id);
   ++n.refs;
   n.last_use_ms = now_ms_;

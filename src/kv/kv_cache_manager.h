@@ -110,7 +110,7 @@ class KvCacheManager {
   // Puts block i of `seq`, just computed, into the tree, or takes over the node that is there.
   void InsertBlock(SequenceKv& seq, std::span<const TokenId> tokens, size_t i);
   void Unannounce(SequenceKv& seq, size_t upto);
-  void UpdateHashes(SequenceKv& seq, std::span<const TokenId> tokens);
+  uint64_t Hash(const SequenceKv& seq, size_t i) const { return seq.hashes_[i] & config_.hash_mask; }
 
   Result<void> CheckTables() const;
   Result<void> CheckTree() const;

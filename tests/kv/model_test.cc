@@ -1,0 +1,174 @@
+// Proves pool, tables, tree and manager against a naive model, over random operations: the same
+// matches, the same waits, the same refusals, the same evictions, the same number of blocks in every
+// state, after every single operation.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "kv/kv_cache_manager.h"
+#include "tests/kv/naive_model.h"
+
+namespace lb::kv {
+namespace {
+
+using test::NaiveCache;
+using test::NaiveSequence;
+
+struct Pair {
+  std::shared_ptr<NaiveSequence> naive;
+  std::unique_ptr<SequenceKv> real;
+  std::vector<TokenId> tokens;
+};
+
+class Walk {
+ public:
+  // `check_every`: operations between two full recounts by CheckInvariants.
+  Walk(uint64_t seed, bool narrow_hashes, int check_every)
+      : rng_(seed), narrow_(narrow_hashes), check_every_(check_every) {
+    const int blocks = 6 + Pick(20);
+    const int window = Pick(2) == 0 ? 0 : 16 + Pick(40);
+    const int least = static_cast<int>(BlocksFor(window)) + 2;
+    const int window_blocks = Pick(2) == 0 ? std::max(blocks, least) : least + Pick(4);
+    KvCacheConfig config;
+    config.groups = {{0, blocks}};
+    if (window > 0) config.groups.push_back({window, window_blocks});
+    config.max_chunk = 64;
+    if (narrow_) config.hash_mask = 0x3;
+    kv_ = std::move(*KvCacheManager::Create(config));
+    naive_ = std::make_unique<NaiveCache>(blocks, window, window_blocks);
+    longest_ = blocks * kBlockTokens;
+  }
+
+  void Run(int ops) {
+    for (int i = 0; i < ops; ++i) {
+      ASSERT_NO_FATAL_FAILURE(OneOperation());
+      ASSERT_NO_FATAL_FAILURE(Compare());
+      if (i % check_every_ == 0) {
+        const auto sound = kv_->CheckInvariants();
+        ASSERT_TRUE(sound.has_value()) << sound.error().message;
+      }
+    }
+    // Everything comes back.
+    while (!pairs_.empty()) Drop(0);
+    ASSERT_NO_FATAL_FAILURE(Compare());
+    ASSERT_EQ(kv_->pool(0).num_used(), 0);
+    ASSERT_TRUE(kv_->CheckInvariants().has_value());
+  }
+
+ private:
+  int Pick(int n) { return std::uniform_int_distribution<int>(0, n - 1)(rng_); }
+
+  void Drop(size_t i) {
+    naive_->Release(*pairs_[i].naive);
+    std::erase(naive_->sequences, pairs_[i].naive);
+    pairs_.erase(pairs_.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+
+  void Create() {
+    Pair p;
+    p.naive = std::make_shared<NaiveSequence>();
+    p.naive->ns = std::string(1, static_cast<char>('0' + Pick(2)));
+    p.naive->use_cache = Pick(6) != 0;
+    Grow(p, 1 + Pick(longest_));
+    p.real = kv_->NewSequence(static_cast<uint64_t>(p.naive->ns[0] - '0'), p.naive->use_cache);
+    naive_->sequences.push_back(p.naive);
+    pairs_.push_back(std::move(p));
+  }
+
+  // Few letters, the first by far the most common: prefixes meet often, at every length.
+  void Grow(Pair& p, int64_t num_tokens) {
+    while (static_cast<int64_t>(p.naive->text.size()) < BlocksFor(num_tokens)) {
+      p.naive->text += static_cast<char>('a' + (Pick(4) == 0 ? Pick(3) : 0));
+    }
+    for (int64_t i = p.naive->num_tokens; i < num_tokens; ++i) {
+      const char letter = p.naive->text[static_cast<size_t>(i / kBlockTokens)];
+      p.tokens.push_back(static_cast<TokenId>(letter * 100 + i % kBlockTokens));
+    }
+    p.naive->num_tokens = num_tokens;
+  }
+
+  void OneOperation() {
+    if (pairs_.empty() || (pairs_.size() < 5 && Pick(6) == 0)) return Create();
+    const size_t i = static_cast<size_t>(Pick(static_cast<int>(pairs_.size())));
+    Pair& p = pairs_[i];
+    NaiveSequence& n = *p.naive;
+    if (!n.attached) {
+      const PrefixMatch match = kv_->Match(*p.real, p.tokens);
+      ASSERT_EQ(match.num_blocks, naive_->MatchBlocks(n));
+      // Narrow hashes may make one wait for nothing, and never fail to wait.
+      if (!narrow_) {
+        ASSERT_EQ(match.pending, naive_->Pending(n));
+      } else if (naive_->Pending(n)) {
+        ASSERT_TRUE(match.pending);
+      }
+      if (Pick(8) == 0) return Drop(i);
+      kv_->Attach(*p.real, p.tokens, match);
+      naive_->Attach(n);
+      ASSERT_EQ(p.real->num_computed(), n.computed);
+      return;
+    }
+    switch (Pick(10)) {
+      case 0: return Drop(i);
+      case 1:  // paused
+        kv_->Release(*p.real);
+        naive_->Release(n);
+        return;
+      case 2:  // a step that failed
+        kv_->Rollback(*p.real);
+        naive_->Rollback(n);
+        return;
+      case 3:  // the answer grows
+        if (n.num_tokens < longest_) Grow(p, n.num_tokens + 1);
+        return;
+      case 4:
+      case 5:
+      case 6: {
+        const int64_t wanted = std::min<int64_t>(n.num_tokens, n.computed + 1 + Pick(64));
+        ASSERT_EQ(kv_->Reserve(*p.real, wanted), naive_->Reserve(n, wanted));
+        return;
+      }
+      default: {
+        const int64_t room = std::min(n.table * kBlockTokens, n.num_tokens);
+        if (room <= n.computed) return;
+        const int64_t computed = n.computed + 1 + Pick(static_cast<int>(room - n.computed));
+        kv_->Commit(*p.real, p.tokens, computed);
+        naive_->Commit(n, computed);
+      }
+    }
+  }
+
+  void Compare() {
+    for (int g = 0; g < naive_->groups(); ++g) {
+      ASSERT_EQ(kv_->pool(g).num_used(), naive_->Used(g)) << "group " << g;
+      ASSERT_EQ(kv_->pool(g).num_cached(), naive_->Cached(g)) << "group " << g;
+      ASSERT_EQ(kv_->pool(g).num_free(), naive_->Free(g)) << "group " << g;
+    }
+    ASSERT_EQ(kv_->tree().num_nodes(), static_cast<int>(naive_->tree.size()));
+    ASSERT_EQ(kv_->num_evictions(), naive_->evictions);
+  }
+
+  std::mt19937_64 rng_;
+  bool narrow_;
+  int check_every_;
+  int64_t longest_ = 0;
+  std::unique_ptr<KvCacheManager> kv_;
+  std::unique_ptr<NaiveCache> naive_;
+  std::vector<Pair> pairs_;
+};
+
+int64_t WalkMany(int walks, int ops, uint64_t first_seed, int check_every) {
+  for (int i = 0; i < walks; ++i) {
+    const uint64_t seed = first_seed + static_cast<uint64_t>(i);
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    Walk(seed, /*narrow_hashes=*/i % 4 == 3, check_every).Run(ops);
+    if (testing::Test::HasFatalFailure()) break;
+  }
+  return int64_t{walks} * ops;
+}
+
+TEST(ModelTest, HundredThousandOperations) { EXPECT_GE(WalkMany(100, 1000, 1, 1), 100'000); }
+
+TEST(SlowModelTest, AMillionOperations) { EXPECT_GE(WalkMany(500, 2100, 5000, 4), 1'000'000); }
+
+}  // namespace
+}  // namespace lb::kv
