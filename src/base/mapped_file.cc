@@ -29,10 +29,14 @@ class FileDescriptor {
 
 int ToSystem(MappedFile::Advice advice) {
   switch (advice) {
-    case MappedFile::Advice::kSequential: return MADV_SEQUENTIAL;
-    case MappedFile::Advice::kRandom: return MADV_RANDOM;
-    case MappedFile::Advice::kWillNeed: return MADV_WILLNEED;
-    case MappedFile::Advice::kDontNeed: return MADV_DONTNEED;
+    case MappedFile::Advice::kSequential:
+      return MADV_SEQUENTIAL;
+    case MappedFile::Advice::kRandom:
+      return MADV_RANDOM;
+    case MappedFile::Advice::kWillNeed:
+      return MADV_WILLNEED;
+    case MappedFile::Advice::kDontNeed:
+      return MADV_DONTNEED;
   }
   return MADV_NORMAL;
 }
@@ -98,8 +102,7 @@ void MappedFile::Advise(size_t offset, size_t length, Advice advice) const {
   }
   if (offset >= end) return;
   // Only a hint: a system that refuses it reads as well without.
-  static_cast<void>(
-      madvise(const_cast<uint8_t*>(data_) + offset, end - offset, ToSystem(advice)));
+  static_cast<void>(madvise(const_cast<uint8_t*>(data_) + offset, end - offset, ToSystem(advice)));
 }
 
 }  // namespace lb

@@ -19,7 +19,7 @@ class Cursor {
   explicit Cursor(std::span<const uint8_t> bytes) : bytes_(bytes) {}
 
   template <typename T>
-    requires std::is_arithmetic_v<T>
+  requires std::is_arithmetic_v<T>
   bool Take(T* value) {
     if (!Fits(sizeof(T))) return false;
     std::memcpy(value, bytes_.data() + position_, sizeof(T));
@@ -36,8 +36,7 @@ class Cursor {
       position_ = start;
       return false;
     }
-    *text = {reinterpret_cast<const char*>(bytes_.data()) + position_,
-             static_cast<size_t>(length)};
+    *text = {reinterpret_cast<const char*>(bytes_.data()) + position_, static_cast<size_t>(length)};
     position_ += length;
     return true;
   }

@@ -66,7 +66,8 @@ Result<void> GgufFile::OpenParts(const std::string& path) {
   if (!name) {
     return Fail(ErrorCode::kInvalidArgument,
                 "{}: one of {} parts (key \"{}\"), but not named like one: "
-                "NAME-00001-of-{:05d}.gguf", path, count, kSplitCount, count);
+                "NAME-00001-of-{:05d}.gguf",
+                path, count, kSplitCount, count);
   }
   if (name->number != 1) {
     return Fail(ErrorCode::kInvalidArgument, "{}: part {} of {}; give the first part, {}", path,
@@ -87,8 +88,7 @@ Result<void> GgufFile::OpenParts(const std::string& path) {
     LB_RETURN_IF_ERROR(AddPart(part->bytes(), part_path));
     mappings_.push_back(std::move(*part));
     LB_RETURN_IF_ERROR(CheckIs(metadata_, kSplitCount, name->count, "the first part says so"));
-    LB_RETURN_IF_ERROR(
-        CheckIs(metadata_, kSplitNumber, number - 1, "the file's name says so"));
+    LB_RETURN_IF_ERROR(CheckIs(metadata_, kSplitNumber, number - 1, "the file's name says so"));
   }
   metadata_ = std::move(of_first);
   return CheckIs(metadata_, kSplitTensors, static_cast<int64_t>(tensors_.size()),
@@ -121,9 +121,8 @@ Result<void> GgufFile::IndexNames() {
 }
 
 const Tensor* GgufFile::FindTensor(std::string_view name) const {
-  const auto found = std::ranges::lower_bound(by_name_, name, {}, [this](int i) {
-    return std::string_view(tensors_[i].name);
-  });
+  const auto found = std::ranges::lower_bound(
+      by_name_, name, {}, [this](int i) { return std::string_view(tensors_[i].name); });
   if (found == by_name_.end() || tensors_[*found].name != name) return nullptr;
   return &tensors_[*found];
 }

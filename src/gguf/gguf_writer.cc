@@ -24,10 +24,14 @@ void PutString(Bytes& out, std::string_view text) {
 
 void PutInt(Bytes& out, ValueType type, int64_t value) {
   switch (ValueTypeBytes(type)) {
-    case 1: return Put(out, static_cast<uint8_t>(value));
-    case 2: return Put(out, static_cast<uint16_t>(value));
-    case 4: return Put(out, static_cast<uint32_t>(value));
-    default: return Put(out, value);
+    case 1:
+      return Put(out, static_cast<uint8_t>(value));
+    case 2:
+      return Put(out, static_cast<uint16_t>(value));
+    case 4:
+      return Put(out, static_cast<uint32_t>(value));
+    default:
+      return Put(out, value);
   }
 }
 

@@ -12,7 +12,7 @@ struct TypeRow {
   int bytes;
 };
 constexpr TypeRow kTypes[kNumValueTypes] = {
-    {"u8", 1},  {"i8", 1},   {"u16", 2},    {"i16", 2},   {"u32", 4}, {"i32", 4}, {"f32", 4},
+    {"u8", 1},   {"i8", 1},     {"u16", 2},   {"i16", 2}, {"u32", 4}, {"i32", 4}, {"f32", 4},
     {"bool", 1}, {"string", 0}, {"array", 0}, {"u64", 8}, {"i64", 8}, {"f64", 8},
 };
 
@@ -31,8 +31,8 @@ int ValueTypeBytes(ValueType type) {
 std::string DescribeType(const Value& value) {
   if (value.type != ValueType::kArray) {
     const std::string_view name = ValueTypeName(value.type);
-    const bool vowel = name == "i8" || name == "i16" || name == "i32" || name == "i64";
-    return fmt::format("{} {}", vowel ? "an" : "a", name);
+    // As one says it: an eye-eight, an eff-32, a you-8.
+    return fmt::format("{} {}", name[0] == 'i' || name[0] == 'f' ? "an" : "a", name);
   }
   size_t count = 0;
   if (const auto* ints = std::get_if<std::vector<int64_t>>(&value.data)) count = ints->size();
@@ -48,8 +48,7 @@ const Value* Metadata::Find(std::string_view key) const {
   return found == values_.end() ? nullptr : &found->second;
 }
 
-Error Metadata::WrongType(std::string_view key, const Value& value,
-                          std::string_view wanted) const {
+Error Metadata::WrongType(std::string_view key, const Value& value, std::string_view wanted) const {
   return Fail(ErrorCode::kCorrupt, "{}{}key \"{}\" is {}, must be {}", source_,
               source_.empty() ? "" : ": ", Printable(key), DescribeType(value), wanted);
 }

@@ -12,8 +12,8 @@
 namespace lb::gguf {
 namespace {
 
-// The least an entry can take in the file, faulty or not, which bounds a count by the file's length.
-constexpr uint64_t kMinKeyBytes = 8 + 4 + 1;         // length of the name, type, a value of one byte
+// The least an entry takes in the file, faulty or not, which bounds a count by the file's length.
+constexpr uint64_t kMinKeyBytes = 8 + 4 + 1;         // length of the name, type, one byte of value
 constexpr uint64_t kMinTensorBytes = 8 + 4 + 4 + 8;  // length of the name, dimensions, type, offset
 // What a key takes in memory beside its text: a node of the map.
 constexpr uint64_t kKeyMemory = 64 + sizeof(std::string) + sizeof(Value);
@@ -97,7 +97,7 @@ struct Entry {
   uint64_t offset = 0;  // from the start of the data
   uint64_t bytes = 0;
 };
-// An entry while it is read and as it is kept, and the two indices over it; names of up to 64 bytes.
+// An entry while it is read and as it is kept, the two indices over it, and its name twice.
 constexpr uint64_t kTensorMemory = sizeof(Entry) + sizeof(Tensor) + 16 + 2 * 64;
 
 Result<void> ReadShape(ParseContext& context, const std::string& what, TensorView* view) {
@@ -118,8 +118,9 @@ Result<void> ReadShape(ParseContext& context, const std::string& what, TensorVie
                   context.file, what, i);
     }
     if (__builtin_mul_overflow(elements, dim, &elements)) {
-      return Fail(ErrorCode::kCorrupt, "{}: {}: dimension {} is {}, the limit for all elements is {}",
-                  context.file, what, i, dim, std::numeric_limits<int64_t>::max());
+      return Fail(ErrorCode::kCorrupt,
+                  "{}: {}: dimension {} is {}, the limit for all elements is {}", context.file,
+                  what, i, dim, std::numeric_limits<int64_t>::max());
     }
     view->shape[num_dims - 1 - i] = static_cast<int64_t>(dim);
   }
@@ -164,8 +165,9 @@ Result<Entry> ReadEntry(ParseContext& context, uint64_t index, uint64_t count, i
     return context.Truncated(fmt::format("name of tensor {} of {}", index, count));
   }
   if (name.empty() || name.size() > kMaxTensorNameBytes) {
-    return Fail(ErrorCode::kCorrupt, "{}: tensor {} \"{}\": the name is {} bytes long, must be 1 to {}",
-                context.file, index, Printable(name), name.size(), kMaxTensorNameBytes);
+    return Fail(ErrorCode::kCorrupt,
+                "{}: tensor {} \"{}\": the name is {} bytes long, must be 1 to {}", context.file,
+                index, Printable(name), name.size(), kMaxTensorNameBytes);
   }
   const std::string what = fmt::format("tensor \"{}\"", Printable(name));
   Entry entry;

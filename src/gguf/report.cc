@@ -14,8 +14,8 @@
 namespace lb::gguf {
 namespace {
 
-constexpr size_t kMaxText = 100;       // bytes shown of a string
-constexpr size_t kMaxElements = 8;     // shown of an array
+constexpr size_t kMaxText = 100;        // bytes shown of a string
+constexpr size_t kMaxElements = 8;      // shown of an array
 constexpr size_t kMaxElementText = 24;  // bytes shown of a string in an array
 
 using Out = std::back_insert_iterator<std::string>;
@@ -25,15 +25,21 @@ std::string Quoted(std::string_view text, size_t max_bytes) {
   return fmt::format("\"{}\"", Printable(text, max_bytes));
 }
 
-std::string ShowElement(int64_t v) { return fmt::format("{}", v); }
-std::string ShowElement(double v) { return fmt::format("{:g}", v); }
-std::string ShowElement(const std::string& v) { return Quoted(v, kMaxElementText); }
+// The shortest text that reads back as the same number of its width: 1e-06, not 9.99999997e-07.
+std::string ShowFloat(ValueType type, double v) {
+  return type == ValueType::kFloat32 ? fmt::format("{}", static_cast<float>(v))
+                                     : fmt::format("{}", v);
+}
+
+std::string ShowElement(const Value&, int64_t v) { return fmt::format("{}", v); }
+std::string ShowElement(const Value& value, double v) { return ShowFloat(value.element_type, v); }
+std::string ShowElement(const Value&, const std::string& v) { return Quoted(v, kMaxElementText); }
 
 template <typename T>
 std::string ShowArray(const Value& value, const std::vector<T>& elements) {
   std::string text = fmt::format("{} {}:", elements.size(), ValueTypeName(value.element_type));
   for (size_t i = 0; i < std::min(elements.size(), kMaxElements); ++i) {
-    text += fmt::format(" {}", ShowElement(elements[i]));
+    text += fmt::format(" {}", ShowElement(value, elements[i]));
   }
   if (elements.size() > kMaxElements) text += " ...";
   return text;
@@ -43,7 +49,7 @@ struct ShowValue {
   const Value& value;
   std::string operator()(uint64_t v) const { return fmt::format("{}", v); }
   std::string operator()(int64_t v) const { return fmt::format("{}", v); }
-  std::string operator()(double v) const { return fmt::format("{:g}", v); }
+  std::string operator()(double v) const { return ShowFloat(value.type, v); }
   std::string operator()(bool v) const { return v ? "true" : "false"; }
   std::string operator()(const std::string& v) const { return Quoted(v, kMaxText); }
   template <typename T>

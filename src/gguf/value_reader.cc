@@ -28,13 +28,20 @@ void TakeMany(Cursor& cursor, uint64_t count, std::vector<Wide>* values) {
 void TakeInts(Cursor& cursor, ValueType type, uint64_t count, std::vector<int64_t>* values) {
   switch (type) {
     case ValueType::kUint8:
-    case ValueType::kBool: return TakeMany<uint8_t>(cursor, count, values);
-    case ValueType::kInt8: return TakeMany<int8_t>(cursor, count, values);
-    case ValueType::kUint16: return TakeMany<uint16_t>(cursor, count, values);
-    case ValueType::kInt16: return TakeMany<int16_t>(cursor, count, values);
-    case ValueType::kUint32: return TakeMany<uint32_t>(cursor, count, values);
-    case ValueType::kInt32: return TakeMany<int32_t>(cursor, count, values);
-    default: return TakeMany<int64_t>(cursor, count, values);
+    case ValueType::kBool:
+      return TakeMany<uint8_t>(cursor, count, values);
+    case ValueType::kInt8:
+      return TakeMany<int8_t>(cursor, count, values);
+    case ValueType::kUint16:
+      return TakeMany<uint16_t>(cursor, count, values);
+    case ValueType::kInt16:
+      return TakeMany<int16_t>(cursor, count, values);
+    case ValueType::kUint32:
+      return TakeMany<uint32_t>(cursor, count, values);
+    case ValueType::kInt32:
+      return TakeMany<int32_t>(cursor, count, values);
+    default:
+      return TakeMany<int64_t>(cursor, count, values);
   }
 }
 
@@ -66,8 +73,10 @@ Result<Value> ReadArray(ParseContext& context, std::string_view key) {
   }
   Value value{ValueType::kArray, static_cast<ValueType>(raw_type), {}};
   if (value.element_type == ValueType::kArray) {
-    return Fail(ErrorCode::kUnsupported, "{}: {}: an array of {} arrays; arrays hold only numbers, "
-                "bools or strings here", context.file, KeyName(key), count);
+    return Fail(ErrorCode::kUnsupported,
+                "{}: {}: an array of {} arrays; arrays hold only numbers, "
+                "bools or strings here",
+                context.file, KeyName(key), count);
   }
   const bool strings = value.element_type == ValueType::kString;
   // In the file a string is at least its u64 length.
@@ -105,16 +114,26 @@ Result<Value> ReadArray(ParseContext& context, std::string_view key) {
 bool TakeScalar(Cursor& cursor, Value* value) {
   auto& data = value->data;
   switch (value->type) {
-    case ValueType::kUint8: return TakeAs<uint8_t>(cursor, &data.emplace<uint64_t>());
-    case ValueType::kInt8: return TakeAs<int8_t>(cursor, &data.emplace<int64_t>());
-    case ValueType::kUint16: return TakeAs<uint16_t>(cursor, &data.emplace<uint64_t>());
-    case ValueType::kInt16: return TakeAs<int16_t>(cursor, &data.emplace<int64_t>());
-    case ValueType::kUint32: return TakeAs<uint32_t>(cursor, &data.emplace<uint64_t>());
-    case ValueType::kInt32: return TakeAs<int32_t>(cursor, &data.emplace<int64_t>());
-    case ValueType::kFloat32: return TakeAs<float>(cursor, &data.emplace<double>());
-    case ValueType::kUint64: return TakeAs<uint64_t>(cursor, &data.emplace<uint64_t>());
-    case ValueType::kInt64: return TakeAs<int64_t>(cursor, &data.emplace<int64_t>());
-    default: return TakeAs<double>(cursor, &data.emplace<double>());
+    case ValueType::kUint8:
+      return TakeAs<uint8_t>(cursor, &data.emplace<uint64_t>());
+    case ValueType::kInt8:
+      return TakeAs<int8_t>(cursor, &data.emplace<int64_t>());
+    case ValueType::kUint16:
+      return TakeAs<uint16_t>(cursor, &data.emplace<uint64_t>());
+    case ValueType::kInt16:
+      return TakeAs<int16_t>(cursor, &data.emplace<int64_t>());
+    case ValueType::kUint32:
+      return TakeAs<uint32_t>(cursor, &data.emplace<uint64_t>());
+    case ValueType::kInt32:
+      return TakeAs<int32_t>(cursor, &data.emplace<int64_t>());
+    case ValueType::kFloat32:
+      return TakeAs<float>(cursor, &data.emplace<double>());
+    case ValueType::kUint64:
+      return TakeAs<uint64_t>(cursor, &data.emplace<uint64_t>());
+    case ValueType::kInt64:
+      return TakeAs<int64_t>(cursor, &data.emplace<int64_t>());
+    default:
+      return TakeAs<double>(cursor, &data.emplace<double>());
   }
 }
 
@@ -147,7 +166,8 @@ Result<Value> ReadValue(ParseContext& context, std::string_view key) {
   Value value;
   value.type = static_cast<ValueType>(raw_type);
   switch (value.type) {
-    case ValueType::kArray: return ReadArray(context, key);
+    case ValueType::kArray:
+      return ReadArray(context, key);
     case ValueType::kString: {
       std::string_view text;
       if (!cursor.TakeString(&text)) return context.Truncated(KeyName(key));

@@ -24,8 +24,8 @@ struct DTypeInfo {
   uint32_t gguf_id;        // the type number in a GGUF tensor directory
   int block_size;          // values in one block
   int block_bytes;         // bytes of one block
-  // Decodes `n` values (a multiple of block_size) from `src` (any alignment) to `dst`. Bit-equal to
-  // the `gguf` Python package; the formats are in that order of their operations. Null for kI32.
+  // Decodes `n` values (a multiple of block_size) from `src` (any alignment) to `dst`. Gives
+  // the same bits as the `gguf` Python package, operation by operation. Null for kI32.
   void (*decode)(const void* src, float* dst, int64_t n);
   // Encodes `n` values, to the same bytes as that package; null where we never write the format.
   void (*encode)(const float* src, void* dst, int64_t n);

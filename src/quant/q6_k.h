@@ -10,7 +10,7 @@ namespace lb::quant {
 
 struct BlockQ6_K {
   // With a value's number as 128 h + 32 j + i (j from 0 to 3):
-  uint8_t ql[128];    // low four bits: a half of byte 64 h + 32 (j % 2) + i, the high one from j = 2
+  uint8_t ql[128];    // low four bits: half of byte 64 h + 32 (j % 2) + i, the high one from j = 2
   uint8_t qh[64];     // high two bits: bits 2 j and 2 j + 1 of byte 32 h + i
   int8_t scales[16];  // group g: values 16 g to 16 g + 15
   uint16_t d;         // fp16

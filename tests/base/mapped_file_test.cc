@@ -93,8 +93,8 @@ TEST_F(MappedFileTest, HintsChangeNothing) {
   auto file = MappedFile::Open(Write("f", text));
   ASSERT_TRUE(file.has_value());
   using Advice = MappedFile::Advice;
-  for (Advice advice : {Advice::kSequential, Advice::kRandom, Advice::kWillNeed,
-                        Advice::kDontNeed}) {
+  for (Advice advice :
+       {Advice::kSequential, Advice::kRandom, Advice::kWillNeed, Advice::kDontNeed}) {
     file->Advise(0, text.size(), advice);
     file->Advise(5000, 3, advice);
     file->Advise(text.size(), 10, advice);

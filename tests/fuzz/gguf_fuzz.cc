@@ -1,5 +1,5 @@
 // Fuzzes the GGUF reader: any bytes give a file whose every view lies inside them, or an error of
-// one line. Seeds: tests/fuzz/corpus/gguf, made by make_gguf_seeds.py.
+// one line. Seeds: tests/fuzz/seeds/gguf, made by make_gguf_seeds.py.
 #include <cstddef>
 #include <cstdint>
 #include <span>

@@ -1,11 +1,11 @@
-"""Makes the seeds of fuzz_gguf (tests/fuzz/corpus/gguf) with the `gguf` package: small files that
+"""Makes the seeds of fuzz_gguf (tests/fuzz/seeds/gguf) with the `gguf` package: small files that
 between them hold every value type, every tensor type and a changed alignment."""
 import pathlib
 
 import gguf
 import numpy as np
 
-FOLDER = pathlib.Path(__file__).resolve().parent / "corpus" / "gguf"
+FOLDER = pathlib.Path(__file__).resolve().parent / "seeds" / "gguf"
 QUANTISED = ["BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K",
              "Q6_K", "IQ4_NL", "IQ4_XS", "MXFP4"]
 

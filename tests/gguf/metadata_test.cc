@@ -50,7 +50,7 @@ TEST(Metadata, MissingKeysAreNothing) {
 TEST(Metadata, WrongTypesAreNamed) {
   const Metadata m = Sample();
   EXPECT_EQ(m.Int("s").error().message, "m.gguf: key \"s\" is a string, must be an integer");
-  EXPECT_EQ(m.Int("f").error().message, "m.gguf: key \"f\" is a f32, must be an integer");
+  EXPECT_EQ(m.Int("f").error().message, "m.gguf: key \"f\" is an f32, must be an integer");
   EXPECT_EQ(m.Float("b").error().message, "m.gguf: key \"b\" is a bool, must be a number");
   EXPECT_EQ(m.Bool("u").error().message, "m.gguf: key \"u\" is a u32, must be a bool");
   EXPECT_EQ(m.String("i").error().message, "m.gguf: key \"i\" is an i8, must be a string");

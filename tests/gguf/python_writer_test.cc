@@ -10,7 +10,7 @@
 namespace lb::gguf {
 namespace {
 
-const std::string kFolder = "tests/fuzz/corpus/gguf/";
+const std::string kFolder = "tests/fuzz/seeds/gguf/";
 
 TEST(PythonWriter, EveryValueType) {
   auto opened = GgufFile::Open(kFolder + "values.gguf");
@@ -21,10 +21,10 @@ TEST(PythonWriter, EveryValueType) {
     const char* key;
     ValueType type;
     int64_t value;
-  } ints[] = {{"a", ValueType::kUint8, 1},   {"b", ValueType::kInt8, -1},
-              {"c", ValueType::kUint16, 2},  {"d", ValueType::kInt16, -2},
-              {"e", ValueType::kUint32, 3},  {"f", ValueType::kInt32, -3},
-              {"h", ValueType::kUint64, 4},  {"i", ValueType::kInt64, -4}};
+  } ints[] = {{"a", ValueType::kUint8, 1},  {"b", ValueType::kInt8, -1},
+              {"c", ValueType::kUint16, 2}, {"d", ValueType::kInt16, -2},
+              {"e", ValueType::kUint32, 3}, {"f", ValueType::kInt32, -3},
+              {"h", ValueType::kUint64, 4}, {"i", ValueType::kInt64, -4}};
   for (const auto& [key, type, value] : ints) {
     EXPECT_EQ(*m.Int(key).value(), value) << key;
     EXPECT_EQ(m.Find(key)->type, type) << key;

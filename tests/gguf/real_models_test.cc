@@ -89,8 +89,8 @@ TEST(RealModels, CutAnywhereIsTruncated) {
   SKIP_WITHOUT(SmallModel());
   const Loaded loaded = Load(SmallModel());
   const size_t size = loaded.bytes.size();
-  std::vector<size_t> cuts = {1, 3, 4, 23, 24, 25, size / 2, size - 1, loaded.data_start - 1,
-                              loaded.data_start};
+  std::vector<size_t> cuts = {
+      1, 3, 4, 23, 24, 25, size / 2, size - 1, loaded.data_start - 1, loaded.data_start};
   for (size_t cut = 4096; cut < loaded.data_start; cut += 4096) cuts.push_back(cut);
   ASSERT_GT(cuts.size(), 300u);
   for (size_t cut : cuts) {
@@ -154,8 +154,7 @@ TEST(SlowRealModels, TwoThousandFlippedBits) {
 TEST(RealModels, AFlippedBitInTheDirectoryIsAnErrorOrHarmless) {
   SKIP_WITHOUT(SmallModel());
   Loaded loaded = Load(SmallModel());
-  const std::string_view all(reinterpret_cast<const char*>(loaded.bytes.data()),
-                             loaded.data_start);
+  const std::string_view all(reinterpret_cast<const char*>(loaded.bytes.data()), loaded.data_start);
   const size_t directory = std::min(all.find("output_norm.weight"), all.find("token_embd.weight"));
   ASSERT_NE(directory, std::string_view::npos);
   std::mt19937 random(3);

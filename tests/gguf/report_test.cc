@@ -93,17 +93,20 @@ TEST(KvEstimate, SaysWhatIsMissingOrWrong) {
   EXPECT_EQ(message(m), "m.gguf: key \"llama.block_count\" is 1073741824, must be 1 to 100000");
   m = Llama();
   SetInt(m, "llama.attention.head_count_kv", uint64_t{1} << 62);
-  EXPECT_EQ(message(m), "m.gguf: key \"llama.attention.head_count_kv\" is 4611686018427387904, "
-                        "must be 0 to 1000000");
+  EXPECT_EQ(message(m),
+            "m.gguf: key \"llama.attention.head_count_kv\" is 4611686018427387904, "
+            "must be 0 to 1000000");
   m = Llama();
   m.Set("llama.attention.head_count_kv",
         {ValueType::kArray, ValueType::kInt32, std::vector<int64_t>{3, 3}});
-  EXPECT_EQ(message(m), "m.gguf: key \"llama.attention.head_count_kv\" holds 2 numbers for 30 "
-                        "layers");
+  EXPECT_EQ(message(m),
+            "m.gguf: key \"llama.attention.head_count_kv\" holds 2 numbers for 30 "
+            "layers");
   m = Llama();
   m.Set("llama.attention.head_count", {ValueType::kString, {}, std::string("9")});
-  EXPECT_EQ(message(m), "m.gguf: key \"llama.attention.head_count\" is a string, must be an "
-                        "integer");
+  EXPECT_EQ(message(m),
+            "m.gguf: key \"llama.attention.head_count\" is a string, must be an "
+            "integer");
   // Zero heads divide nothing.
   m = Llama();
   SetInt(m, "llama.attention.head_count", 0);
@@ -138,11 +141,11 @@ GgufWriter Tiny() {
   w.SetUint32("llama.attention.head_count", 2);
   w.SetUint32("llama.attention.sliding_window", 512);
   w.SetFloat32("llama.rms", 1e-5f);
+  w.SetFloats("floats", {0.1f, 10000.5});
   w.SetStrings("tokens", std::vector<std::string>(1000, "abc"));
   w.SetString("template", std::string(5000, 'x'));
   w.SetString("evil", "\x1b[2J\r\nnew line");
-  w.AddTensor("w", DType::kQ8_0, {3, 64},
-              [] { return std::vector<uint8_t>(3 * 68); });
+  w.AddTensor("w", DType::kQ8_0, {3, 64}, [] { return std::vector<uint8_t>(3 * 68); });
   w.AddTensor("n", DType::kF32, {64}, [] { return std::vector<uint8_t>(256); });
   return w;
 }
@@ -151,9 +154,10 @@ TEST(Report, ShowsWhatIsInTheFile) {
   const std::string text = ReportOf(Tiny());
   EXPECT_SAYS(text, "tiny.gguf\n  GGUF version 3");
   EXPECT_SAYS(text, "256 parameters (256)");
-  EXPECT_SAYS(text, "Metadata: 10 keys");
+  EXPECT_SAYS(text, "Metadata: 11 keys");
   EXPECT_SAYS(text, "\"llama\"");
-  EXPECT_SAYS(text, "1e-05");
+  EXPECT_SAYS(text, "1e-05\n");
+  EXPECT_SAYS(text, "2 f32: 0.1 10000.5\n");
   EXPECT_SAYS(text, "1000 string: \"abc\" \"abc\"");
   EXPECT_SAYS(text, "Tensors: 2");
   EXPECT_SAYS(text, "[3, 64]");
@@ -188,8 +192,8 @@ TEST(Report, SaysWhyThereIsNoEstimate) {
 
 TEST(Report, RealModel) {
   const char* folder = std::getenv("LLAMABOX_MODELS");
-  const std::string path = std::string(folder == nullptr ? "models" : folder) +
-                           "/SmolLM2-135M-Instruct.Q4_1.gguf";
+  const std::string path =
+      std::string(folder == nullptr ? "models" : folder) + "/SmolLM2-135M-Instruct.Q4_1.gguf";
   if (!std::filesystem::exists(path)) GTEST_SKIP() << path << " is absent; test.sh fetches it";
   auto file = GgufFile::Open(path);
   ASSERT_TRUE(file.has_value()) << file.error().message;

@@ -1,7 +1,5 @@
 // Proves that what the writer writes the reader reads back: every value type, tensors of several
 // formats and ranks, alignment, version 2, and files on disk.
-#include "gguf/gguf_writer.h"
-
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -9,6 +7,7 @@
 #include <filesystem>
 
 #include "gguf/gguf_file.h"
+#include "gguf/gguf_writer.h"
 
 namespace lb::gguf {
 namespace {

@@ -63,16 +63,25 @@ TEST(DType, RowBytes) {
 // scale to 11 bits times the largest level.
 double ErrorBound(DType dtype) {
   switch (dtype) {
-    case DType::kF32: return 0;
-    case DType::kF16: return std::ldexp(1, -11);
-    case DType::kBF16: return std::ldexp(1, -8);
+    case DType::kF32:
+      return 0;
+    case DType::kF16:
+      return std::ldexp(1, -11);
+    case DType::kBF16:
+      return std::ldexp(1, -8);
     // The end that has one step less loses a whole step: 7 levels where 8 were scaled for.
-    case DType::kQ4_0: return 1.0 / 8 + std::ldexp(1, -11);
-    case DType::kQ5_0: return 1.0 / 16 + std::ldexp(1, -11);
-    case DType::kQ4_1: return 0.5 / 15 + std::ldexp(1, -10);
-    case DType::kQ5_1: return 0.5 / 31 + std::ldexp(1, -10);
-    case DType::kQ8_0: return 0.5 / 127 + std::ldexp(1, -11);
-    default: return -1;
+    case DType::kQ4_0:
+      return 1.0 / 8 + std::ldexp(1, -11);
+    case DType::kQ5_0:
+      return 1.0 / 16 + std::ldexp(1, -11);
+    case DType::kQ4_1:
+      return 0.5 / 15 + std::ldexp(1, -10);
+    case DType::kQ5_1:
+      return 0.5 / 31 + std::ldexp(1, -10);
+    case DType::kQ8_0:
+      return 0.5 / 127 + std::ldexp(1, -11);
+    default:
+      return -1;
   }
 }
 
