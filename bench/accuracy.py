@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -126,7 +127,8 @@ class Bench:
         with tempfile.NamedTemporaryFile("w", suffix=".ids") as file:
             file.write(" ".join(map(str, ids)))
             file.flush()
-            command = [self.model_eval, "-m", model, "--ids", file.name, *self.args.ours, *flags]
+            command = [self.model_eval, "-m", model, "--ids", file.name, *shlex.split(self.args.ours),
+                       *flags]
             if self.args.threads:
                 command += ["--threads", str(self.args.threads)]
             done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
@@ -201,7 +203,7 @@ def main():
     parser.add_argument("--models", nargs="+", type=Path, help="GGUF files (default: all in models/)")
     parser.add_argument("--tokens", type=int, default=20000, help="tokens for the perplexity")
     parser.add_argument("--threads", type=int, help="threads of both engines (default: all cores)")
-    parser.add_argument("--ours", nargs="*", default=[], help="more flags for model_eval")
+    parser.add_argument("--ours", default="", help='more flags for model_eval: "--kv f32"')
     parser.add_argument("--no-perplexity", action="store_true", help="only the comparison with the reference")
     parser.add_argument("--peer-only", action="store_true", help="only reference and llama.cpp")
     parser.add_argument("--json", type=Path, help="also write the numbers here")
