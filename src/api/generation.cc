@@ -25,6 +25,9 @@ std::string RandomId(std::string_view prefix) {
   return id;
 }
 
+// Milliseconds and rates: finer digits than these are noise.
+std::string Rounded(double value) { return fmt::format("{:.3f}", value); }
+
 double PerSecond(double count, double ms) { return ms > 0 ? count * 1000.0 / ms : 0.0; }
 
 }  // namespace
@@ -173,11 +176,11 @@ void Generation::WriteUsage(JsonWriter* w) const {
   w->Key("total_tokens").Int(prompt + completion);
   w->Key("prompt_tokens_details").BeginObject().Key("cached_tokens").Int(cached).EndObject();
   // llama-box's own, of the first choice.
-  w->Key("time_to_first_token_ms").Double(first.first_token_ms());
-  w->Key("time_per_output_token_ms").Double(token_seconds() * 1000.0);
+  w->Key("time_to_first_token_ms").Raw(Rounded(first.first_token_ms()));
+  w->Key("time_per_output_token_ms").Raw(Rounded(token_seconds() * 1000.0));
   w->Key("prompt_tokens_per_second")
-      .Double(PerSecond(usage.prompt_tokens - usage.cached_tokens, usage.prefill_ms));
-  w->Key("tokens_per_second").Double(PerSecond(usage.completion_tokens - 1, first.decode_ms()));
+      .Raw(Rounded(PerSecond(usage.prompt_tokens - usage.cached_tokens, usage.prefill_ms)));
+  w->Key("tokens_per_second").Raw(Rounded(PerSecond(usage.completion_tokens - 1, first.decode_ms())));
   w->EndObject();
 }
 
@@ -189,27 +192,6 @@ double Generation::token_seconds() const {
   const Answer& first = choices_.front().answer;
   const int steps = first.usage().completion_tokens - 1;
   return steps > 0 ? first.decode_ms() / steps / 1000.0 : 0.0;
-}
-
-std::string Generation::Summary() const {
-  const Answer& first = choices_.front().answer;
-  const Usage& usage = first.usage();
-  int completion = 0;
-  for (const Choice& choice : choices_) completion += choice.answer.usage().completion_tokens;
-  std::string_view reason = "cancelled";
-  if (error_) {
-    reason = "error";
-  } else if (done_) {
-    reason = first.finish_text();
-  }
-  return fmt::format(
-      "prefill_t={} prefill_cached_t={} prefill_tps={:.1f} queue_ms={:.1f} ttft_ms={:.1f} "
-      "decode_t={} decode_tps={:.1f} tpot_ms={:.2f} pauses={} choices={} stop_r={}",
-      usage.prompt_tokens, usage.cached_tokens,
-      PerSecond(usage.prompt_tokens - usage.cached_tokens, usage.prefill_ms), usage.queue_ms,
-      first.first_token_ms(), completion,
-      PerSecond(usage.completion_tokens - 1, first.decode_ms()), token_seconds() * 1000.0,
-      usage.num_pauses, choices_.size(), reason);
 }
 
 }  // namespace lb::api

@@ -14,7 +14,6 @@
 namespace lb::api {
 
 struct GenerationSetup {
-  std::string request_id;  // for the log
   std::string model;       // answered back
   bool stream = false;
   bool include_usage = false;
@@ -49,8 +48,6 @@ class Generation {
   // The plain reply; valid when Advance said done and there is no error.
   std::string Body() const;
 
-  // key=value pairs for the one log line of a request: counts, times, reason.
-  std::string Summary() const;
   // Seconds from submission to the first token of choice 0 and between tokens; 0 when unknown.
   double first_token_seconds() const;
   double token_seconds() const;

@@ -163,7 +163,6 @@ Result<std::unique_ptr<Generation>> Service::Start(const GenerationOptions& opti
                                                    std::unique_ptr<ReplyWriter> writer,
                                                    std::string_view prompt_field) const {
   GenerationSetup setup;
-  setup.request_id = caller.request_id;
   setup.model = options.model.empty() ? parts_.card.alias : options.model;
   setup.stream = options.stream;
   setup.include_usage = options.include_usage;

@@ -62,11 +62,10 @@ server::ServerConfig MakeServerConfig(const Flags& flags) {
 // Headers and bodies are not logged at any level.
 void LogRequest(const server::RequestLog& log) {
   const bool quiet = log.request->path == "/health" || log.request->path == "/metrics";
-  LogVerbose(quiet ? 2 : 1, "request id={} peer={} {} {} status={} ms={:.1f}{}{}",
+  LogVerbose(quiet ? 2 : 1, "request id={} peer={} {} {} status={} ms={:.1f}{}",
              log.request->request_id, log.request->peer, log.request->method,
              log.request->path.substr(0, 80), log.status, log.seconds * 1000,
-             log.client_gone ? " client=gone" : "",
-             log.generation == nullptr ? "" : " " + log.generation->Summary());
+             log.client_gone ? " client=gone" : "");
 }
 
 // Ends the process when stopping takes longer than anybody should wait for.

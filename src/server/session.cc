@@ -154,11 +154,12 @@ asio::awaitable<Session::Read> Session::ReadRequest() {
   request_start_ = std::chrono::steady_clock::now();
   if (head_error) {
     keep_alive_ = false;
+    if (!IsProtocolError(head_error) && !(timed_out_ && parser.got_some())) co_return Read::kClose;
     request_.request_id = SafeRequestId({});
     request_.peer = peer_;
     if (IsProtocolError(head_error)) {
       co_await Refuse(RefusalOf(head_error, config));
-    } else if (timed_out_ && parser.got_some()) {
+    } else {
       timed_out_ = false;
       co_await Refuse(ErrorReply(408, "timeout_error", "the request's head took too long"));
     }
