@@ -12,8 +12,8 @@ namespace lb::text {
 namespace {
 
 constexpr char kMerges[] = "tokenizer.ggml.merges";
-// Longer words are cut, as places in a word are 32 bits wide.
-constexpr size_t kMaxWordBytes = size_t{1} << 30;
+// Longer ones are cut, as places in a stretch are 32 bits wide.
+constexpr size_t kMaxStretchBytes = size_t{1} << 30;
 
 std::string MarkSpaces(std::string_view text) {
   std::string out;
@@ -78,6 +78,7 @@ void BpeTokenizer::LoadSymbols() {
     const uint32_t symbol = symbols_.Add(text);
     if (symbol == token_of_.size()) token_of_.push_back(id);
   };
+  std::string bytes;
   for (TokenId id = 0; id < tokens.size(); ++id) {
     const TokenType type = tokens.Type(id);
     if (tokens.Text(id).empty() || type == TokenType::kControl || type == TokenType::kUnknown ||
@@ -88,7 +89,8 @@ void BpeTokenizer::LoadSymbols() {
       add(tokens.Text(id), id);
     } else if (type != TokenType::kUserDefined) {
       bool spelled = true;
-      const std::string bytes = BytesOfAlphabet(tokens.Text(id), &spelled);
+      bytes.clear();
+      AppendBytesOfAlphabet(tokens.Text(id), &bytes, &spelled);
       if (spelled) add(bytes, id);
     }
   }
@@ -125,6 +127,7 @@ Result<void> BpeTokenizer::LoadMerges(const gguf::Metadata& metadata) {
     if (found == token_of_.size()) token_of_.push_back(-1);
     return found;
   };
+  std::string bytes[2];
   for (size_t rank = 0; rank < merges->size(); ++rank) {
     const std::string_view line = (*merges)[rank];
     const size_t space = line.find(' ', 1);
@@ -132,16 +135,22 @@ Result<void> BpeTokenizer::LoadMerges(const gguf::Metadata& metadata) {
       return Fail(ErrorCode::kCorrupt, "{}: entry {} is not two texts with a space between",
                   kMerges, rank);
     }
-    std::string left(line.substr(0, space));
-    std::string right(line.substr(space + 1));
-    if (!characters_) {
-      left = BytesOfAlphabet(left, nullptr);
-      right = BytesOfAlphabet(right, nullptr);
+    const std::string_view parts[2] = {line.substr(0, space), line.substr(space + 1)};
+    uint32_t part_symbols[2];
+    for (size_t i = 0; i < 2; ++i) {
+      bytes[i].clear();
+      if (characters_) {
+        bytes[i] = parts[i];
+      } else {
+        AppendBytesOfAlphabet(parts[i], &bytes[i]);
+      }
+      part_symbols[i] = symbol(bytes[i]);
     }
-    const uint32_t left_symbol = symbol(left);
-    const uint32_t right_symbol = symbol(right);
-    merges_.Add(left_symbol, right_symbol,
-                {static_cast<uint32_t>(rank), symbol(left.append(right))});
+    if (characters_ && !bytes[0].empty() && !bytes[1].empty()) {
+      joins_.Add(DecodeUtf8(bytes[0], PreviousUtf8(bytes[0], bytes[0].size())).code, DecodeUtf8(bytes[1], 0).code);
+    }
+    merges_.Add(part_symbols[0], part_symbols[1],
+                {static_cast<uint32_t>(rank), symbol(bytes[0].append(bytes[1]))});
   }
   return {};
 }
@@ -170,12 +179,7 @@ void BpeTokenizer::EncodeText(std::string_view text, std::vector<TokenId>* ids) 
     marked = MarkSpaces(text);
     text = marked;
   }
-  splitter_.Split(text, [&](std::string_view word) {
-    for (; word.size() > kMaxWordBytes; word.remove_prefix(kMaxWordBytes)) {
-      EncodeWord(word.substr(0, kMaxWordBytes), &merger, ids);
-    }
-    EncodeWord(word, &merger, ids);
-  });
+  splitter_.Split(text, [&](std::string_view word) { EncodeWord(word, &merger, ids); });
 }
 
 void BpeTokenizer::EncodeWord(std::string_view word, SymbolMerger* merger,
@@ -189,22 +193,32 @@ void BpeTokenizer::EncodeWord(std::string_view word, SymbolMerger* merger,
       return;
     }
   }
+  for (size_t begin = 0; begin < word.size();) {
+    size_t end = std::min(word.size(), begin + kMaxStretchBytes);
+    if (characters_) end = std::min(end, joins_.StretchEnd(word, begin));
+    EncodeStretch(word.substr(begin, end - begin), merger, ids);
+    begin = end;
+  }
+}
+
+void BpeTokenizer::EncodeStretch(std::string_view text, SymbolMerger* merger,
+                                 std::vector<TokenId>* ids) const {
   std::vector<Symbol>& symbols = merger->symbols();
   symbols.clear();
   if (characters_) {
-    for (size_t pos = 0; pos < word.size();) {
-      const auto length = static_cast<size_t>(DecodeUtf8(word, pos).length);
-      symbols.push_back({symbols_.Find(word.substr(pos, length)), static_cast<uint32_t>(pos)});
+    for (size_t pos = 0; pos < text.size();) {
+      const auto length = static_cast<size_t>(DecodeUtf8(text, pos).length);
+      symbols.push_back({symbols_.Find(text.substr(pos, length)), static_cast<uint32_t>(pos)});
       pos += length;
     }
   } else {
-    for (size_t pos = 0; pos < word.size(); ++pos) {
-      symbols.push_back({byte_symbol_[static_cast<unsigned char>(word[pos])],
+    for (size_t pos = 0; pos < text.size(); ++pos) {
+      symbols.push_back({byte_symbol_[static_cast<unsigned char>(text[pos])],
                          static_cast<uint32_t>(pos)});
     }
   }
-  const auto word_end = static_cast<uint32_t>(word.size());
-  merger->Run(word_end, [&](const Symbol& left, const Symbol& right, uint32_t) {
+  const auto text_end = static_cast<uint32_t>(text.size());
+  merger->Run(text_end, [&](const Symbol& left, const Symbol& right, uint32_t) {
     return merges_.Find(left.id, right.id);
   });
   for (size_t i = 0; i < symbols.size(); ++i) {
@@ -212,8 +226,8 @@ void BpeTokenizer::EncodeWord(std::string_view word, SymbolMerger* merger,
     if (id != StringTable::kNone && token_of_[id] >= 0) {
       ids->push_back(token_of_[id]);
     } else {
-      const uint32_t end = i + 1 < symbols.size() ? symbols[i + 1].begin : word_end;
-      AppendBytes(word.substr(symbols[i].begin, end - symbols[i].begin), ids);
+      const uint32_t end = i + 1 < symbols.size() ? symbols[i + 1].begin : text_end;
+      AppendBytes(text.substr(symbols[i].begin, end - symbols[i].begin), ids);
     }
   }
 }
@@ -233,7 +247,11 @@ void BpeTokenizer::AppendBytes(std::string_view bytes, std::vector<TokenId>* ids
 
 std::string BpeTokenizer::NormalBytes(TokenId id) const {
   const std::string_view text = vocab().Text(id);
-  if (!characters_) return BytesOfAlphabet(text, nullptr);
+  if (!characters_) {
+    std::string bytes;
+    AppendBytesOfAlphabet(text, &bytes);
+    return bytes;
+  }
   if (vocab().Type(id) == TokenType::kByte) {
     const int value = ByteTokenValue(text);
     return value >= 0 ? std::string(1, static_cast<char>(value)) : std::string();

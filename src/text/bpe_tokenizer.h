@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "text/join_table.h"
 #include "text/merge_table.h"
 #include "text/pre_tokenizer.h"
 #include "text/string_table.h"
@@ -36,6 +37,8 @@ class BpeTokenizer final : public VocabTokenizer {
   void LoadByteTokens();
   Result<void> CheckByteTokens() const;
   void EncodeWord(std::string_view word, SymbolMerger* merger, std::vector<TokenId>* ids) const;
+  // `text` is a word, or a part of one that no merge reaches out of.
+  void EncodeStretch(std::string_view text, SymbolMerger* merger, std::vector<TokenId>* ids) const;
   void AppendBytes(std::string_view bytes, std::vector<TokenId>* ids) const;
 
   const bool characters_;  // symbols are characters, spaces are marked, byte tokens fall back
@@ -44,6 +47,7 @@ class BpeTokenizer final : public VocabTokenizer {
   StringTable symbols_;             // texts of tokens and of parts of merges, as bytes
   std::vector<TokenId> token_of_;   // [symbols_], -1 for what only merges on
   MergeTable merges_;
+  JoinTable joins_;                 // of the merges, where symbols are characters
   std::array<uint32_t, 256> byte_symbol_{};
   std::array<TokenId, 256> byte_token_{};
 };

@@ -28,22 +28,19 @@ constexpr std::array<int, 0x144> kByteOf = MakeTable();
 
 }  // namespace
 
-std::string BytesOfAlphabet(std::string_view text, bool* all) {
-  std::string bytes;
-  bytes.reserve(text.size());
+void AppendBytesOfAlphabet(std::string_view text, std::string* bytes, bool* all) {
   for (size_t pos = 0; pos < text.size();) {
     const Utf8Char c = DecodeUtf8(text, pos);
     const auto length = static_cast<size_t>(c.length);
     const int byte = c.valid && c.code < kByteOf.size() ? kByteOf[c.code] : -1;
     if (byte >= 0) {
-      bytes.push_back(static_cast<char>(byte));
+      bytes->push_back(static_cast<char>(byte));
     } else {
-      bytes.append(text.substr(pos, length));
+      bytes->append(text.substr(pos, length));
       if (all != nullptr) *all = false;
     }
     pos += length;
   }
-  return bytes;
 }
 
 }  // namespace lb::text

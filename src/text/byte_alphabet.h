@@ -7,8 +7,8 @@
 
 namespace lb::text {
 
-// The bytes that `text` spells. A character outside the alphabet stands for itself, and `*all`
-// (may be null) becomes false.
-std::string BytesOfAlphabet(std::string_view text, bool* all);
+// Appends the bytes that `text` spells. A character outside the alphabet stands for itself, and
+// `*all` (may be null) becomes false.
+void AppendBytesOfAlphabet(std::string_view text, std::string* bytes, bool* all = nullptr);
 
 }  // namespace lb::text

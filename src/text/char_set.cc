@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "base/utf8.h"
 
@@ -70,10 +71,28 @@ bool CharSet::ContainsSlow(char32_t c) const {
   if (!in && categories_ != 0) {
     in = (categories_ & Bit(utf8proc_category(static_cast<utf8proc_int32_t>(c)))) != 0;
   }
-  for (size_t i = 0; !in && i < ranges_.size(); ++i) {
-    in = c >= ranges_[i].first && c <= ranges_[i].last;
+  if (!in && !ranges_.empty()) {
+    const auto after =
+        std::upper_bound(ranges_.begin(), ranges_.end(), c,
+                         [](char32_t code, const Range& range) { return code < range.first; });
+    in = after != ranges_.begin() && c <= (after - 1)->last;
   }
   return in != negated_ && !(without_han_ && IsHan(c));
+}
+
+// Sorts and joins the ranges, so that one look finds the only one that can hold a character.
+void CharSet::SortRanges() {
+  std::sort(ranges_.begin(), ranges_.end(),
+            [](const Range& a, const Range& b) { return a.first < b.first; });
+  std::vector<Range> joined;
+  for (const Range& range : ranges_) {
+    if (!joined.empty() && range.first <= joined.back().last) {
+      joined.back().last = std::max(joined.back().last, range.last);
+    } else {
+      joined.push_back(range);
+    }
+  }
+  ranges_ = std::move(joined);
 }
 
 void CharSet::FillAscii() {
@@ -180,6 +199,7 @@ Result<CharSet> CharSet::Parse(std::string_view* pattern) {
   } else {
     LB_RETURN_IF_ERROR(set.ParseItem(pattern));
   }
+  set.SortRanges();
   set.FillAscii();
   return set;
 }

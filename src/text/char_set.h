@@ -37,6 +37,7 @@ class CharSet {
   Result<int64_t> ParseItem(std::string_view* pattern);
   Result<void> ParseBracket(std::string_view* pattern);
   bool ContainsSlow(char32_t c) const;
+  void SortRanges();
   void FillAscii();
 
   std::array<uint64_t, 2> ascii_{};
@@ -45,7 +46,7 @@ class CharSet {
   bool han_ = false;
   bool negated_ = false;
   bool without_han_ = false;
-  std::vector<Range> ranges_;
+  std::vector<Range> ranges_;  // sorted once parsed
 };
 
 }  // namespace lb::text

@@ -7,13 +7,12 @@
 
 #include "base/log.h"
 #include "base/utf8.h"
-#include "text/symbol_merger.h"
 
 namespace lb::text {
 namespace {
 
-// Longer texts are cut, as places in a text are 32 bits wide.
-constexpr size_t kMaxTextBytes = size_t{1} << 30;
+// Longer ones are cut, as places in a stretch are 32 bits wide.
+constexpr size_t kMaxStretchBytes = size_t{1} << 30;
 
 }  // namespace
 
@@ -56,6 +55,7 @@ void SpmTokenizer::LoadSymbols() {
     if (symbols_.Add(tokens.Text(id)) == token_of_.size()) {
       token_of_.push_back(id);
       longest_ = std::max(longest_, tokens.Text(id).size());
+      joins_.AddToken(tokens.Text(id));
     }
   }
   std::vector<uint32_t> order(token_of_.size());
@@ -108,16 +108,18 @@ void SpmTokenizer::EncodeText(std::string_view text, std::vector<TokenId>* ids) 
       marked += c;
     }
   }
-  std::string_view rest = marked;
-  for (; rest.size() > kMaxTextBytes; rest.remove_prefix(kMaxTextBytes)) {
-    EncodeMarked(rest.substr(0, kMaxTextBytes), ids);
+  SymbolMerger merger;
+  for (size_t begin = 0; begin < marked.size();) {
+    const size_t end = std::min(joins_.StretchEnd(marked, begin), begin + kMaxStretchBytes);
+    EncodeStretch(std::string_view(marked).substr(begin, end - begin), &merger, ids);
+    begin = end;
   }
-  EncodeMarked(rest, ids);
 }
 
-void SpmTokenizer::EncodeMarked(std::string_view text, std::vector<TokenId>* ids) const {
-  SymbolMerger merger;
-  std::vector<Symbol>& symbols = merger.symbols();
+void SpmTokenizer::EncodeStretch(std::string_view text, SymbolMerger* merger,
+                                 std::vector<TokenId>* ids) const {
+  std::vector<Symbol>& symbols = merger->symbols();
+  symbols.clear();
   for (size_t pos = 0; pos < text.size();) {
     const Utf8Char c = DecodeUtf8(text, pos);
     const size_t length = c.valid ? static_cast<size_t>(c.length) : 1;
@@ -125,7 +127,7 @@ void SpmTokenizer::EncodeMarked(std::string_view text, std::vector<TokenId>* ids
     pos += length;
   }
   const auto text_end = static_cast<uint32_t>(text.size());
-  merger.Run(text_end, [&](const Symbol& left, const Symbol&, uint32_t end) {
+  merger->Run(text_end, [&](const Symbol& left, const Symbol&, uint32_t end) {
     if (end - left.begin > longest_) return Merge{};
     const uint32_t symbol = symbols_.Find(text.substr(left.begin, end - left.begin));
     return symbol == StringTable::kNone ? Merge{} : Merge{rank_of_[symbol], symbol};

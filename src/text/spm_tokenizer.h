@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "base/result.h"
+#include "text/join_table.h"
 #include "text/string_table.h"
+#include "text/symbol_merger.h"
 #include "text/vocab_tokenizer.h"
 
 namespace lb::text {
@@ -29,12 +31,14 @@ class SpmTokenizer final : public VocabTokenizer {
   void LoadSymbols();
   void LoadByteTokens();
   Result<void> CheckByteTokens() const;
-  void EncodeMarked(std::string_view text, std::vector<TokenId>* ids) const;
+  // `text` has its spaces marked, and no merge reaches over its ends.
+  void EncodeStretch(std::string_view text, SymbolMerger* merger, std::vector<TokenId>* ids) const;
 
   const bool add_space_prefix_;
   StringTable symbols_;            // the tokens that text can become
   std::vector<TokenId> token_of_;  // [symbols_]
   std::vector<uint32_t> rank_of_;  // [symbols_] 0 for the highest score, equal for equal ones
+  JoinTable joins_;                // of them
   size_t longest_ = 0;             // bytes of the longest of them
   std::array<TokenId, 256> byte_token_{};
 };

@@ -2,9 +2,10 @@
 // none can be merged. O(n log n) in time, flat in stack, also for one word of a megabyte.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <vector>
+
+#include "text/merge_queue.h"
 
 namespace lb::text {
 
@@ -39,7 +40,7 @@ class SymbolMerger {
   }
 
  private:
-  // Up to here a scan per merge is cheaper than a heap.
+  // Up to here a scan per merge is cheaper than a queue.
   static constexpr size_t kSmall = 40;
   static constexpr uint32_t kEnd = static_cast<uint32_t>(-1);
 
@@ -70,7 +71,7 @@ class SymbolMerger {
     }
   }
 
-  // A linked list of symbols, and a heap of (rank, place of the left one). An entry holds as long
+  // A linked list of symbols, and a queue of (rank, place of the left one). An entry holds as long
   // as the pair at its place still has its rank; a later change leaves it to be skipped.
   template <typename Find>
   void RunLarge(uint32_t text_end, Find& find) {
@@ -78,7 +79,7 @@ class SymbolMerger {
     next_.resize(count);
     previous_.resize(count);
     merges_.resize(count);
-    heap_.clear();
+    MergeQueue queue;
     const auto look = [&](uint32_t i) {
       const uint32_t right = next_[i];
       if (right == kEnd) {
@@ -88,28 +89,18 @@ class SymbolMerger {
       const uint32_t end = next_[right] == kEnd ? text_end : symbols_[next_[right]].begin;
       merges_[i] = find(symbols_[i], symbols_[right], end);
     };
-    const auto key = [&](uint32_t i) { return (uint64_t{merges_[i].rank} << 32) | i; };
+    const auto push = [&](uint32_t i) {
+      look(i);
+      if (merges_[i].rank != Merge::kNever) queue.Push({merges_[i].rank, i});
+    };
     for (uint32_t i = 0; i < count; ++i) {
       next_[i] = i + 1 < count ? i + 1 : kEnd;
       previous_[i] = i > 0 ? i - 1 : kEnd;
     }
-    for (uint32_t i = 0; i < count; ++i) {
-      look(i);
-      if (merges_[i].rank != Merge::kNever) heap_.push_back(key(i));
-    }
-    std::make_heap(heap_.begin(), heap_.end(), std::greater<>());
-    const auto push = [&](uint32_t i) {
-      look(i);
-      if (merges_[i].rank == Merge::kNever) return;
-      heap_.push_back(key(i));
-      std::push_heap(heap_.begin(), heap_.end(), std::greater<>());
-    };
-    while (!heap_.empty()) {
-      const uint64_t top = heap_.front();
-      std::pop_heap(heap_.begin(), heap_.end(), std::greater<>());
-      heap_.pop_back();
-      const auto left = static_cast<uint32_t>(top);
-      if (merges_[left].rank != static_cast<uint32_t>(top >> 32)) continue;
+    for (uint32_t i = 0; i < count; ++i) push(i);
+    while (!queue.empty()) {
+      const auto [rank, left] = queue.Pop();
+      if (merges_[left].rank != rank) continue;
       const uint32_t right = next_[left];
       symbols_[left].id = merges_[left].symbol;
       next_[left] = next_[right];
@@ -126,7 +117,6 @@ class SymbolMerger {
   std::vector<Symbol> symbols_;
   std::vector<Merge> merges_;
   std::vector<uint32_t> next_, previous_;
-  std::vector<uint64_t> heap_;
 };
 
 }  // namespace lb::text
