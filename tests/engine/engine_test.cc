@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/log.h"
 #include "tests/engine/fake_runner.h"
 
 namespace lb {
@@ -41,6 +42,7 @@ struct Client {
 
 class EngineTest : public testing::Test {
  protected:
+  EngineTest() { SetLogVerbosity(0); }
   void Start(std::vector<int> windows, int blocks, int64_t max_request, EngineConfig config = {}) {
     windows_ = windows;
     config.kv_groups.clear();
