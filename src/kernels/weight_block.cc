@@ -145,7 +145,7 @@ const WeightFormat& FormatOf(DType dtype) {
   return kFormats[static_cast<int>(dtype)];
 }
 
-void ReadWeightBlock(DType dtype, const void* row, int64_t index, WeightBlock* out) {
+void ReadWeightCodes(DType dtype, const void* row, int64_t index, WeightBlock* out) {
   out->scale[0] = out->scale[1] = 1;
   out->minimum[0] = out->minimum[1] = 0;
   out->m_bits = 0;
@@ -207,6 +207,10 @@ void ReadWeightBlock(DType dtype, const void* row, int64_t index, WeightBlock* o
     case DType::kBF16:
     case DType::kI32: CHECK(false);
   }
+}
+
+void ReadWeightBlock(DType dtype, const void* row, int64_t index, WeightBlock* out) {
+  ReadWeightCodes(dtype, row, index, out);
   const WeightFormat& format = FormatOf(dtype);
   for (int i = 0; i < 32; ++i) {
     out->value[i] = format.levels != nullptr ? format.levels[out->code[i]]

@@ -39,5 +39,7 @@ struct WeightBlock {
 
 // Block `index` (values 32 * index and on) of a row of `dtype` (not kFloat) that begins at `row`.
 void ReadWeightBlock(DType dtype, const void* row, int64_t index, WeightBlock* out);
+// The same without `value`, `d` and `m`.
+void ReadWeightCodes(DType dtype, const void* row, int64_t index, WeightBlock* out);
 
 }  // namespace lb

@@ -16,23 +16,39 @@ static_assert(kPackQ8_0 == static_cast<int>(DType::kQ8_0));
 static_assert(kPackQ6_K == static_cast<int>(DType::kQ6_K));
 static_assert(kPackMXFP4 == static_cast<int>(DType::kMXFP4));
 
-// The 32 codes of row `r` into the block's lines, which were zero.
+// Bits `from` and on (of as many as `mask` has, in each byte) of four codes at once.
+uint32_t Bits(uint32_t codes, int from, uint32_t mask) { return codes >> from & mask; }
+constexpr uint32_t kFour = 0x0f0f0f0f, kTwo = 0x03030303, kOne = 0x01010101;
+
+// The 32 codes of row `r` into the block's lines, four at a time: a group's bytes are neighbours there.
 void PutCodes(const uint8_t* code, int bits, int r, uint8_t* lines) {
-  for (int k = 0; k < 32; ++k) {
-    const int g = k / 4;
-    uint8_t* at = lines + r * 4 + k % 4;
-    const int c = code[k];
-    const auto put = [&](int line, int value, int shift) {
-      at[line * 64] = static_cast<uint8_t>(at[line * 64] | value << shift);
-    };
-    switch (bits) {
-      case 8: put(g, c, 0); break;
-      case 6: put(4 + g / 4, c >> 4, g % 4 * 2); put(g % 4, c & 15, g / 4 * 4); break;
-      case 5: put(4, c >> 4, g); put(g % 4, c & 15, g / 4 * 4); break;
-      case 4: put(g % 4, c, g / 4 * 4); break;
-      case 3: put(2, c >> 2, g); put(g / 4, c & 3, g % 4 * 2); break;
-      default: put(g / 4, c, g % 4 * 2);
+  uint32_t group[8];
+  std::memcpy(group, code, 32);
+  const auto put = [&](int line, uint32_t bytes) { std::memcpy(lines + line * 64 + r * 4, &bytes, 4); };
+  const auto fours = [&] {
+    for (int i = 0; i < 4; ++i) put(i, Bits(group[i], 0, kFour) | Bits(group[i + 4], 0, kFour) << 4);
+  };
+  const auto twos = [&](int line, int from) {
+    for (int e = 0; e < 2; ++e) {
+      uint32_t bytes = 0;
+      for (int i = 0; i < 4; ++i) bytes |= Bits(group[4 * e + i], from, kTwo) << 2 * i;
+      put(line + e, bytes);
     }
+  };
+  const auto ones = [&](int line, int from) {
+    uint32_t bytes = 0;
+    for (int g = 0; g < 8; ++g) bytes |= Bits(group[g], from, kOne) << g;
+    put(line, bytes);
+  };
+  switch (bits) {
+    case 8:
+      for (int g = 0; g < 8; ++g) put(g, group[g]);
+      break;
+    case 6: fours(); twos(4, 4); break;
+    case 5: fours(); ones(4, 4); break;
+    case 4: fours(); break;
+    case 3: twos(0, 0); ones(2, 2); break;
+    default: twos(0, 0);
   }
 }
 
@@ -72,7 +88,7 @@ void PackIntegers(const TensorView& raw, int64_t row, int r, uint8_t* panel) {
   const bool has_minimum = FormatOf(raw.dtype).has_minimum;
   WeightBlock w;
   for (int64_t b = 0; b < raw.cols() / 32; ++b) {
-    ReadWeightBlock(raw.dtype, src, b, &w);
+    ReadWeightCodes(raw.dtype, src, b, &w);
     PutCodes(w.code, info.bits, r, panel + b * info.code_lines * 64);
     uint8_t* record = records + b * 32 / info.unit * info.scale_bytes;
     if (super) PutScales(pack, w, static_cast<int>(b % 8), r, record);
