@@ -1,4 +1,4 @@
-// ChunkPolicy: how much of somebody's prompt a step may compute beside running streams.
+// ChunkPolicy: how much of anybody's prompt one step may compute.
 #pragma once
 
 #include <algorithm>
@@ -7,18 +7,21 @@
 namespace lb {
 
 // A step with prefill in it may take `max_gap_ratio` times as long as one without, so that a running
-// stream slows down but never stops. Learns both costs from the steps that ran; changes when tokens
-// come, never which. Engine thread only.
+// stream slows down but never stops; and at most about `max_step_ms`, since newcomers and
+// cancellations wait for its end. Learns the costs from the steps that ran; changes when tokens come,
+// never which. Engine thread only.
 class ChunkPolicy {
  public:
-  ChunkPolicy(int max_tokens, double max_gap_ratio)
-      : max_tokens_(max_tokens), max_gap_ratio_(max_gap_ratio) {}
+  ChunkPolicy(int max_tokens, double max_gap_ratio, int max_step_ms)
+      : max_tokens_(max_tokens), max_gap_ratio_(max_gap_ratio), max_step_us_(max_step_ms * 1000.0) {}
 
-  // Prompt tokens for a step in which others decode.
-  int Limit() const {
-    if (decode_us_ <= 0 || prefill_token_us_ <= 0) return std::min(kUnknown, max_tokens_);
-    const double tokens = (max_gap_ratio_ - 1) * decode_us_ / prefill_token_us_;
-    return static_cast<int>(std::clamp<double>(tokens, std::min(kLeast, max_tokens_), max_tokens_));
+  // Prompt tokens for a step in which `decoding` others get one token each.
+  int Limit(int decoding) const {
+    if (prefill_token_us_ <= 0 || (decoding > 0 && decode_us_ <= 0)) return AtMost(kUnknown);
+    const double by_time = std::max<double>(max_step_us_ / prefill_token_us_, kEfficient);
+    if (decoding == 0) return AtMost(by_time);
+    const double by_gap = (max_gap_ratio_ - 1) * decode_us_ / prefill_token_us_;
+    return AtMost(std::max<double>(std::min(by_gap, by_time), kLeast));
   }
 
   // A step ran.
@@ -33,12 +36,17 @@ class ChunkPolicy {
   }
 
  private:
-  static constexpr int kUnknown = 64;  // before anything was measured
-  static constexpr int kLeast = 16;    // below one block of the cache a chunk is all overhead
+  static constexpr int kUnknown = 64;    // before anything was measured
+  static constexpr int kLeast = 16;      // below one block of the cache a chunk is all overhead
+  static constexpr int kEfficient = 64;  // below this many rows matrix products lose speed
+  int AtMost(double tokens) const {
+    return static_cast<int>(std::min<double>(tokens, max_tokens_));
+  }
   static void Learn(double& mean, double x) { mean = mean <= 0 ? x : mean + (x - mean) / 8; }
 
   int max_tokens_;
   double max_gap_ratio_;
+  double max_step_us_;
   double decode_us_ = 0;         // a step that only decodes
   double prefill_token_us_ = 0;  // what one more prompt token adds to a step
 };

@@ -61,7 +61,7 @@ Engine::Engine(EngineConfig config, std::unique_ptr<ModelRunner> runner,
       clock_(clock),
       inbox_(std::make_shared<Inbox>()),
       scheduler_({config_.max_sequences, config_.max_batch_tokens}, kv_.get()),
-      chunk_policy_(config_.max_batch_tokens, config_.max_gap_ratio),
+      chunk_policy_(config_.max_batch_tokens, config_.max_gap_ratio, config_.max_step_ms),
       batch_builder_(kv_->num_groups()) {
   limits_.pool_tokens = int64_t{kv_->pool(kv_->main_group()).size()} * kv::kBlockTokens;
   limits_.max_request_tokens = config_.max_request_tokens;
@@ -157,7 +157,7 @@ bool Engine::Step() {
   const int64_t start_us = clock_->NowMicros();
   kv_->set_now_ms(start_us / 1000);
   const bool got_mail = DrainInbox();
-  const ScheduledBatch batch = scheduler_.Schedule(chunk_policy_.Limit(), start_us);
+  const ScheduledBatch batch = scheduler_.Schedule(chunk_policy_, start_us);
   Announce(batch);
   if (!batch.items.empty()) {
     RunBatch(batch);

@@ -19,6 +19,8 @@ struct EngineConfig {
   bool prefix_cache = true;        // --no-cache-prompt: false
   double max_gap_ratio = 4.0;      // how many times longer a step of running streams may get because
                                    // somebody's prompt is computed beside them
+  int max_step_ms = 500;           // aimed at: how long prompts may keep a cancellation or a newcomer
+                                   // waiting
 };
 
 }  // namespace lb

@@ -21,31 +21,33 @@ void EraseFrom(std::vector<Sequence*>& list, Sequence* sequence) {
 
 }  // namespace
 
-ScheduledBatch Scheduler::Schedule(int prefill_limit, int64_t now_us) {
+ScheduledBatch Scheduler::Schedule(const ChunkPolicy& policy, int64_t now_us) {
   ScheduledBatch batch;
   Budget budget{config_.max_batch_tokens, 0};
   const int64_t pauses_before = num_pauses_;
-  ScheduleRunning(budget, prefill_limit, batch);
+  ScheduleRunning(budget, policy, batch);
   // Whoever had to pause somebody needs the room itself: nobody new in this step.
   if (num_pauses_ != pauses_before) return batch;
   const bool anybody_waits =
       !waiting_.empty() || std::ranges::any_of(paused_, [](Sequence* s) { return !s->stalled(); });
-  if (!anybody_waits) return batch;
-  // A sequence whose reader lags holds blocks and a place without using them.
-  PauseStalled(batch);
-  ResumePaused(budget, batch);
-  AdmitWaiting(budget, now_us, batch);
+  if (anybody_waits) {
+    // A sequence whose reader lags holds blocks and a place without using them.
+    PauseStalled(batch);
+    ResumePaused(budget, batch);
+    AdmitWaiting(budget, now_us, batch);
+  }
+  TopUp(budget, batch);
   return batch;
 }
 
-void Scheduler::ScheduleRunning(Budget& budget, int prefill_limit, ScheduledBatch& batch) {
+void Scheduler::ScheduleRunning(Budget& budget, const ChunkPolicy& policy,
+                                ScheduledBatch& batch) {
   int decoding = 0, prefilling = 0;
   for (const Sequence* s : running_) {
     if (s->stalled()) continue;
     ++(s->num_missing() == 1 ? decoding : prefilling);
   }
-  budget.prefill = std::max(0, budget.tokens - decoding);
-  if (decoding > 0) budget.prefill = std::min(budget.prefill, prefill_limit);
+  budget.prefill = std::min(budget.tokens - decoding, policy.Limit(decoding));
 
   const std::vector<Sequence*> by_seniority = running_;  // pausing edits running_
   for (Sequence* s : by_seniority) {
@@ -54,8 +56,9 @@ void Scheduler::ScheduleRunning(Budget& budget, int prefill_limit, ScheduledBatc
     int wanted = 1;
     if (!decodes) {
       // The oldest prompt goes first and leaves a quarter to those behind it, so that a short one
-      // is not held up by a long one.
-      const int share = prefilling > 1 ? (budget.prefill * 3 + 3) / 4 : budget.prefill;
+      // is not held up by a long one. What they do not take it gets in TopUp.
+      const bool others = prefilling > 1 || (!waiting_.empty() && !Full());
+      const int share = others ? (budget.prefill * 3 + 3) / 4 : budget.prefill;
       wanted = static_cast<int>(std::min<int64_t>(s->num_missing(), share));
       --prefilling;
     }
@@ -71,6 +74,23 @@ void Scheduler::ScheduleRunning(Budget& budget, int prefill_limit, ScheduledBatc
   for (const ScheduledBatch::Item& item : batch.items) {
     const bool decodes = item.sequence->num_missing() == 1;
     (decodes ? batch.num_decode_tokens : batch.num_prefill_tokens) += item.num_tokens;
+  }
+}
+
+void Scheduler::TopUp(Budget& budget, ScheduledBatch& batch) {
+  for (ScheduledBatch::Item& item : batch.items) {
+    Sequence& s = *item.sequence;
+    const int64_t scheduled = s.num_computed() + item.num_tokens;
+    const int64_t more = std::min<int64_t>(s.num_tokens() - scheduled, budget.prefill);
+    if (more <= 0) continue;
+    const int64_t end = kv_->Reservable(*s.kv, scheduled + more);
+    if (end <= scheduled) continue;
+    CHECK(kv_->Reserve(*s.kv, end));
+    const int granted = static_cast<int>(end - scheduled);
+    item.num_tokens += granted;
+    batch.num_prefill_tokens += granted;
+    budget.tokens -= granted;
+    budget.prefill -= granted;
   }
 }
 

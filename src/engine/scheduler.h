@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "engine/chunk_policy.h"
 #include "engine/sequence.h"
 #include "engine/waiting_queue.h"
 #include "kv/kv_cache_manager.h"
@@ -46,8 +47,8 @@ class Scheduler {
   // An answer of this many tokens ended by itself: what to expect of others.
   void ObserveAnswer(int num_tokens);
 
-  // `now_us` is the time of an admission; `prefill_limit` bounds prompt tokens beside decoding ones.
-  ScheduledBatch Schedule(int prefill_limit, int64_t now_us);
+  // `now_us` is the time of an admission; `policy` bounds the prompt tokens of the step.
+  ScheduledBatch Schedule(const ChunkPolicy& policy, int64_t now_us);
 
   const std::vector<Sequence*>& running() const { return running_; }
   const std::vector<Sequence*>& paused() const { return paused_; }
@@ -61,9 +62,11 @@ class Scheduler {
     int prefill = 0;   // of them, for prompts
   };
 
-  void ScheduleRunning(Budget& budget, int prefill_limit, ScheduledBatch& batch);
+  void ScheduleRunning(Budget& budget, const ChunkPolicy& policy, ScheduledBatch& batch);
   void ResumePaused(Budget& budget, ScheduledBatch& batch);
   void AdmitWaiting(Budget& budget, int64_t now_us, ScheduledBatch& batch);
+  // Gives what is left of the prompt budget to the prompts in the batch, oldest first.
+  void TopUp(Budget& budget, ScheduledBatch& batch);
   // Reserves blocks for up to `wanted` more tokens; pauses others for it, or `sequence` itself (0).
   int MakeRoom(Sequence* sequence, int wanted, ScheduledBatch& batch);
   Sequence* PickVictim(const Sequence* needy) const;

@@ -14,10 +14,11 @@
 namespace lb {
 namespace {
 
-class FixedClock final : public Clock {
+// Runs on by itself, so that the engine sees steps take time.
+class RunningClock final : public Clock {
  public:
-  int64_t NowMicros() const override { return now_us; }
-  int64_t now_us = 0;
+  int64_t NowMicros() const override { return now_us += 37; }
+  mutable int64_t now_us = 0;
 };
 
 struct Totals {
@@ -191,6 +192,7 @@ class Simulation {
         if (id == mover) mover.clear();
       }
     }
+    clock_.now_us += static_cast<int64_t>(Pick(3000));
     const int64_t failed = engine_->Stats().failed;
     engine_->Step();
     ASSERT_EQ(runner_->complaint, "");
@@ -303,7 +305,7 @@ class Simulation {
 
   std::mt19937_64 rng_;
   Totals* totals_;
-  FixedClock clock_;
+  RunningClock clock_;
   EngineConfig config_;
   std::vector<int> windows_;
   int64_t max_request_ = 0;
