@@ -31,8 +31,8 @@ Value Parts(const char* text) {
 Value Tools() {
   const Value parameters = Object(
       {{"type", Text("object")},
-       {"properties", Object({{"place", Object({{"type", Text("string")},
-                                                {"description", Text("where")}})}})},
+       {"properties",
+        Object({{"place", Object({{"type", Text("string")}, {"description", Text("where")}})}})},
        {"required", Value::List({Text("place")})}});
   const Value function = Object({{"name", Text(kTool)},
                                  {"description", Text("looks something up")},
@@ -50,15 +50,15 @@ class Prober {
     limits_.memory_bytes = 64 << 20;
   }
 
-  std::string Render(std::vector<Value> messages, Value tools, bool generate,
-                     const char* flag = nullptr, bool flag_value = false) const {
+  std::string Render(std::vector<Value> messages, const Value& tools, bool generate,
+                     const char* flag = nullptr, const Value& flag_value = Value()) const {
     ChatContext context = {{"bos_token", Value::String(bos_, jinja::Origin::kTemplate)},
                            {"eos_token", Value::String(eos_, jinja::Origin::kTemplate)},
                            {"messages", Value::List(std::move(messages))},
-                           {"tools", std::move(tools)},
+                           {"tools", tools},
                            {"documents", Value()},
                            {"add_generation_prompt", Value::Bool(generate)}};
-    if (flag != nullptr) context.emplace_back(flag, Value::Bool(flag_value));
+    if (flag != nullptr) context.emplace_back(flag, flag_value);
     const Result<jinja::TaintedText> text = program_.Render(context, 0, limits_);
     return text ? text->str() : std::string();
   }
@@ -80,16 +80,23 @@ ChatAbilities ProbeTemplate(const jinja::Template& program, const std::string& b
                             const std::string& eos_token) {
   const Prober prober(program, bos_token, eos_token);
   ChatAbilities can;
-  const bool takes_text = Has(prober.Render({Message("user", Text(kUser))}, Value(), true), kUser);
-  const bool takes_parts = Has(prober.Render({Message("user", Parts(kUser))}, Value(), true), kUser);
-  can.typed_content = takes_parts && !takes_text;
+  const Value text = Message("user", Text(kUser)), parts = Message("user", Parts(kUser));
+  const auto takes = [&](const Value& message, const Value& tools) {
+    return Has(prober.Render({message}, tools, true), kUser);
+  };
+  Value no_tools;
+  if (!takes(text, no_tools) && !takes(parts, no_tools)) {
+    no_tools = Value::List({});
+    can.tools_list = takes(text, no_tools) || takes(parts, no_tools);
+  }
+  can.typed_content = takes(parts, no_tools) && !takes(text, no_tools);
 
   const auto content = [&](const char* text) {
     return can.typed_content ? Parts(text) : Text(text);
   };
   const Value user = Message("user", content(kUser));
   const Value system = Message("system", content(kSystem));
-  can.system_role = Has(prober.Render({system, user}, Value(), true), kSystem);
+  can.system_role = Has(prober.Render({system, user}, no_tools, true), kSystem);
   can.tools = Has(prober.Render({user}, Tools(), true), kTool) ||
               Has(prober.Render({system, user}, Tools(), true), kTool);
 
@@ -99,6 +106,8 @@ ChatAbilities ProbeTemplate(const jinja::Template& program, const std::string& b
         Object({{"id", Text("zq1234567")}, {"type", Text("function")}, {"function", function}});
     const Value message = Object({{"role", Text("assistant")},
                                   {"content", content("")},
+                                  {"reasoning_content", Text(kReason)},
+                                  {"thinking", Text(kReason)},
                                   {"tool_calls", Value::List({tool_call})}});
     const Value result = Object({{"role", Text("tool")},
                                  {"tool_call_id", Text("zq1234567")},
@@ -110,17 +119,18 @@ ChatAbilities ProbeTemplate(const jinja::Template& program, const std::string& b
   can.object_arguments = Has(from_object, kArgument) && Has(from_object, "zq-value") &&
                          (!Has(from_text, kArgument) || Has(from_text, "\\\"zq_argument"));
 
-  for (const char* flag : {"enable_thinking", "thinking"}) {
-    const std::string on = prober.Render({user}, Value(), true, flag, true);
-    const std::string off = prober.Render({user}, Value(), true, flag, false);
-    can.thinking = can.thinking || on != off || Has(on, "<think>");
-  }
-  if (!can.thinking) {
-    const Value answer = Object({{"role", Text("assistant")},
-                                 {"content", content("zq-answer-words")},
-                                 {"reasoning_content", Text(kReason)}});
-    can.thinking = Has(prober.Render({user, answer}, Value(), false), kReason);
-  }
+  const auto depends_on = [&](const char* flag, const Value& on, const Value& off) {
+    const std::string with = prober.Render({user}, no_tools, true, flag, on);
+    return with != prober.Render({user}, no_tools, true, flag, off) || Has(with, "<think>");
+  };
+  const Value answer = Object({{"role", Text("assistant")},
+                               {"content", content("zq-answer-words")},
+                               {"reasoning_content", Text(kReason)}});
+  can.thinking = depends_on("enable_thinking", Value::Bool(true), Value::Bool(false)) ||
+                 depends_on("thinking", Value::Bool(true), Value::Bool(false)) ||
+                 depends_on("reasoning_effort", Text("high"), Text("low")) ||
+                 Has(from_object, kReason) || Has(from_text, kReason) ||
+                 Has(prober.Render({user, answer}, no_tools, false), kReason);
   return can;
 }
 

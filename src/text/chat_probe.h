@@ -10,6 +10,7 @@ struct ChatAbilities {
   bool system_role = false;
   bool thinking = false;
   bool typed_content = false;     // content must be a list of parts
+  bool tools_list = false;        // no tools must be an empty list: none is refused
   bool object_arguments = false;  // arguments of tool calls must be objects
 };
 

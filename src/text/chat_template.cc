@@ -13,8 +13,8 @@ using jinja::Kind;
 using jinja::Origin;
 using jinja::Value;
 
-constexpr std::string_view kRoles[] = {"system", "developer", "user", "assistant", "tool",
-                                       "function"};
+constexpr std::string_view kRoles[] = {"system",    "developer", "user",
+                                       "assistant", "tool",      "function"};
 
 // The message with its role as the template's text, when it is one of ours.
 Value TrustRole(const Value& message) {
@@ -79,9 +79,7 @@ Result<std::unique_ptr<ChatTemplate>> ChatTemplate::Compile(std::string source,
   return out;
 }
 
-std::string ChatTemplate::BuiltinSource(std::string_view name) {
-  return BuiltinTemplate(name);
-}
+std::string ChatTemplate::BuiltinSource(std::string_view name) { return BuiltinTemplate(name); }
 
 std::vector<std::string_view> ChatTemplate::BuiltinNames() { return BuiltinTemplateNames(); }
 
@@ -94,7 +92,8 @@ Result<RenderedPrompt> ChatTemplate::Render(const ChatInput& input) const {
     }
   }
   context.emplace_back("messages", TrustRoles(input.messages));
-  context.emplace_back("tools", input.tools);
+  const bool empty_list = input.tools.is_none() && impl_->can.tools_list;
+  context.emplace_back("tools", empty_list ? Value::List({}) : input.tools);
   context.emplace_back("documents", input.documents);
   context.emplace_back("add_generation_prompt", Value::Bool(input.add_generation_prompt));
   LB_ASSIGN_OR_RETURN(const jinja::TaintedText text,
@@ -110,6 +109,7 @@ bool ChatTemplate::knows_tools() const { return impl_->can.tools; }
 bool ChatTemplate::knows_system_role() const { return impl_->can.system_role; }
 bool ChatTemplate::knows_thinking() const { return impl_->can.thinking; }
 bool ChatTemplate::wants_typed_content() const { return impl_->can.typed_content; }
+bool ChatTemplate::wants_tools_list() const { return impl_->can.tools_list; }
 bool ChatTemplate::wants_object_arguments() const { return impl_->can.object_arguments; }
 bool ChatTemplate::knows_developer_role() const {
   return source_.find("developer") != std::string::npos;

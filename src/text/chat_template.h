@@ -16,14 +16,14 @@ namespace lb::text {
 // What a template is given beside bos_token and eos_token. Values are jinja::Value trees that the
 // API layer builds from its request (jinja/from_json.h; key order kept).
 struct ChatInput {
-  jinja::Value messages;         // list of {role, content, tool_calls?, tool_call_id?, name?, ...}
-  jinja::Value tools;            // list, or none
-  jinja::Value documents;        // list, or none
+  jinja::Value messages;   // list of {role, content, tool_calls?, tool_call_id?, name?, ...}
+  jinja::Value tools;      // list, or none
+  jinja::Value documents;  // list, or none
   bool add_generation_prompt = true;
-  // Object or none: chat_template_kwargs, enable_thinking, ... Its names cannot replace those above,
-  // but they can replace bos_token and eos_token (as data then).
+  // Object or none: chat_template_kwargs, enable_thinking, ... Its names cannot replace those
+  // above, but they can replace bos_token and eos_token (as data then).
   jinja::Value extra;
-  int64_t now_unix = 0;          // what strftime_now sees, in the machine's time zone
+  int64_t now_unix = 0;  // what strftime_now sees, in the machine's time zone
 };
 
 // A rendered prompt in spans: what the template itself wrote is `special`, what came out of a
@@ -65,7 +65,10 @@ class ChatTemplate {
   bool knows_thinking() const;        // it has a switch for, writes or keeps reasoning
   // Message content must be a list of parts ({"type": "text", "text": ...}): strings are lost.
   bool wants_typed_content() const;
-  // The arguments of a past tool call must be an object: JSON text would be refused or quoted again.
+  // Runs over the tools without asking whether there are any: Render gives it an empty list then.
+  bool wants_tools_list() const;
+  // The arguments of a past tool call must be an object: JSON text would be refused or quoted
+  // again.
   bool wants_object_arguments() const;
   ~ChatTemplate();
 

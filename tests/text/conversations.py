@@ -141,16 +141,19 @@ EXTRAS = {
                "clear_thinking": False, "preserve_thinking": True, "thinking_budget": 512,
                "model_identity": "You are X.", "date_string": "1 Jan 2030", "tools_in_user_message": False,
                "builtin_tools": ["browser", "python"], "keep_past_thinking": True,
-               "response_format": {"type": "json_schema", "json_schema": {"a": 1}}},
+               "functions": "[]", "datetime": "now", "response_format": {"type": "json_schema", "json_schema": {"a": 1}}},
 }
 
 
-def matrix(full=True):
-    """(name, context) of every case; without `full` the extras meet fewer tools."""
+def matrix():
+    """(name, context) of every case. The odder the tools, the fewer the other variables they meet."""
     for (name, messages), (tool_name, tools), (extra_name, extra), generate in itertools.product(
         _bases(), TOOLS.items(), EXTRAS.items(), (True, False)
     ):
-        if not full and extra_name in ("think", "others") and tool_name not in ("no_tools", "tools"):
+        usual_tools = tool_name in ("no_tools", "tools")
+        if extra_name != "plain" and not usual_tools:
+            continue
+        if not generate and extra_name in ("think", "no_think"):
             continue
         context = {
             "messages": copy.deepcopy(messages),

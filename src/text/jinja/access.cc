@@ -111,7 +111,8 @@ bool Element(Runtime& rt, const Value& value, const Value& key, Value* out) {
       if (!key.is_integral()) return false;
       *out = CharAt(rt, value, key.integer(), Value());
       return out->is_string();
-    default: return false;
+    default:
+      return false;
   }
 }
 

@@ -1,4 +1,5 @@
 // The arithmetic half of operators.h.
+#include <algorithm>
 #include <cmath>
 
 #include "text/jinja/operators.h"
@@ -26,9 +27,25 @@ Value Repeat(Runtime& rt, const Value& value, int64_t count) {
       return rt.Fail("a repeated string is longer than {} bytes", limit);
     }
     if (!rt.SpendBytes(text.size() * count)) return Value::Undefined();
+    if (text.empty()) count = 0;
+    const size_t total = text.size() * count;
+    const bool one_origin =
+        !text.any_data() || text.data()[0].end - text.data()[0].begin == text.size();
+    if (one_origin) {
+      std::string bytes;
+      bytes.reserve(total);
+      if (count > 0) bytes = text.str();
+      // In doubling steps, the last one cut.
+      while (bytes.size() < total)
+        bytes.append(bytes, 0, std::min(bytes.size(), total - bytes.size()));
+      return rt.NewString(
+          TaintedText(std::move(bytes), text.any_data() ? Origin::kData : Origin::kTemplate),
+          value.string().markup);
+    }
+    if (!rt.Spend(count)) return Value::Undefined();
     TaintedText out;
-    out.Reserve(text.size() * count);
-    for (int64_t i = 0; i < count && !text.empty(); ++i) out.Append(text);
+    out.Reserve(total);
+    for (int64_t i = 0; i < count; ++i) out.Append(text);
     return rt.NewString(std::move(out), value.string().markup);
   }
   const auto& items = value.items();

@@ -13,8 +13,24 @@
 namespace lb::text::jinja {
 
 enum class ExprKind : uint8_t {
-  kConst, kName, kList, kTuple, kDict, kAttribute, kItem, kSlice, kCall, kFilter, kTest,
-  kUnary, kBinary, kAnd, kOr, kConcat, kCompare, kConditional,
+  kConst,
+  kName,
+  kList,
+  kTuple,
+  kDict,
+  kAttribute,
+  kItem,
+  kSlice,
+  kCall,
+  kFilter,
+  kTest,
+  kUnary,
+  kBinary,
+  kAnd,
+  kOr,
+  kConcat,
+  kCompare,
+  kConditional,
 };
 
 struct Expr {
@@ -98,7 +114,9 @@ struct UnaryExpr : Expr {
 using BinaryFunction = Value (*)(Runtime& rt, const Value& a, const Value& b);
 struct BinaryExpr : Expr {
   BinaryExpr(int line, BinaryFunction function, ExprPtr left, ExprPtr right)
-      : Expr(ExprKind::kBinary, line), function(function), left(std::move(left)),
+      : Expr(ExprKind::kBinary, line),
+        function(function),
+        left(std::move(left)),
         right(std::move(right)) {}
   BinaryFunction function;
   ExprPtr left, right;
@@ -126,8 +144,20 @@ struct Target {
 };
 
 enum class StmtKind : uint8_t {
-  kText, kOutput, kIf, kFor, kSet, kSetBlock, kMacro, kCallBlock, kFilterBlock, kWith, kScope,
-  kBreak, kContinue, kUnavailable,
+  kText,
+  kOutput,
+  kIf,
+  kFor,
+  kSet,
+  kSetBlock,
+  kMacro,
+  kCallBlock,
+  kFilterBlock,
+  kWith,
+  kScope,
+  kBreak,
+  kContinue,
+  kUnavailable,
 };
 
 struct Stmt {

@@ -31,10 +31,10 @@ Value MapAttribute(Runtime& rt, const Value& value, Arguments& args) {
 
 Value Map(Runtime& rt, const Value& value, Arguments& args) {
   if (!Truthy(value)) return rt.NewSequence(Kind::kGenerator, {});
-  const bool by_attribute =
-      args.positional.empty() && std::any_of(args.named.begin(), args.named.end(), [](const auto& a) {
-        return a.first.view() == "attribute";
-      });
+  const bool by_attribute = args.positional.empty() &&
+                            std::any_of(args.named.begin(), args.named.end(), [](const auto& a) {
+                              return a.first.view() == "attribute";
+                            });
   if (by_attribute) return MapAttribute(rt, value, args);
   Value name;
   if (!TakeFirst(&args, &name)) return rt.Fail("map requires a filter argument");

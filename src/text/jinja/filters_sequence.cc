@@ -46,7 +46,8 @@ std::vector<Value> SortBy(Runtime& rt, std::vector<Value> items, const std::vect
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
     if (!rt.ok()) return false;
-    return reverse ? Compare(rt, keys[b], keys[a], "<") < 0 : Compare(rt, keys[a], keys[b], "<") < 0;
+    return reverse ? Compare(rt, keys[b], keys[a], "<") < 0
+                   : Compare(rt, keys[a], keys[b], "<") < 0;
   });
   std::vector<Value> sorted;
   sorted.reserve(items.size());
@@ -122,7 +123,8 @@ Value DictSort(Runtime& rt, const Value& value, Arguments& args) {
     return rt.Fail("You can only sort by either \"key\" or \"value\"");
   }
   if (value.is_undefined()) return rt.FailUndefined(value);
-  if (!value.is(Kind::kDict)) return rt.Fail("'{}' object has no attribute 'items'", TypeName(value));
+  if (!value.is(Kind::kDict))
+    return rt.Fail("'{}' object has no attribute 'items'", TypeName(value));
   std::vector<Value> items, keys;
   for (const auto& [key, element] : value.dict().entries) {
     items.push_back(rt.NewSequence(Kind::kTuple, {key, element}));
@@ -256,8 +258,8 @@ Value GroupBy(Runtime& rt, const Value& value, Arguments& args) {
   Value group_key;
   const auto close = [&] {
     const Value shown = real_key(group[0]);
-    groups.push_back(rt.NewSequence(
-        Kind::kTuple, {shown, rt.NewSequence(Kind::kList, std::move(group))}));
+    groups.push_back(
+        rt.NewSequence(Kind::kTuple, {shown, rt.NewSequence(Kind::kList, std::move(group))}));
     group.clear();
   };
   for (Value& item : items) {
@@ -272,14 +274,10 @@ Value GroupBy(Runtime& rt, const Value& value, Arguments& args) {
 }
 
 constexpr std::pair<std::string_view, Function> kFilters[] = {
-    {"join", Join},         {"first", First},
-    {"last", Last},         {"list", List},
-    {"reverse", Reverse},   {"sort", Sort},
-    {"dictsort", DictSort}, {"items", Items},
-    {"unique", Unique},     {"min", Extreme<false>},
-    {"max", Extreme<true>}, {"sum", Sum},
-    {"batch", Batch},       {"slice", SliceFilter},
-    {"groupby", GroupBy},
+    {"join", Join},       {"first", First},        {"last", Last},         {"list", List},
+    {"reverse", Reverse}, {"sort", Sort},          {"dictsort", DictSort}, {"items", Items},
+    {"unique", Unique},   {"min", Extreme<false>}, {"max", Extreme<true>}, {"sum", Sum},
+    {"batch", Batch},     {"slice", SliceFilter},  {"groupby", GroupBy},
 };
 
 }  // namespace

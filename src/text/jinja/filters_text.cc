@@ -35,11 +35,9 @@ Value Mapped(Runtime& rt, const Value& value, Arguments& args) {
 // Words begin after white space, '-' and opening brackets.
 TaintedText TitleWords(const TaintedText& text) {
   bool at_start = true;
-  return MapChars(text, [&](char32_t c) {
-    const bool separates = IsSpace(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<';
-    const char32_t mapped = separates ? c : at_start ? ToUpper(c) : ToLower(c);
-    at_start = separates;
-    return mapped;
+  return MapChars(text, [&](char32_t c, std::string* out) {
+    at_start ? AppendUpper(c, out) : AppendLower(c, out);
+    at_start = IsSpace(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<';
   });
 }
 
@@ -91,9 +89,8 @@ Value Format(Runtime& rt, const Value& value, Arguments& args) {
   if (!args.positional.empty() && !args.named.empty()) {
     return rt.Fail("can't handle positional and keyword arguments at the same time");
   }
-  const Value values = args.named.empty()
-                           ? rt.NewSequence(Kind::kTuple, std::move(args.positional))
-                           : rt.NewDict(std::move(args.named));
+  const Value values = args.named.empty() ? rt.NewSequence(Kind::kTuple, std::move(args.positional))
+                                          : rt.NewDict(std::move(args.named));
   return rt.ok() ? PercentFormat(rt, ToStringValue(rt, value), values) : Value::Undefined();
 }
 
@@ -147,7 +144,8 @@ Value Truncate(Runtime& rt, const Value& value, Arguments& args) {
   const int64_t end_chars = static_cast<int64_t>(CountChars(end.view()));
   if (length < end_chars || leeway < 0) return rt.Fail("truncate: length or leeway is too small");
   if (!value.is_string()) {
-    return value.is_undefined() ? value : rt.Fail("truncate: expected str, got {}", TypeName(value));
+    return value.is_undefined() ? value
+                                : rt.Fail("truncate: expected str, got {}", TypeName(value));
   }
   const TaintedText& text = value.text();
   if (Length(rt, value) <= length + leeway) return value;
@@ -295,8 +293,7 @@ Value PrettyPrint(Runtime& rt, const Value& value, Arguments& args) {
 }
 
 Value ToJson(Runtime& rt, const Value& value, Arguments& args) {
-  Params params(rt, "tojson", args,
-                {"ensure_ascii", "indent", "separators", "sort_keys"}, 0);
+  Params params(rt, "tojson", args, {"ensure_ascii", "indent", "separators", "sort_keys"}, 0);
   if (!params.ok()) return Value::Undefined();
   JsonStyle style;
   style.ensure_ascii = params.Bool(0, false);
@@ -312,7 +309,8 @@ Value ToJson(Runtime& rt, const Value& value, Arguments& args) {
     }
     style.item_separator = ",";
   }
-  bool separators_are_data = params.given(1) && params[1].is_string() && params[1].text().any_data();
+  bool separators_are_data =
+      params.given(1) && params[1].is_string() && params[1].text().any_data();
   if (params.given_not_none(2)) {
     const std::vector<Value> parts = Iterate(rt, params[2]);
     if (parts.size() != 2 || !parts[0].is_string() || !parts[1].is_string()) {
@@ -320,8 +318,8 @@ Value ToJson(Runtime& rt, const Value& value, Arguments& args) {
     }
     style.item_separator = parts[0].text().str();
     style.key_separator = parts[1].text().str();
-    separators_are_data = separators_are_data || parts[0].text().any_data() ||
-                          parts[1].text().any_data();
+    separators_are_data =
+        separators_are_data || parts[0].text().any_data() || parts[1].text().any_data();
   }
   TaintedText out = DumpJson(rt, value, style);
   return rt.NewString(separators_are_data ? out.AsData() : std::move(out));

@@ -30,7 +30,8 @@ Value LengthFilter(Runtime& rt, const Value& value, Arguments& args) {
 Value Abs(Runtime& rt, const Value& value, Arguments& args) {
   if (!Params(rt, "abs", args, {}, 0).ok()) return Value::Undefined();
   if (value.is(Kind::kDouble)) return Value::Double(std::fabs(value.number()));
-  if (value.is_integral()) return value.integer() < 0 ? Negate(rt, value) : Value::Int(value.integer());
+  if (value.is_integral())
+    return value.integer() < 0 ? Negate(rt, value) : Value::Int(value.integer());
   if (value.is_undefined()) return rt.FailUndefined(value);
   return rt.Fail("bad operand type for abs(): '{}'", TypeName(value));
 }
@@ -64,7 +65,7 @@ bool ReadInteger(std::string_view text, int64_t base, int64_t* value) {
     }
   }
   if (base == 0) base = 10;
-  if (negative) digits.insert(0, "-");
+  if (negative) digits.insert(digits.begin(), '-');
   const char* end = digits.data() + digits.size();
   const auto read = std::from_chars(digits.data(), end, *value, static_cast<int>(base));
   return read.ec == std::errc() && read.ptr == end;
@@ -209,17 +210,10 @@ Value Attr(Runtime& rt, const Value& value, Arguments& args) {
 }
 
 constexpr std::pair<std::string_view, Function> kFilters[] = {
-    {"default", Default},
-    {"d", Default},
-    {"length", LengthFilter},
-    {"count", LengthFilter},
-    {"abs", Abs},
-    {"int", Int},
-    {"float", Float},
-    {"round", Round},
-    {"filesizeformat", FileSize},
-    {"wordcount", WordCount},
-    {"attr", Attr},
+    {"default", Default},     {"d", Default},   {"length", LengthFilter},
+    {"count", LengthFilter},  {"abs", Abs},     {"int", Int},
+    {"float", Float},         {"round", Round}, {"filesizeformat", FileSize},
+    {"wordcount", WordCount}, {"attr", Attr},
 };
 
 }  // namespace

@@ -40,13 +40,16 @@ std::string PadNumber(std::string_view sign, std::string_view body, const Format
   std::string padding;
   for (int64_t i = 0; i < missing; ++i) padding += spec.fill;
   switch (spec.align) {
-    case '=': return std::string(sign) + padding + std::string(body);
-    case '<': return std::string(sign) + std::string(body) + padding;
+    case '=':
+      return std::string(sign) + padding + std::string(body);
+    case '<':
+      return std::string(sign) + std::string(body) + padding;
     case '^': {
       const size_t half = missing > 0 ? missing / 2 * spec.fill.size() : 0;
       return padding.substr(0, half) + std::string(sign) + std::string(body) + padding.substr(half);
     }
-    default: return padding + std::string(sign) + std::string(body);
+    default:
+      return padding + std::string(sign) + std::string(body);
   }
 }
 
@@ -59,9 +62,11 @@ std::string_view SignOf(bool negative, char sign) {
 
 bool ParseFormatSpec(std::string_view text, FormatSpec* spec) {
   size_t pos = 0, length = 0;
+  bool own_fill = false;
   if (!text.empty()) {
     Decode(text, 0, &length);
     if (length < text.size() && IsAlign(text[length])) {
+      own_fill = true;
       spec->fill = std::string(text.substr(0, length));
       spec->align = text[length];
       pos = length + 1;
@@ -77,10 +82,8 @@ bool ParseFormatSpec(std::string_view text, FormatSpec* spec) {
     ++pos;
   }
   if (at() == '0') {
-    if (spec->align == 0) {
-      spec->fill = "0";
-      spec->align = '=';
-    }
+    if (!own_fill) spec->fill = "0";
+    if (spec->align == 0) spec->align = '=';
     ++pos;
   }
   if (std::isdigit(static_cast<unsigned char>(at())) && !ReadNumber(text, &pos, &spec->width)) {
@@ -126,10 +129,12 @@ bool FormatInteger(int64_t value, const FormatSpec& spec, std::string* out) {
       if (value < 0 || value > 0x10FFFF || (value >= 0xD800 && value < 0xE000)) return false;
       AppendUtf8(static_cast<char32_t>(value), out);
       return true;
-    default: return false;
+    default:
+      return false;
   }
   if (spec.precision >= 0) {
-    digits.insert(0, std::max<int64_t>(spec.precision - static_cast<int64_t>(digits.size()), 0), '0');
+    digits.insert(0, std::max<int64_t>(spec.precision - static_cast<int64_t>(digits.size()), 0),
+                  '0');
   }
   if (spec.grouping != 0) digits = Group(digits, spec.grouping, every);
   std::string sign(SignOf(value < 0, spec.sign));
@@ -152,14 +157,29 @@ bool FormatNumber(double value, const FormatSpec& spec, std::string* out) {
         if (body.find_first_of(".en") == std::string::npos) body += ".0";
       }
       break;
-    case 'f': body = fmt::format("{:.{}f}", magnitude, precision); break;
-    case 'F': body = fmt::format("{:.{}F}", magnitude, precision); break;
-    case 'e': body = fmt::format("{:.{}e}", magnitude, precision); break;
-    case 'E': body = fmt::format("{:.{}E}", magnitude, precision); break;
-    case 'g': body = fmt::format("{:.{}g}", magnitude, std::max(precision, 1)); break;
-    case 'G': body = fmt::format("{:.{}G}", magnitude, std::max(precision, 1)); break;
-    case '%': body = fmt::format("{:.{}f}%", magnitude * 100, precision); break;
-    default: return false;
+    case 'f':
+      body = fmt::format("{:.{}f}", magnitude, precision);
+      break;
+    case 'F':
+      body = fmt::format("{:.{}F}", magnitude, precision);
+      break;
+    case 'e':
+      body = fmt::format("{:.{}e}", magnitude, precision);
+      break;
+    case 'E':
+      body = fmt::format("{:.{}E}", magnitude, precision);
+      break;
+    case 'g':
+      body = fmt::format("{:.{}g}", magnitude, std::max(precision, 1));
+      break;
+    case 'G':
+      body = fmt::format("{:.{}G}", magnitude, std::max(precision, 1));
+      break;
+    case '%':
+      body = fmt::format("{:.{}f}%", magnitude * 100, precision);
+      break;
+    default:
+      return false;
   }
   if (spec.grouping != 0 && std::isfinite(magnitude)) {
     const size_t whole = std::min(body.find_first_not_of("0123456789"), body.size());

@@ -15,12 +15,18 @@ Value String(const boost::json::string& text, Origin origin) {
 Result<Value> FromJson(const boost::json::value& json, Origin origin, int max_depth) {
   if (max_depth < 0) return Fail(ErrorCode::kInvalidArgument, "JSON values nest too deep");
   switch (json.kind()) {
-    case boost::json::kind::null: return Value();
-    case boost::json::kind::bool_: return Value::Bool(json.get_bool());
-    case boost::json::kind::int64: return Value::Int(json.get_int64());
-    case boost::json::kind::uint64: return Value::Double(static_cast<double>(json.get_uint64()));
-    case boost::json::kind::double_: return Value::Double(json.get_double());
-    case boost::json::kind::string: return String(json.get_string(), origin);
+    case boost::json::kind::null:
+      return Value();
+    case boost::json::kind::bool_:
+      return Value::Bool(json.get_bool());
+    case boost::json::kind::int64:
+      return Value::Int(json.get_int64());
+    case boost::json::kind::uint64:
+      return Value::Double(static_cast<double>(json.get_uint64()));
+    case boost::json::kind::double_:
+      return Value::Double(json.get_double());
+    case boost::json::kind::string:
+      return String(json.get_string(), origin);
     case boost::json::kind::array: {
       std::vector<Value> items;
       items.reserve(json.get_array().size());

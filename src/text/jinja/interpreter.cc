@@ -109,7 +109,8 @@ Interpreter::Flow Interpreter::ExecStmt(const Stmt& stmt) {
     case StmtKind::kOutput:
       Emit(Eval(*static_cast<const OutputStmt&>(stmt).expr));
       return Flow::kNormal;
-    case StmtKind::kIf: return ExecIf(static_cast<const IfStmt&>(stmt));
+    case StmtKind::kIf:
+      return ExecIf(static_cast<const IfStmt&>(stmt));
     case StmtKind::kFor: {
       const auto& loop = static_cast<const ForStmt&>(stmt);
       const Value iterable = Eval(*loop.iterable);
@@ -121,7 +122,8 @@ Interpreter::Flow Interpreter::ExecStmt(const Stmt& stmt) {
       if (rt_.ok()) Assign(set.target, std::move(value));
       return Flow::kNormal;
     }
-    case StmtKind::kSetBlock: return ExecSetBlock(static_cast<const SetBlockStmt&>(stmt));
+    case StmtKind::kSetBlock:
+      return ExecSetBlock(static_cast<const SetBlockStmt&>(stmt));
     case StmtKind::kMacro: {
       const auto& macro = static_cast<const MacroStmt&>(stmt);
       SetName(macro.symbol, MakeMacro(macro));
@@ -130,14 +132,18 @@ Interpreter::Flow Interpreter::ExecStmt(const Stmt& stmt) {
     case StmtKind::kCallBlock:
       ExecCallBlock(static_cast<const CallBlockStmt&>(stmt));
       return Flow::kNormal;
-    case StmtKind::kFilterBlock: return ExecFilterBlock(static_cast<const FilterBlockStmt&>(stmt));
-    case StmtKind::kWith: return ExecWith(static_cast<const WithStmt&>(stmt));
+    case StmtKind::kFilterBlock:
+      return ExecFilterBlock(static_cast<const FilterBlockStmt&>(stmt));
+    case StmtKind::kWith:
+      return ExecWith(static_cast<const WithStmt&>(stmt));
     case StmtKind::kScope: {
       ScopeGuard scope(*this);
       return Exec(static_cast<const ScopeStmt&>(stmt).body);
     }
-    case StmtKind::kBreak: return Flow::kBreak;
-    case StmtKind::kContinue: return Flow::kContinue;
+    case StmtKind::kBreak:
+      return Flow::kBreak;
+    case StmtKind::kContinue:
+      return Flow::kContinue;
     case StmtKind::kUnavailable:
       rt_.Fail("'{}' is not available in a chat template",
                static_cast<const UnavailableStmt&>(stmt).tag);
@@ -169,8 +175,7 @@ bool Interpreter::KeepPassing(const ForStmt& stmt, std::vector<Value>* items) {
   return true;
 }
 
-Interpreter::Flow Interpreter::ExecFor(const ForStmt& stmt, const Value& iterable,
-                                       int64_t depth0) {
+Interpreter::Flow Interpreter::ExecFor(const ForStmt& stmt, const Value& iterable, int64_t depth0) {
   std::vector<Value> items = Iterate(rt_, iterable);
   if (!rt_.ok() || (stmt.filter && !KeepPassing(stmt, &items))) return Flow::kNormal;
 
@@ -275,7 +280,8 @@ void Interpreter::ExecCallBlock(const CallBlockStmt& stmt) {
 
 void Interpreter::Assign(const Target& target, Value value) {
   switch (target.kind) {
-    case Target::Kind::kName: return SetName(target.symbol, std::move(value));
+    case Target::Kind::kName:
+      return SetName(target.symbol, std::move(value));
     case Target::Kind::kNamespace: {
       const Value ns = EvalName(NameExpr(target.line, target.symbol));
       if (!ns.is(Kind::kNamespace)) {

@@ -16,14 +16,18 @@ Value Interpreter::Eval(const Expr& expr) {
 
 Value Interpreter::EvalKind(const Expr& expr) {
   switch (expr.kind) {
-    case ExprKind::kConst: return static_cast<const ConstExpr&>(expr).value;
-    case ExprKind::kName: return EvalName(static_cast<const NameExpr&>(expr));
+    case ExprKind::kConst:
+      return static_cast<const ConstExpr&>(expr).value;
+    case ExprKind::kName:
+      return EvalName(static_cast<const NameExpr&>(expr));
     case ExprKind::kList:
     case ExprKind::kTuple:
     case ExprKind::kAnd:
     case ExprKind::kOr:
-    case ExprKind::kConcat: return EvalMany(static_cast<const ManyExpr&>(expr));
-    case ExprKind::kDict: return EvalDict(static_cast<const DictExpr&>(expr));
+    case ExprKind::kConcat:
+      return EvalMany(static_cast<const ManyExpr&>(expr));
+    case ExprKind::kDict:
+      return EvalDict(static_cast<const DictExpr&>(expr));
     case ExprKind::kAttribute: {
       const auto& attribute = static_cast<const AttributeExpr&>(expr);
       const Value object = Eval(*attribute.object);
@@ -36,18 +40,23 @@ Value Interpreter::EvalKind(const Expr& expr) {
       const Value key = Eval(*item.key);
       return rt_.ok() ? GetItem(rt_, object, key) : key;
     }
-    case ExprKind::kSlice: return EvalSlice(static_cast<const SliceExpr&>(expr));
-    case ExprKind::kCall: return EvalCall(static_cast<const CallExpr&>(expr), nullptr);
+    case ExprKind::kSlice:
+      return EvalSlice(static_cast<const SliceExpr&>(expr));
+    case ExprKind::kCall:
+      return EvalCall(static_cast<const CallExpr&>(expr), nullptr);
     case ExprKind::kFilter:
-    case ExprKind::kTest: return EvalFilter(static_cast<const FilterExpr&>(expr));
-    case ExprKind::kUnary: return EvalUnary(static_cast<const UnaryExpr&>(expr));
+    case ExprKind::kTest:
+      return EvalFilter(static_cast<const FilterExpr&>(expr));
+    case ExprKind::kUnary:
+      return EvalUnary(static_cast<const UnaryExpr&>(expr));
     case ExprKind::kBinary: {
       const auto& binary = static_cast<const BinaryExpr&>(expr);
       const Value left = Eval(*binary.left);
       const Value right = Eval(*binary.right);
       return rt_.ok() ? binary.function(rt_, left, right) : right;
     }
-    case ExprKind::kCompare: return EvalCompare(static_cast<const CompareExpr&>(expr));
+    case ExprKind::kCompare:
+      return EvalCompare(static_cast<const CompareExpr&>(expr));
     case ExprKind::kConditional: {
       const auto& conditional = static_cast<const ConditionalExpr&>(expr);
       const bool condition = Truthy(Eval(*conditional.condition));
@@ -178,9 +187,12 @@ Value Interpreter::EvalUnary(const UnaryExpr& expr) {
   const Value operand = Eval(*expr.operand);
   if (!rt_.ok()) return Value::Undefined();
   switch (expr.op) {
-    case UnaryOp::kNot: return Value::Bool(!Truthy(operand));
-    case UnaryOp::kMinus: return Negate(rt_, operand);
-    case UnaryOp::kPlus: break;
+    case UnaryOp::kNot:
+      return Value::Bool(!Truthy(operand));
+    case UnaryOp::kMinus:
+      return Negate(rt_, operand);
+    case UnaryOp::kPlus:
+      break;
   }
   if (operand.is_integral()) return Value::Int(operand.integer());
   if (operand.is(Kind::kDouble)) return operand;
@@ -195,14 +207,22 @@ bool Interpreter::CompareOnce(CompareOp op, const Value& a, const Value& b) {
              (a.number() != a.number() || b.number() != b.number()));
   };
   switch (op) {
-    case CompareOp::kEq: return Equals(rt_, a, b);
-    case CompareOp::kNe: return !Equals(rt_, a, b);
-    case CompareOp::kLt: return Compare(rt_, a, b, "<") < 0 && ordered();
-    case CompareOp::kLe: return Compare(rt_, a, b, "<=") <= 0 && ordered();
-    case CompareOp::kGt: return Compare(rt_, a, b, ">") > 0 && ordered();
-    case CompareOp::kGe: return Compare(rt_, a, b, ">=") >= 0 && ordered();
-    case CompareOp::kIn: return Contains(rt_, b, a);
-    case CompareOp::kNotIn: return !Contains(rt_, b, a);
+    case CompareOp::kEq:
+      return Equals(rt_, a, b);
+    case CompareOp::kNe:
+      return !Equals(rt_, a, b);
+    case CompareOp::kLt:
+      return Compare(rt_, a, b, "<") < 0 && ordered();
+    case CompareOp::kLe:
+      return Compare(rt_, a, b, "<=") <= 0 && ordered();
+    case CompareOp::kGt:
+      return Compare(rt_, a, b, ">") > 0 && ordered();
+    case CompareOp::kGe:
+      return Compare(rt_, a, b, ">=") >= 0 && ordered();
+    case CompareOp::kIn:
+      return Contains(rt_, b, a);
+    case CompareOp::kNotIn:
+      return !Contains(rt_, b, a);
   }
   return false;
 }

@@ -23,15 +23,23 @@ class JsonWriter {
     DepthGuard guard(rt_);
     if (!guard.ok()) return;
     switch (value.kind()) {
-      case Kind::kNone: return Literal("null");
-      case Kind::kBool: return Literal(value.boolean() ? "true" : "false");
-      case Kind::kInt: return Literal(fmt::format_int(value.integer()).c_str());
-      case Kind::kDouble: return Literal(Number(value.number()));
-      case Kind::kString: return String(value.text());
+      case Kind::kNone:
+        return Literal("null");
+      case Kind::kBool:
+        return Literal(value.boolean() ? "true" : "false");
+      case Kind::kInt:
+        return Literal(fmt::format_int(value.integer()).c_str());
+      case Kind::kDouble:
+        return Literal(Number(value.number()));
+      case Kind::kString:
+        return String(value.text());
       case Kind::kList:
-      case Kind::kTuple: return Array(value.items(), level);
-      case Kind::kDict: return Object(value.dict(), level);
-      default: rt_.Fail("Object of type {} is not JSON serializable", TypeName(value));
+      case Kind::kTuple:
+        return Array(value.items(), level);
+      case Kind::kDict:
+        return Object(value.dict(), level);
+      default:
+        rt_.Fail("Object of type {} is not JSON serializable", TypeName(value));
     }
   }
 
@@ -92,11 +100,16 @@ class JsonWriter {
 
   void Key(const Value& key) {
     switch (key.kind()) {
-      case Kind::kString: return String(key.text());
-      case Kind::kNone: return Literal("\"null\"");
-      case Kind::kBool: return Literal(key.boolean() ? "\"true\"" : "\"false\"");
-      case Kind::kInt: return Literal(fmt::format("\"{}\"", key.integer()));
-      case Kind::kDouble: return Literal("\"" + Number(key.number()) + "\"");
+      case Kind::kString:
+        return String(key.text());
+      case Kind::kNone:
+        return Literal("\"null\"");
+      case Kind::kBool:
+        return Literal(key.boolean() ? "\"true\"" : "\"false\"");
+      case Kind::kInt:
+        return Literal(fmt::format("\"{}\"", key.integer()));
+      case Kind::kDouble:
+        return Literal("\"" + Number(key.number()) + "\"");
       default:
         rt_.Fail("keys must be str, int, float, bool or None, not {}", TypeName(key));
     }
@@ -111,14 +124,29 @@ class JsonWriter {
         const unsigned char byte = run[pos];
         length = 1;
         switch (byte) {
-          case '"': buffer_ += "\\\""; continue;
-          case '\\': buffer_ += "\\\\"; continue;
-          case '\n': buffer_ += "\\n"; continue;
-          case '\r': buffer_ += "\\r"; continue;
-          case '\t': buffer_ += "\\t"; continue;
-          case '\f': buffer_ += "\\f"; continue;
-          case '\b': buffer_ += "\\b"; continue;
-          default: break;
+          case '"':
+            buffer_ += "\\\"";
+            continue;
+          case '\\':
+            buffer_ += "\\\\";
+            continue;
+          case '\n':
+            buffer_ += "\\n";
+            continue;
+          case '\r':
+            buffer_ += "\\r";
+            continue;
+          case '\t':
+            buffer_ += "\\t";
+            continue;
+          case '\f':
+            buffer_ += "\\f";
+            continue;
+          case '\b':
+            buffer_ += "\\b";
+            continue;
+          default:
+            break;
         }
         if (byte < 0x20) {
           Escape(byte);
@@ -164,9 +192,8 @@ Value ParseJson(Runtime& rt, const TaintedText& text) {
   if (static_cast<int64_t>(text.size()) > rt.limits().memory_bytes / 64) {
     return rt.Fail("from_json: the text is longer than {} bytes", rt.limits().memory_bytes / 64);
   }
-  const boost::json::value json =
-      boost::json::parse(boost::json::string_view(text.view().data(), text.size()), error, {},
-                         options);
+  const boost::json::value json = boost::json::parse(
+      boost::json::string_view(text.view().data(), text.size()), error, {}, options);
   if (error) return rt.Fail("from_json: not JSON: {}", error.message());
   Result<Value> value = FromJson(json, text.any_data() ? Origin::kData : Origin::kTemplate);
   if (!value) return rt.Fail("from_json: {}", value.error().message);

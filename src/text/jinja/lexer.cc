@@ -17,13 +17,15 @@ struct Operator {
 
 // Longer ones first.
 constexpr Operator kOperators[] = {
-    {"//", Tok::kFloorDiv}, {"**", Tok::kPow}, {"==", Tok::kEq}, {"!=", Tok::kNe},
-    {"<=", Tok::kLe}, {">=", Tok::kGe}, {"+", Tok::kAdd}, {"-", Tok::kSub}, {"*", Tok::kMul},
-    {"/", Tok::kDiv}, {"%", Tok::kMod}, {"~", Tok::kTilde}, {"<", Tok::kLt}, {">", Tok::kGt},
-    {"=", Tok::kAssign}, {".", Tok::kDot}, {":", Tok::kColon}, {",", Tok::kComma},
-    {"|", Tok::kPipe}, {";", Tok::kSemicolon}, {"(", Tok::kLeftParen}, {")", Tok::kRightParen},
-    {"[", Tok::kLeftBracket}, {"]", Tok::kRightBracket}, {"{", Tok::kLeftBrace},
-    {"}", Tok::kRightBrace}};
+    {"//", Tok::kFloorDiv},  {"**", Tok::kPow},        {"==", Tok::kEq},
+    {"!=", Tok::kNe},        {"<=", Tok::kLe},         {">=", Tok::kGe},
+    {"+", Tok::kAdd},        {"-", Tok::kSub},         {"*", Tok::kMul},
+    {"/", Tok::kDiv},        {"%", Tok::kMod},         {"~", Tok::kTilde},
+    {"<", Tok::kLt},         {">", Tok::kGt},          {"=", Tok::kAssign},
+    {".", Tok::kDot},        {":", Tok::kColon},       {",", Tok::kComma},
+    {"|", Tok::kPipe},       {";", Tok::kSemicolon},   {"(", Tok::kLeftParen},
+    {")", Tok::kRightParen}, {"[", Tok::kLeftBracket}, {"]", Tok::kRightBracket},
+    {"{", Tok::kLeftBrace},  {"}", Tok::kRightBrace}};
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 bool IsNameStart(char c) {
@@ -85,8 +87,8 @@ class Lexer {
 
   Error Bad(size_t at, const char* what) {
     Advance(at);
-    return Fail(ErrorCode::kInvalidArgument, "line {}, column {}: {}", line_,
-                at - line_start_ + 1, what);
+    return Fail(ErrorCode::kInvalidArgument, "line {}, column {}: {}", line_, at - line_start_ + 1,
+                what);
   }
 
   // The end of the text before the tag at `tag`: white space goes where the sign or lstrip_blocks
@@ -147,6 +149,8 @@ class Lexer {
   }
 
   Result<void> Comment(size_t tag) {
+    // As in jinja2, an opening tag at the very end opens nothing.
+    if (pos_ == text_.size()) return {};
     const size_t end = text_.find("#}", pos_);
     if (end == std::string_view::npos) return Bad(tag, "missing end of comment tag");
     pos_ = SkipAfter(end + 2, end > pos_ ? SignAt(end - 1) : '\0', true);
@@ -169,6 +173,7 @@ class Lexer {
 
   Result<void> Raw(size_t tag) {
     const size_t begin = pos_;
+    if (begin == text_.size()) return {};
     line_starting_ = begin > 0 && text_[begin - 1] == '\n';
     for (size_t open = begin;; open += 2) {
       open = text_.find("{%", open);
@@ -231,9 +236,15 @@ class Lexer {
 
   Result<void> Balance(Tok type, std::string* open) {
     switch (type) {
-      case Tok::kLeftParen: open->push_back(')'); return {};
-      case Tok::kLeftBracket: open->push_back(']'); return {};
-      case Tok::kLeftBrace: open->push_back('}'); return {};
+      case Tok::kLeftParen:
+        open->push_back(')');
+        return {};
+      case Tok::kLeftBracket:
+        open->push_back(']');
+        return {};
+      case Tok::kLeftBrace:
+        open->push_back('}');
+        return {};
       case Tok::kRightParen:
       case Tok::kRightBracket:
       case Tok::kRightBrace:
@@ -241,7 +252,8 @@ class Lexer {
         if (open->back() != text_[pos_]) return Bad(pos_, "the closing bracket does not match");
         open->pop_back();
         return {};
-      default: return {};
+      default:
+        return {};
     }
   }
 
@@ -264,7 +276,8 @@ class Lexer {
     constexpr std::string_view kDecimal = "0123456789";
     const size_t begin = pos_;
     const char prefix = begin + 1 < text_.size() && text_[begin] == '0'
-                            ? static_cast<char>(text_[begin + 1] | 0x20) : '\0';
+                            ? static_cast<char>(text_[begin + 1] | 0x20)
+                            : '\0';
     const int base = prefix == 'x' ? 16 : prefix == 'o' ? 8 : prefix == 'b' ? 2 : 10;
     if (base != 10) {
       constexpr std::string_view kAll = "0123456789abcdefABCDEF";

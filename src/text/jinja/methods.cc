@@ -4,12 +4,17 @@ namespace lb::text::jinja {
 
 const Method* FindMethod(const Value& value, std::string_view name) {
   switch (value.kind()) {
-    case Kind::kString: return FindStringMethod(name);
-    case Kind::kDict: return FindDictMethod(name);
-    case Kind::kList: return FindListMethod(name);
+    case Kind::kString:
+      return FindStringMethod(name);
+    case Kind::kDict:
+      return FindDictMethod(name);
+    case Kind::kList:
+      return FindListMethod(name);
     case Kind::kTuple:
-    case Kind::kRange: return FindTupleMethod(name);
-    default: return nullptr;
+    case Kind::kRange:
+      return FindTupleMethod(name);
+    default:
+      return nullptr;
   }
 }
 

@@ -87,15 +87,15 @@ Value Index(Runtime& rt, const Value& self, Arguments& args) {
 }
 
 constexpr Method kDictMethods[] = {
-    {"get", Get},          {"items", Items},        {"keys", Keys},      {"values", Values},
-    {"copy", Copy},        {"fromkeys", FromKeys},  {"clear", nullptr},  {"pop", nullptr},
-    {"popitem", nullptr},  {"setdefault", nullptr}, {"update", nullptr},
+    {"get", Get},         {"items", Items},        {"keys", Keys},      {"values", Values},
+    {"copy", Copy},       {"fromkeys", FromKeys},  {"clear", nullptr},  {"pop", nullptr},
+    {"popitem", nullptr}, {"setdefault", nullptr}, {"update", nullptr},
 };
 
 constexpr Method kListMethods[] = {
-    {"count", Count},     {"index", Index},    {"copy", Copy},   {"append", nullptr},
-    {"clear", nullptr},   {"extend", nullptr}, {"pop", nullptr}, {"insert", nullptr},
-    {"remove", nullptr},  {"reverse", nullptr}, {"sort", nullptr},
+    {"count", Count},    {"index", Index},     {"copy", Copy},    {"append", nullptr},
+    {"clear", nullptr},  {"extend", nullptr},  {"pop", nullptr},  {"insert", nullptr},
+    {"remove", nullptr}, {"reverse", nullptr}, {"sort", nullptr},
 };
 
 constexpr Method kTupleMethods[] = {{"count", Count}, {"index", Index}};

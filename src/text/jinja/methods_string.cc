@@ -59,13 +59,16 @@ Value SplitMethod(Runtime& rt, const Value& self, Arguments& args) {
   if (!params.ok() || !rt.SpendBytes(self.text().size() * 4)) return Value::Undefined();
   const TaintedText& text = self.text();
   if (separator == nullptr) {
-    return ListOf(rt, self, kFromRight ? SplitSpaceFromRight(text, max_splits)
-                                       : SplitSpace(text, max_splits), Kind::kList);
+    return ListOf(rt, self,
+                  kFromRight ? SplitSpaceFromRight(text, max_splits) : SplitSpace(text, max_splits),
+                  Kind::kList);
   }
   if (separator->empty()) return rt.Fail("empty separator");
   if (!SpendSearch(rt, self, *separator, kFromRight)) return Value::Undefined();
-  return ListOf(rt, self, kFromRight ? SplitFromRight(text, separator->view(), max_splits)
-                                     : Split(text, separator->view(), max_splits), Kind::kList);
+  return ListOf(rt, self,
+                kFromRight ? SplitFromRight(text, separator->view(), max_splits)
+                           : Split(text, separator->view(), max_splits),
+                Kind::kList);
 }
 
 Value SplitLinesMethod(Runtime& rt, const Value& self, Arguments& args) {
@@ -82,8 +85,8 @@ Value Partition(Runtime& rt, const Value& self, Arguments& args) {
   if (separator == nullptr || separator->empty()) return rt.Fail("empty separator");
   const TaintedText& text = self.text();
   if (!SpendSearch(rt, self, *separator, kFromRight)) return Value::Undefined();
-  const size_t at = kFromRight ? text.view().rfind(separator->view())
-                               : FindBytes(text.view(), separator->view());
+  const size_t at =
+      kFromRight ? text.view().rfind(separator->view()) : FindBytes(text.view(), separator->view());
   std::vector<TaintedText> parts;
   if (at != std::string_view::npos) {
     parts = {text.Sub(0, at), *separator, text.Sub(at + separator->size(), text.size())};
@@ -205,7 +208,9 @@ Value ExpandTabs(Runtime& rt, const Value& self, Arguments& args) {
   return Made(rt, self, std::move(out));
 }
 
-Value Format(Runtime& rt, const Value& self, Arguments& args) { return BraceFormat(rt, self, args); }
+Value Format(Runtime& rt, const Value& self, Arguments& args) {
+  return BraceFormat(rt, self, args);
+}
 
 Value FormatMap(Runtime& rt, const Value& self, Arguments& args) {
   Params params(rt, "format_map", args, {"mapping"}, 1);
@@ -231,7 +236,7 @@ constexpr Method kMethods[] = {
     {"join", Join},
     {"upper", Mapped<Upper>},
     {"lower", Mapped<Lower>},
-    {"casefold", Mapped<Lower>},
+    {"casefold", Mapped<CaseFold>},
     {"title", Mapped<Title>},
     {"capitalize", Mapped<Capitalize>},
     {"swapcase", Mapped<SwapCase>},

@@ -45,20 +45,28 @@ int Unordered(Runtime& rt, const Value& a, const Value& b, const char* op) {
 bool Truthy(const Value& value) {
   switch (value.kind()) {
     case Kind::kNone:
-    case Kind::kUndefined: return false;
+    case Kind::kUndefined:
+      return false;
     case Kind::kBool:
-    case Kind::kInt: return value.integer() != 0;
-    case Kind::kDouble: return value.number() != 0;
-    case Kind::kString: return !value.text().empty();
+    case Kind::kInt:
+      return value.integer() != 0;
+    case Kind::kDouble:
+      return value.number() != 0;
+    case Kind::kString:
+      return !value.text().empty();
     case Kind::kList:
     case Kind::kTuple:
     case Kind::kRange:
-    case Kind::kView: return !value.items().empty();
-    case Kind::kDict: return !value.dict().entries.empty();
-    case Kind::kLoop: return value.loop().length() > 0;
+    case Kind::kView:
+      return !value.items().empty();
+    case Kind::kDict:
+      return !value.dict().entries.empty();
+    case Kind::kLoop:
+      return value.loop().length() > 0;
     case Kind::kGenerator:
     case Kind::kNamespace:
-    case Kind::kCallable: return true;
+    case Kind::kCallable:
+      return true;
   }
   return true;
 }
@@ -90,13 +98,18 @@ bool Equals(Runtime& rt, const Value& a, const Value& b) {
   if (a.object() != nullptr && a.object() == b.object()) return true;
   switch (a.kind()) {
     case Kind::kNone:
-    case Kind::kUndefined: return true;
-    case Kind::kString: return rt.SpendBytes(a.text().size()) && a.view() == b.view();
+    case Kind::kUndefined:
+      return true;
+    case Kind::kString:
+      return rt.SpendBytes(a.text().size()) && a.view() == b.view();
     case Kind::kList:
     case Kind::kTuple:
-    case Kind::kRange: return SequenceEquals(rt, a.items(), b.items());
-    case Kind::kDict: return DictEquals(rt, a.dict(), b.dict());
-    default: return false;
+    case Kind::kRange:
+      return SequenceEquals(rt, a.items(), b.items());
+    case Kind::kDict:
+      return DictEquals(rt, a.dict(), b.dict());
+    default:
+      return false;
   }
 }
 
@@ -139,8 +152,10 @@ bool Contains(Runtime& rt, const Value& container, const Value& item) {
         return false;
       }
       return FindKey(rt, container.dict(), item) != nullptr;
-    case Kind::kUndefined: return false;
-    default: break;
+    case Kind::kUndefined:
+      return false;
+    default:
+      break;
   }
   if (!IsIterable(container)) {
     rt.Fail("argument of type '{}' is not iterable", TypeName(container));
@@ -157,16 +172,23 @@ bool Contains(Runtime& rt, const Value& container, const Value& item) {
 
 int64_t Length(Runtime& rt, const Value& value) {
   switch (value.kind()) {
-    case Kind::kUndefined: return 0;
+    case Kind::kUndefined:
+      return 0;
     case Kind::kString:
-      return rt.SpendBytes(value.text().size()) ? static_cast<int64_t>(CountChars(value.view())) : 0;
+      return rt.SpendBytes(value.text().size()) ? static_cast<int64_t>(CountChars(value.view()))
+                                                : 0;
     case Kind::kList:
     case Kind::kTuple:
     case Kind::kRange:
-    case Kind::kView: return static_cast<int64_t>(value.items().size());
-    case Kind::kDict: return static_cast<int64_t>(value.dict().entries.size());
-    case Kind::kLoop: return value.loop().length();
-    default: rt.Fail("object of type '{}' has no len()", TypeName(value)); return 0;
+    case Kind::kView:
+      return static_cast<int64_t>(value.items().size());
+    case Kind::kDict:
+      return static_cast<int64_t>(value.dict().entries.size());
+    case Kind::kLoop:
+      return value.loop().length();
+    default:
+      rt.Fail("object of type '{}' has no len()", TypeName(value));
+      return 0;
   }
 }
 

@@ -53,9 +53,7 @@ int64_t Params::Int(size_t i, int64_t missing) {
   return missing;
 }
 
-bool Params::Bool(size_t i, bool missing) const {
-  return given_[i] ? Truthy(values_[i]) : missing;
-}
+bool Params::Bool(size_t i, bool missing) const { return given_[i] ? Truthy(values_[i]) : missing; }
 
 const TaintedText* Params::Text(size_t i) {
   if (!given_not_none(i)) return nullptr;

@@ -7,12 +7,17 @@ namespace {
 std::string Describe(const Token& token) {
   constexpr size_t kMaxShown = 40;
   switch (token.type) {
-    case Tok::kEof: return "end of template";
-    case Tok::kData: return "text";
-    case Tok::kString: return "a string";
+    case Tok::kEof:
+      return "end of template";
+    case Tok::kData:
+      return "text";
+    case Tok::kString:
+      return "a string";
     case Tok::kInt:
-    case Tok::kFloat: return "a number";
-    default: return "'" + token.text.substr(0, kMaxShown) + "'";
+    case Tok::kFloat:
+      return "a number";
+    default:
+      return "'" + token.text.substr(0, kMaxShown) + "'";
   }
 }
 
@@ -67,8 +72,8 @@ bool Parser::ExpectName(std::string_view name) {
 std::nullptr_t Parser::Bad(const Token& token, std::string_view what) {
   if (!failed_) {
     failed_ = true;
-    error_ = Fail(ErrorCode::kInvalidArgument, "line {}, column {}: {}", token.line, token.column,
-                  what);
+    error_ =
+        Fail(ErrorCode::kInvalidArgument, "line {}, column {}: {}", token.line, token.column, what);
   }
   return nullptr;
 }

@@ -98,12 +98,24 @@ ExprPtr Parser::Comparison() {
   while (true) {
     CompareOp op = CompareOp::kEq;
     switch (Peek().type) {
-      case Tok::kEq: op = CompareOp::kEq; break;
-      case Tok::kNe: op = CompareOp::kNe; break;
-      case Tok::kLt: op = CompareOp::kLt; break;
-      case Tok::kLe: op = CompareOp::kLe; break;
-      case Tok::kGt: op = CompareOp::kGt; break;
-      case Tok::kGe: op = CompareOp::kGe; break;
+      case Tok::kEq:
+        op = CompareOp::kEq;
+        break;
+      case Tok::kNe:
+        op = CompareOp::kNe;
+        break;
+      case Tok::kLt:
+        op = CompareOp::kLt;
+        break;
+      case Tok::kLe:
+        op = CompareOp::kLe;
+        break;
+      case Tok::kGt:
+        op = CompareOp::kGt;
+        break;
+      case Tok::kGe:
+        op = CompareOp::kGe;
+        break;
       default:
         if (IsName("in")) {
           op = CompareOp::kIn;
@@ -165,11 +177,20 @@ ExprPtr Parser::Product() {
   while (left) {
     BinaryFunction function = nullptr;
     switch (Peek().type) {
-      case Tok::kMul: function = Multiply; break;
-      case Tok::kDiv: function = Divide; break;
-      case Tok::kFloorDiv: function = FloorDivide; break;
-      case Tok::kMod: function = Modulo; break;
-      default: return left;
+      case Tok::kMul:
+        function = Multiply;
+        break;
+      case Tok::kDiv:
+        function = Divide;
+        break;
+      case Tok::kFloorDiv:
+        function = FloorDivide;
+        break;
+      case Tok::kMod:
+        function = Modulo;
+        break;
+      default:
+        return left;
     }
     const int line = Next().line;
     ExprPtr right = Power();
@@ -190,8 +211,9 @@ ExprPtr Parser::Power() {
     if (!right) return nullptr;
     const Expr* a = left.get();
     const Expr* b = right.get();
-    left = Deepen(
-        std::make_unique<BinaryExpr>(line, jinja::Power, std::move(left), std::move(right)), {a, b});
+    left =
+        Deepen(std::make_unique<BinaryExpr>(line, jinja::Power, std::move(left), std::move(right)),
+               {a, b});
   }
   return left;
 }
@@ -233,7 +255,8 @@ ExprPtr Parser::NameOrConstant() {
 ExprPtr Parser::Primary() {
   const Token& token = Peek();
   switch (token.type) {
-    case Tok::kName: return NameOrConstant();
+    case Tok::kName:
+      return NameOrConstant();
     case Tok::kString: {
       std::string text;
       while (Is(Tok::kString)) text += Next().text;
@@ -251,9 +274,12 @@ ExprPtr Parser::Primary() {
       ExprPtr expr = TupleOrExpression(TupleUse::kParenthesized);
       return expr && Expect(Tok::kRightParen, "')'") ? std::move(expr) : nullptr;
     }
-    case Tok::kLeftBracket: return ListLiteral();
-    case Tok::kLeftBrace: return DictLiteral();
-    default: return Unexpected();
+    case Tok::kLeftBracket:
+      return ListLiteral();
+    case Tok::kLeftBrace:
+      return DictLiteral();
+    default:
+      return Unexpected();
   }
 }
 

@@ -13,7 +13,9 @@ bool Parser::Body(std::initializer_list<std::string_view> ends, Block* body) {
       case Tok::kEof:
         return ends.size() == 0 ||
                Refuse(token, fmt::format("the template ends before '{}'", *(ends.end() - 1)));
-      case Tok::kData: body->push_back(std::make_unique<TextStmt>(token.line, token.text)); break;
+      case Tok::kData:
+        body->push_back(std::make_unique<TextStmt>(token.line, token.text));
+        break;
       case Tok::kVariableBegin: {
         ExprPtr expr = TupleOrExpression(TupleUse::kPlain);
         if (!expr || !Expect(Tok::kVariableEnd, "'}}'")) return false;
@@ -29,7 +31,8 @@ bool Parser::Body(std::initializer_list<std::string_view> ends, Block* body) {
         body->push_back(std::move(statement));
         break;
       }
-      default: return Refuse(token, "unexpected token");
+      default:
+        return Refuse(token, "unexpected token");
     }
   }
   return false;
@@ -172,6 +175,8 @@ bool Parser::Signature(MacroStmt* macro) {
     if (Skip(Tok::kAssign)) {
       parameter.missing = Expression();
       if (!parameter.missing) return false;
+    } else if (token.text == "caller") {
+      return Refuse(token, "the parameter 'caller' needs a default");
     } else if (!macro->parameters.empty() && macro->parameters.back().missing) {
       return Refuse(token, "a parameter without default follows one with a default");
     }

@@ -10,12 +10,10 @@ namespace {
 // Layout of a hint: bits 0-31 symbol + 1, bits 32-39 kind of the owner + 1, bit 40 unsafe.
 constexpr int64_t kUnsafe = int64_t{1} << 40;
 
-int64_t OwnerBits(const Value& owner) {
-  return (static_cast<int64_t>(owner.kind()) + 1) << 32;
-}
+int64_t OwnerBits(const Value& owner) { return (static_cast<int64_t>(owner.kind()) + 1) << 32; }
 
 constexpr std::string_view kOwnerNames[] = {
-    "None",  "Undefined", "bool",   "int",    "float",   "str",    "list",      "tuple",
+    "None",  "Undefined", "bool",      "int",  "float",     "str",      "list",       "tuple",
     "range", "view",      "generator", "dict", "namespace", "function", "LoopContext"};
 
 int64_t TextBytes(const TaintedText& text) {

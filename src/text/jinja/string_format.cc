@@ -46,8 +46,8 @@ class PercentFormatter {
       }
       if (!Write(directive, out) || !Fits(rt_, *out)) return false;
     }
-    const bool all_used = values_.is(Kind::kDict) || used_names_ ||
-                          next_ == (is_tuple_ ? values_.items().size() : 1);
+    const bool all_used =
+        values_.is(Kind::kDict) || used_names_ || next_ == (is_tuple_ ? values_.items().size() : 1);
     if (!all_used) rt_.Fail("not all arguments converted during string formatting");
     return rt_.ok();
   }
@@ -67,11 +67,20 @@ class PercentFormatter {
     bool zero = false;
     for (; std::string_view("-+ #0").find(at()) != std::string_view::npos && at() != 0; ++pos_) {
       switch (at()) {
-        case '-': spec.align = '<'; break;
-        case '+': spec.sign = '+'; break;
-        case ' ': spec.sign = spec.sign == '+' ? '+' : ' '; break;
-        case '#': spec.alternate = true; break;
-        default: zero = true;
+        case '-':
+          spec.align = '<';
+          break;
+        case '+':
+          spec.sign = '+';
+          break;
+        case ' ':
+          spec.sign = spec.sign == '+' ? '+' : ' ';
+          break;
+        case '#':
+          spec.alternate = true;
+          break;
+        default:
+          zero = true;
       }
     }
     if (zero && spec.align == 0) {
@@ -127,13 +136,17 @@ class PercentFormatter {
     Value value;
     if (!Take(directive, &value)) return false;
     FormatSpec& spec = directive.spec;
-    const FormatSpec text_spec{" ", spec.align == '<' ? '<' : '>', '-', false, 0,
-                               spec.width, spec.precision, 0};
+    const FormatSpec text_spec{
+        " ", spec.align == '<' ? '<' : '>', '-', false, 0, spec.width, spec.precision, 0};
     std::string number;
     switch (directive.letter) {
-      case 's': out->Append(FormatText(ToText(rt_, value), text_spec)); return true;
+      case 's':
+        out->Append(FormatText(ToText(rt_, value), text_spec));
+        return true;
       case 'r':
-      case 'a': out->Append(FormatText(Repr(rt_, value), text_spec)); return true;
+      case 'a':
+        out->Append(FormatText(Repr(rt_, value), text_spec));
+        return true;
       case 'c':
         if (value.is_string() && Length(rt_, value) == 1) {
           out->Append(FormatText(value.text(), text_spec));
@@ -150,8 +163,9 @@ class PercentFormatter {
         if (value.is(Kind::kDouble) && !(std::fabs(value.number()) < 9.2e18)) {
           return Bad("number out of range");
         }
-        FormatInteger(value.is(Kind::kDouble) ? static_cast<int64_t>(value.number())
-                                              : value.integer(), spec, &number);
+        FormatInteger(
+            value.is(Kind::kDouble) ? static_cast<int64_t>(value.number()) : value.integer(), spec,
+            &number);
         break;
       case 'x':
       case 'X':
@@ -170,7 +184,8 @@ class PercentFormatter {
         spec.type = directive.letter;
         if (!FormatNumber(value.number(), spec, &number)) return Bad("precision too big");
         break;
-      default: return Bad("unsupported format character");
+      default:
+        return Bad("unsupported format character");
     }
     out->Append(number, Origin::kTemplate);
     return true;
@@ -236,7 +251,8 @@ class BraceFormatter {
       if (pos < bytes.size() && bytes[pos] != ':') return Bad("expected ':' after conversion");
     }
     TaintedText spec;
-    if (pos < bytes.size() && !Run(field.Sub(pos + 1, field.size()), level + 1, &spec)) return false;
+    if (pos < bytes.size() && !Run(field.Sub(pos + 1, field.size()), level + 1, &spec))
+      return false;
     if (!rt_.ok()) return false;
     out->Append(FormatWithSpec(rt_, value, spec.view()));
     return rt_.ok();
@@ -277,8 +293,9 @@ class BraceFormatter {
         const std::string_view key = path.substr(1, end - 1);
         const bool is_index = !key.empty() && key.size() < 10 &&
                               key.find_first_not_of("0123456789") == std::string_view::npos;
-        *value = GetItem(rt_, *value, is_index ? Value::Int(std::stol(std::string(key)))
-                                               : rt_.NewString(key, Origin::kTemplate));
+        *value = GetItem(rt_, *value,
+                         is_index ? Value::Int(std::stol(std::string(key)))
+                                  : rt_.NewString(key, Origin::kTemplate));
         path.remove_prefix(end + 1);
       }
     }
@@ -307,7 +324,9 @@ TaintedText FormatWithSpec(Runtime& rt, const Value& value, std::string_view tex
     }
   } else if (value.is_number()) {
     std::string out;
-    const bool as_integer = value.is_integral() && (spec.type == 0 || std::string_view("dboxXcn").find(spec.type) != std::string_view::npos);
+    const bool as_integer =
+        value.is_integral() &&
+        (spec.type == 0 || std::string_view("dboxXcn").find(spec.type) != std::string_view::npos);
     const bool done = as_integer ? spec.precision < 0 && FormatInteger(value.integer(), spec, &out)
                                  : FormatNumber(value.number(), spec, &out);
     if (done) return TaintedText(std::move(out), Origin::kTemplate);

@@ -20,17 +20,26 @@ bool ReadHex(std::string_view literal, size_t* pos, size_t digits, char32_t* c) 
 
 char Simple(char c) {
   switch (c) {
-    case 'n': return '\n';
-    case 't': return '\t';
-    case 'r': return '\r';
-    case 'b': return '\b';
-    case 'f': return '\f';
-    case 'v': return '\v';
-    case 'a': return '\a';
+    case 'n':
+      return '\n';
+    case 't':
+      return '\t';
+    case 'r':
+      return '\r';
+    case 'b':
+      return '\b';
+    case 'f':
+      return '\f';
+    case 'v':
+      return '\v';
+    case 'a':
+      return '\a';
     case '\\':
     case '\'':
-    case '"': return c;
-    default: return '\0';
+    case '"':
+      return c;
+    default:
+      return '\0';
   }
 }
 
@@ -62,7 +71,8 @@ bool Unescape(std::string_view literal, std::string* out) {
       AppendUtf8(value >= 0xD800 && value < 0xE000 ? 0xFFFD : value, out);
     } else if (kind >= '0' && kind <= '7') {
       char32_t value = kind - '0';
-      for (int i = 0; i < 2 && pos < literal.size() && literal[pos] >= '0' && literal[pos] <= '7'; ++i) {
+      for (int i = 0; i < 2 && pos < literal.size() && literal[pos] >= '0' && literal[pos] <= '7';
+           ++i) {
         value = value * 8 + (literal[pos++] - '0');
       }
       AppendUtf8(value, out);

@@ -6,6 +6,11 @@
 namespace lb::text::jinja {
 namespace {
 
+// Letters whose other case is two letters.
+constexpr char32_t kSharpS = 0xDF;
+constexpr char32_t kDottedI = 0x130;
+constexpr char32_t kApostropheN = 0x149;
+
 bool InSet(std::string_view set, std::string_view character) {
   for (size_t pos = 0, length = 0; pos < set.size(); pos += length) {
     Decode(set, pos, &length);
@@ -96,7 +101,7 @@ std::vector<TaintedText> SplitSpace(const TaintedText& text, int64_t max_splits)
   size_t pos = SkipSpace(bytes, 0), length = 0;
   while (pos < bytes.size()) {
     if (max_splits-- == 0) {
-      parts.push_back(text.Sub(pos, TrimEnd(bytes)));
+      parts.push_back(text.Sub(pos, text.size()));
       break;
     }
     const size_t begin = pos;
@@ -113,7 +118,7 @@ std::vector<TaintedText> SplitSpaceFromRight(const TaintedText& text, int64_t ma
   size_t end = TrimEnd(bytes), length = 0;
   while (end > 0) {
     if (max_splits-- == 0) {
-      parts.push_back(text.Sub(SkipSpace(bytes, 0), end));
+      parts.push_back(text.Sub(0, end));
       break;
     }
     size_t begin = end;
@@ -174,48 +179,72 @@ bool Replace(const TaintedText& text, std::string_view old, const TaintedText& w
   return out->size() <= max_bytes;
 }
 
-TaintedText Upper(const TaintedText& text) {
-  constexpr char32_t kSharpS = 0xDF;
-  if (text.view().find("\xC3\x9F") == std::string_view::npos) return MapChars(text, ToUpper);
-  TaintedText out;
-  text.ForEachRun([&](std::string_view run, Origin origin) {
-    std::string bytes;
-    for (size_t pos = 0, length = 0; pos < run.size(); pos += length) {
-      const char32_t c = Decode(run, pos, &length);
-      if (c == kSharpS) {
-        bytes += "SS";
-      } else if (c == kBadByte) {
-        bytes.push_back(run[pos]);
-      } else {
-        AppendUtf8(ToUpper(c), &bytes);
-      }
-    }
-    out.Append(bytes, origin);
-  });
-  return out;
+void AppendUpper(char32_t c, std::string* out) {
+  switch (c) {
+    case kSharpS:
+      *out += "SS";
+      break;
+    case kApostropheN:
+      *out += "\u02BCN";
+      break;
+    default:
+      AppendUtf8(ToUpper(c), out);
+  }
 }
 
-TaintedText Lower(const TaintedText& text) { return MapChars(text, ToLower); }
+void AppendLower(char32_t c, std::string* out) {
+  if (c == kDottedI) {
+    *out += "i\u0307";
+  } else {
+    AppendUtf8(ToLower(c), out);
+  }
+}
+
+void AppendTitle(char32_t c, std::string* out) {
+  switch (c) {
+    case kSharpS:
+      *out += "Ss";
+      break;
+    case kApostropheN:
+      *out += "\u02BCN";
+      break;
+    default:
+      AppendUtf8(ToTitle(c), out);
+  }
+}
+
+TaintedText Upper(const TaintedText& text) { return MapChars(text, AppendUpper); }
+TaintedText Lower(const TaintedText& text) { return MapChars(text, AppendLower); }
+
+TaintedText CaseFold(const TaintedText& text) {
+  return MapChars(text, [](char32_t c, std::string* out) {
+    if (c == kSharpS) {
+      *out += "ss";
+    } else {
+      AppendLower(c, out);
+    }
+  });
+}
 
 TaintedText Capitalize(const TaintedText& text) {
   bool first = true;
-  return MapChars(text, [&](char32_t c) {
-    const char32_t mapped = first ? ToTitle(c) : ToLower(c);
+  return MapChars(text, [&](char32_t c, std::string* out) {
+    first ? AppendTitle(c, out) : AppendLower(c, out);
     first = false;
-    return mapped;
   });
 }
 
 TaintedText SwapCase(const TaintedText& text) {
-  return MapChars(text, [](char32_t c) { return IsUpper(c) ? ToLower(c) : ToUpper(c); });
+  return MapChars(text, [](char32_t c, std::string* out) {
+    IsUpper(c) ? AppendLower(c, out) : AppendUpper(c, out);
+  });
 }
 
 TaintedText Title(const TaintedText& text) {
   bool in_word = false;
-  return MapChars(text, [&](char32_t c) {
-    const char32_t mapped = in_word ? ToLower(c) : ToTitle(c);
+  return MapChars(text, [&](char32_t c, std::string* out) {
+    in_word ? AppendLower(c, out) : AppendTitle(c, out);
     in_word = IsCased(c);
-    return mapped;
   });
 }
 
@@ -225,12 +254,23 @@ TaintedText EscapeHtml(const TaintedText& text) {
     std::string bytes;
     for (const char c : run) {
       switch (c) {
-        case '&': bytes += "&amp;"; break;
-        case '<': bytes += "&lt;"; break;
-        case '>': bytes += "&gt;"; break;
-        case '\'': bytes += "&#39;"; break;
-        case '"': bytes += "&#34;"; break;
-        default: bytes.push_back(c);
+        case '&':
+          bytes += "&amp;";
+          break;
+        case '<':
+          bytes += "&lt;";
+          break;
+        case '>':
+          bytes += "&gt;";
+          break;
+        case '\'':
+          bytes += "&#39;";
+          break;
+        case '"':
+          bytes += "&#34;";
+          break;
+        default:
+          bytes.push_back(c);
       }
     }
     out.Append(bytes, origin);

@@ -32,7 +32,7 @@ std::vector<TaintedText> SplitLines(const TaintedText& text, bool keep_ends);
 bool Replace(const TaintedText& text, std::string_view old, const TaintedText& with, int64_t count,
              size_t max_bytes, TaintedText* out);
 
-// Every character through f(char32_t c) -> char32_t.
+// Every character through f(char32_t c, std::string* out), which appends what becomes of it.
 template <typename F>
 TaintedText MapChars(const TaintedText& text, F&& f) {
   TaintedText out;
@@ -45,7 +45,7 @@ TaintedText MapChars(const TaintedText& text, F&& f) {
       if (c == kBadByte) {
         mapped.push_back(run[pos]);
       } else {
-        AppendUtf8(f(c), &mapped);
+        f(c, &mapped);
       }
     }
     out.Append(mapped, origin);
@@ -53,8 +53,14 @@ TaintedText MapChars(const TaintedText& text, F&& f) {
   return out;
 }
 
+// One character in the other case; a few become two.
+void AppendUpper(char32_t c, std::string* out);
+void AppendLower(char32_t c, std::string* out);
+void AppendTitle(char32_t c, std::string* out);
+
 TaintedText Upper(const TaintedText& text);
 TaintedText Lower(const TaintedText& text);
+TaintedText CaseFold(const TaintedText& text);
 TaintedText Capitalize(const TaintedText& text);
 TaintedText SwapCase(const TaintedText& text);
 TaintedText Title(const TaintedText& text);  // str.title()

@@ -28,25 +28,39 @@ class ReprWriter {
     DepthGuard guard(rt_);
     if (!guard.ok()) return;
     switch (value.kind()) {
-      case Kind::kNone: return Literal("None");
-      case Kind::kUndefined: return Literal("Undefined");
-      case Kind::kBool: return Literal(value.boolean() ? "True" : "False");
-      case Kind::kInt: return Literal(fmt::format_int(value.integer()).c_str());
-      case Kind::kDouble: return Literal(FormatDouble(value.number()));
-      case Kind::kString: return Quoted(value);
-      case Kind::kList: return Items("[", value.items(), "]");
-      case Kind::kTuple: return Items("(", value.items(), value.items().size() == 1 ? ",)" : ")");
-      case Kind::kRange: return Range(value.items());
+      case Kind::kNone:
+        return Literal("None");
+      case Kind::kUndefined:
+        return Literal("Undefined");
+      case Kind::kBool:
+        return Literal(value.boolean() ? "True" : "False");
+      case Kind::kInt:
+        return Literal(fmt::format_int(value.integer()).c_str());
+      case Kind::kDouble:
+        return Literal(FormatDouble(value.number()));
+      case Kind::kString:
+        return Quoted(value);
+      case Kind::kList:
+        return Items("[", value.items(), "]");
+      case Kind::kTuple:
+        return Items("(", value.items(), value.items().size() == 1 ? ",)" : ")");
+      case Kind::kRange:
+        return Range(value.items());
       case Kind::kView:
         Literal(value.sequence().type_name);
         return Items("([", value.items(), "])");
-      case Kind::kGenerator: return Literal("<generator object>");
-      case Kind::kDict: return Entries("{", value.dict().entries, "}");
-      case Kind::kNamespace: return Entries("<Namespace {", value.ns().attributes, "}>");
-      case Kind::kCallable: return Literal(fmt::format("<{} '{}'>", value.callable().type_name(),
-                                                       value.callable().name()));
-      case Kind::kLoop: return Literal(fmt::format("<LoopContext {}/{}>", value.loop().index0() + 1,
-                                                   value.loop().length()));
+      case Kind::kGenerator:
+        return Literal("<generator object>");
+      case Kind::kDict:
+        return Entries("{", value.dict().entries, "}");
+      case Kind::kNamespace:
+        return Entries("<Namespace {", value.ns().attributes, "}>");
+      case Kind::kCallable:
+        return Literal(
+            fmt::format("<{} '{}'>", value.callable().type_name(), value.callable().name()));
+      case Kind::kLoop:
+        return Literal(
+            fmt::format("<LoopContext {}/{}>", value.loop().index0() + 1, value.loop().length()));
     }
   }
 
@@ -134,7 +148,7 @@ std::string FormatDouble(double number) {
   if (std::isnan(number)) return "nan";
   if (std::isinf(number)) return number < 0 ? "-inf" : "inf";
   char buffer[64];
-  const auto end = 
+  const auto end =
       std::to_chars(buffer, buffer + sizeof(buffer), number, std::chars_format::scientific).ptr;
   // d.ddde[+-]xx: take it apart and set the point as Python does.
   std::string_view all(buffer, end - buffer);

@@ -101,9 +101,7 @@ bool IsLower(char32_t c) {
          (c >= 0x2170 && c <= 0x217F) || (c >= 0x24D0 && c <= 0x24E9);
 }
 
-bool IsCased(char32_t c) {
-  return IsUpper(c) || IsLower(c) || Category(c) == UTF8PROC_CATEGORY_LT;
-}
+bool IsCased(char32_t c) { return IsUpper(c) || IsLower(c) || Category(c) == UTF8PROC_CATEGORY_LT; }
 
 bool IsPrintable(char32_t c) {
   if (c == ' ') return true;

@@ -15,9 +15,21 @@
 namespace lb::text::jinja {
 
 enum class Kind : uint8_t {
-  kNone, kUndefined, kBool, kInt, kDouble, kString,
-  kList, kTuple, kRange, kView, kGenerator,  // all of them a SequenceObject
-  kDict, kNamespace, kCallable, kLoop,
+  kNone,
+  kUndefined,
+  kBool,
+  kInt,
+  kDouble,
+  kString,
+  kList,
+  kTuple,
+  kRange,
+  kView,
+  kGenerator,  // all of them a SequenceObject
+  kDict,
+  kNamespace,
+  kCallable,
+  kLoop,
 };
 
 struct Object;
@@ -30,7 +42,7 @@ class LoopObject;
 
 class Value {
  public:
-  Value() = default;  // none
+  Value() = default;                         // none
   static Value Undefined(int64_t hint = 0);  // `hint`: Runtime::DescribeUndefined's business
   static Value Bool(bool value);
   static Value Int(int64_t value);

@@ -40,6 +40,7 @@ json::object Answer(const json::object& request) {
             {"developer_role", chat_template->knows_developer_role()},
             {"thinking", chat_template->knows_thinking()},
             {"typed_content", chat_template->wants_typed_content()},
+            {"tools_list", chat_template->wants_tools_list()},
             {"object_arguments", chat_template->wants_object_arguments()}};
   }
   lb::text::ChatInput input;
