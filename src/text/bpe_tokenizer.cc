@@ -155,30 +155,48 @@ Result<void> BpeTokenizer::LoadMerges(const gguf::Metadata& metadata) {
   return {};
 }
 
-// A vocabulary may lack bytes that text hardly ever holds; then the unknown token or U+FFFD stands
-// for them. Without the bytes of plain ASCII it is no byte-level vocabulary.
-Result<void> BpeTokenizer::CheckByteTokens() const {
-  if (special().unk >= 0) return {};
-  int missing = 0;
-  for (size_t byte = 0; byte < 0xF5; ++byte) {
-    if (byte == 0xC0 || byte == 0xC1 || byte_token_[byte] >= 0) continue;
-    ++missing;
-    if (!characters_ && byte >= 0x20 && byte < 0x7F) {
-      return Fail(ErrorCode::kCorrupt,
-                  "tokenizer.ggml.tokens: no token for the byte {:#04x}, and no unknown token", byte);
+// A vocabulary may lack bytes that its training text did not hold; U+FFFD stands for characters
+// made of them. Without the bytes of plain ASCII it is no byte-level vocabulary.
+Result<void> BpeTokenizer::CheckByteTokens() {
+  if (characters_) return {};
+  for (size_t byte = 0; byte < 256; ++byte) {
+    if (byte_token_[byte] >= 0) continue;
+    lacks_bytes_ = true;
+    if (byte >= 0x20 && byte < 0x7F) {
+      return Fail(ErrorCode::kCorrupt, "tokenizer.ggml.tokens: no token for the byte {:#04x}",
+                  byte);
     }
   }
-  if (missing > 0) LogWarning("tokenizer: {} byte values have no token", missing);
   return {};
+}
+
+// Where `text` has bytes without a token: the same with U+FFFD for each such character.
+std::string BpeTokenizer::Spellable(std::string_view text) const {
+  const auto spelled = [&](std::string_view bytes) {
+    return std::all_of(bytes.begin(), bytes.end(), [&](char c) {
+      return byte_token_[static_cast<unsigned char>(c)] >= 0;
+    });
+  };
+  std::string out;
+  if (spelled(text)) return out;
+  const std::string_view mark = spelled("\xEF\xBF\xBD") ? "\xEF\xBF\xBD" : "?";
+  for (size_t pos = 0; pos < text.size();) {
+    const std::string_view c = text.substr(pos, static_cast<size_t>(DecodeUtf8(text, pos).length));
+    out += spelled(c) ? c : mark;
+    pos += c.size();
+  }
+  return out;
 }
 
 void BpeTokenizer::EncodeText(std::string_view text, std::vector<TokenId>* ids) const {
   SymbolMerger merger;
-  std::string marked;
+  std::string changed;
   if (characters_) {
-    marked = MarkSpaces(text);
-    text = marked;
+    changed = MarkSpaces(text);
+  } else if (lacks_bytes_) {
+    changed = Spellable(text);
   }
+  if (!changed.empty()) text = changed;
   splitter_.Split(text, [&](std::string_view word) { EncodeWord(word, &merger, ids); });
 }
 
@@ -237,10 +255,8 @@ void BpeTokenizer::AppendBytes(std::string_view bytes, std::vector<TokenId>* ids
     const TokenId id = byte_token_[static_cast<unsigned char>(c)];
     if (id >= 0) {
       ids->push_back(id);
-    } else if (!AppendUnknown(ids)) {
-      for (const unsigned char mark : {0xEF, 0xBF, 0xBD}) {  // U+FFFD
-        if (byte_token_[mark] >= 0) ids->push_back(byte_token_[mark]);
-      }
+    } else {
+      AppendUnknown(ids);
     }
   }
 }

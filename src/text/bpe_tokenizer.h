@@ -35,7 +35,8 @@ class BpeTokenizer final : public VocabTokenizer {
   Result<void> LoadMerges(const gguf::Metadata& metadata);
   void LoadSymbols();
   void LoadByteTokens();
-  Result<void> CheckByteTokens() const;
+  Result<void> CheckByteTokens();
+  std::string Spellable(std::string_view text) const;
   void EncodeWord(std::string_view word, SymbolMerger* merger, std::vector<TokenId>* ids) const;
   // `text` is a word, or a part of one that no merge reaches out of.
   void EncodeStretch(std::string_view text, SymbolMerger* merger, std::vector<TokenId>* ids) const;
@@ -50,6 +51,7 @@ class BpeTokenizer final : public VocabTokenizer {
   JoinTable joins_;                 // of the merges, where symbols are characters
   std::array<uint32_t, 256> byte_symbol_{};
   std::array<TokenId, 256> byte_token_{};
+  bool lacks_bytes_ = false;  // some of them are -1
 };
 
 }  // namespace lb::text

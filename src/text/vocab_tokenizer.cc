@@ -96,10 +96,8 @@ std::string VocabTokenizer::Decode(std::span<const TokenId> ids, bool special) c
   return text;
 }
 
-bool VocabTokenizer::AppendUnknown(std::vector<TokenId>* ids) const {
-  if (special().unk < 0) return false;
-  ids->push_back(special().unk);
-  return true;
+void VocabTokenizer::AppendUnknown(std::vector<TokenId>* ids) const {
+  if (special().unk >= 0) ids->push_back(special().unk);
 }
 
 int ByteTokenValue(std::string_view text) {

@@ -49,9 +49,8 @@ class VocabTokenizer : public Tokenizer {
 
   const Vocab& vocab() const { return *vocab_; }
 
-  // Appends what stands for bytes that no token spells: the unknown token if there is one.
-  // False, and nothing appended, if not.
-  bool AppendUnknown(std::vector<TokenId>* ids) const;
+  // Appends what stands for bytes that no token spells: the unknown token, if there is one.
+  void AppendUnknown(std::vector<TokenId>* ids) const;
 
  private:
   std::unique_ptr<const Vocab> vocab_;
