@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <memory>
 #include <numeric>
 #include <sstream>
@@ -39,6 +40,10 @@ struct Args {
 double SecondsSince(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
+
+// Of this process, all threads: what remains comparable on a busy machine (with --threads 1, since
+// waiting threads may spin).
+double CpuSeconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
 int32_t Argmax(std::span<const float> row) {
   return static_cast<int32_t>(std::max_element(row.begin(), row.end()) - row.begin());
@@ -72,6 +77,7 @@ Result<void> MeasureSpeed(const Model& model, Ops& ops, const Args& args) {
   const int vocab = model.config().vocab_size;
 
   auto start = std::chrono::steady_clock::now();
+  double cpu_start = CpuSeconds();
   for (int s = 0; s < args.streams; ++s) {
     for (int from = 0; from < prompt; from += solo.max_batch_tokens) {
       const int count = std::min(solo.max_batch_tokens, prompt - from);
@@ -82,11 +88,13 @@ Result<void> MeasureSpeed(const Model& model, Ops& ops, const Args& args) {
     }
   }
   const double prefill = SecondsSince(start);
-  fmt::print("prefill {} x {} tokens: {:.3f} s, {:.1f} tok/s\n", args.streams, prompt, prefill,
-             args.streams * prompt / prefill);
+  const double prefill_cpu = CpuSeconds() - cpu_start;
+  fmt::print("prefill {} x {} tokens: {:.3f} s, {:.1f} tok/s; {:.3f} CPU s\n", args.streams, prompt,
+             prefill, args.streams * prompt / prefill, prefill_cpu);
   if (answer == 0) return {};
   const std::vector<int32_t> row0 = {0};
   start = std::chrono::steady_clock::now();
+  cpu_start = CpuSeconds();
   for (int i = 0; i < answer; ++i) {
     std::vector<SoloPiece> pieces;
     for (int s = 0; s < args.streams; ++s) pieces.push_back({s, std::span(&next[s], 1), row0});
@@ -96,8 +104,9 @@ Result<void> MeasureSpeed(const Model& model, Ops& ops, const Args& args) {
     }
   }
   const double decode = SecondsSince(start);
-  fmt::print("decode {} x {} tokens: {:.3f} s, {:.1f} tok/s, {:.2f} ms a step\n", args.streams,
-             answer, decode, args.streams * answer / decode, 1000 * decode / answer);
+  fmt::print("decode {} x {} tokens: {:.3f} s, {:.1f} tok/s, {:.2f} ms a step; {:.3f} CPU s\n",
+             args.streams, answer, decode, args.streams * answer / decode, 1000 * decode / answer,
+             CpuSeconds() - cpu_start);
   return {};
 }
 
@@ -160,8 +169,8 @@ Result<void> Main(Args args) {
   LB_ASSIGN_OR_RETURN(const auto file, gguf::GgufFile::Open(args.model));
   const auto start = std::chrono::steady_clock::now();
   LB_ASSIGN_OR_RETURN(const auto model, LoadModel(*file, *ops, nullptr));
-  fmt::print(stderr, "{}: {} on {}, loaded in {:.2f} s\n", model->config().name,
-             model->config().arch, ops->name(), SecondsSince(start));
+  fmt::print(stderr, "{}: {} on {}, loaded in {:.2f} s, {:.2f} CPU s\n", model->config().name,
+             model->config().arch, ops->name(), SecondsSince(start), CpuSeconds());
   if (!args.speed.empty()) return MeasureSpeed(*model, *ops, args);
   std::unique_ptr<text::Tokenizer> tokenizer;
   if (args.ids.empty()) {
