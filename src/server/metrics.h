@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "engine/engine_client.h"
+#include "api/service.h"
 #include "server/http_server.h"
 
 namespace lb::server {
