@@ -12,10 +12,15 @@
 #include <stdint.h>
 #include <string.h>
 
-// Intrinsics pay only when all is inlined and unrolled; plain C++ would take minutes to compile so.
-#if defined(__AVX2__) || defined(__ARM_FEATURE_DOTPROD)
+// Intrinsics pay only when all is inlined and unrolled. Plain C++ would take minutes to compile so, as
+// would a build with sanitizers (LB_PLAIN_LOOPS).
+#if (defined(__AVX2__) || defined(__ARM_FEATURE_DOTPROD)) && !defined(LB_PLAIN_LOOPS)
 #define LB_FN static inline __attribute__((always_inline))
+#if defined(__clang__)
+#define LB_UNROLL _Pragma("clang loop unroll(full)")
+#else
 #define LB_UNROLL _Pragma("GCC unroll 16")
+#endif
 #else
 #define LB_FN static inline
 #define LB_UNROLL
