@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""How right our numbers are, beside llama.cpp's: KL divergence and top-1 agreement against the numpy
-reference over the first tokens of a text, and perplexity over a longer piece of it.
+"""How right our numbers are, beside llama.cpp's: KL divergence and top-1 agreement against the
+numpy reference over the first tokens of a text, and perplexity over a longer piece of it.
 
     bench/accuracy.py --text wikitext-2-test.txt [--models A.gguf B.gguf] [--write docs/accuracy.md]
 
@@ -82,7 +82,8 @@ class Bench:
         """Whole chunks of the text, each beginning with BOS where the model wants one."""
         def make():
             peer = self.llamacpp(model)
-            ids = np.array(peer.tokenize(Path(self.args.text).read_text(encoding="utf-8")), np.int32)
+            text = Path(self.args.text).read_text(encoding="utf-8")
+            ids = np.array(peer.tokenize(text), np.int32)
             ids = ids[:self.args.tokens // CHUNK * CHUNK].reshape(-1, CHUNK)
             if peer.adds_bos:
                 ids[:, 0] = peer.bos
@@ -118,7 +119,7 @@ class Bench:
                 nonlocal peer
                 peer = peer or self.llamacpp(model)
                 return negative_log_likelihoods(peer.logits(ids), ids)
-            nll.append(self.kept(f"nll/{model.stem}-{name}-{self.args.tokens}-{i}", make))
+            nll.append(self.kept(f"nll/{model.stem}-{name}-{i}", make))
         if peer:
             peer.close()
         return float(np.exp(np.concatenate(nll).mean()))
@@ -127,8 +128,8 @@ class Bench:
         with tempfile.NamedTemporaryFile("w", suffix=".ids") as file:
             file.write(" ".join(map(str, ids)))
             file.flush()
-            command = [self.model_eval, "-m", model, "--ids", file.name, *shlex.split(self.args.ours),
-                       *flags]
+            command = [self.model_eval, "-m", model, "--ids", file.name,
+                       *shlex.split(self.args.ours), *flags]
             if self.args.threads:
                 command += ["--threads", str(self.args.threads)]
             done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
@@ -151,13 +152,14 @@ class Bench:
         chunks = self.token_ids(model)
         ids = np.array(chunks[0])
         reference = self.reference(model, ids)
-        row = {"model": model.name, "positions": len(ids), "scored": int(chunks.size // 2 - len(chunks))}
+        row = {"model": model.name, "positions": len(ids),
+               "scored": int(chunks.size // 2 - len(chunks))}
         row["llama.cpp"] = compare(reference, self.peer_logits(model, ids))
         if not self.args.no_perplexity:
             row["llama.cpp"]["perplexity"] = self.peer_perplexity(model, chunks)
         if not self.args.peer_only:
             if self.model_eval is None:
-                raise RuntimeError("model_eval is not built (LLAMABOX_BUILD names the build folder)")
+                raise RuntimeError("model_eval is not built; LLAMABOX_BUILD names the folder")
             row["llama-box"] = compare(reference, self.our_logits(model, ids))
             if not self.args.no_perplexity:
                 row["llama-box"]["perplexity"] = self.our_perplexity(model, chunks)
@@ -174,8 +176,8 @@ def read_dump(path):
 
 
 def table(rows):
-    lines = ["| model | engine | mean KL to the reference | 99th percentile | top-1 agreement "
-             "| perplexity |", "|---|---|---|---|---|---|"]
+    lines = ["| model | engine | mean KL to the reference | median | 99th percentile "
+             "| top-1 agreement | perplexity |", "|---|---|---|---|---|---|---|"]
     for row in rows:
         for engine in ("llama.cpp", "llama-box"):
             if engine not in row:
@@ -185,8 +187,9 @@ def table(rows):
             if engine == "llama-box" and "perplexity" in m:
                 change = m["perplexity"] / row["llama.cpp"]["perplexity"] - 1
                 perplexity += f" ({100 * change:+.3f} %)"
-            lines.append(f"| {row['model']} | {engine} | {m['kl_mean']:.3e} ± {m['kl_stderr']:.0e} "
-                         f"| {m['kl_p99']:.2e} | {100 * m['top1']:.2f} % "
+            lines.append(f"| {row['model']} | {engine} "
+                         f"| {m['kl_mean']:.3e} ± {m['kl_stderr']:.0e} "
+                         f"| {m['kl_median']:.2e} | {m['kl_p99']:.2e} | {100 * m['top1']:.2f} % "
                          f"| {perplexity} |")
     return "\n".join(lines)
 
@@ -198,13 +201,16 @@ def cpu_name():
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--text", required=True, help="text file")
-    parser.add_argument("--models", nargs="+", type=Path, help="GGUF files (default: all in models/)")
+    parser.add_argument("--models", nargs="+", type=Path,
+                        help="GGUF files (default: all in models/)")
     parser.add_argument("--tokens", type=int, default=20000, help="tokens for the perplexity")
     parser.add_argument("--threads", type=int, help="threads of both engines (default: all cores)")
     parser.add_argument("--ours", default="", help='more flags for model_eval: "--kv f32"')
-    parser.add_argument("--no-perplexity", action="store_true", help="only the comparison with the reference")
+    parser.add_argument("--no-perplexity", action="store_true",
+                        help="only the comparison with the reference")
     parser.add_argument("--peer-only", action="store_true", help="only reference and llama.cpp")
     parser.add_argument("--json", type=Path, help="also write the numbers here")
     parser.add_argument("--write", type=Path, help="put the table between the markers of this file")
@@ -224,7 +230,8 @@ def main():
         note = f"{cpu_name()}; {llamacpp_wheel.version()}; numpy {np.__version__}."
         text = args.write.read_text(encoding="utf-8")
         text = re.sub(r"(<!-- table -->\n).*(<!-- end -->)",
-                      lambda m: f"{m[1]}{table(rows)}\n\nMeasured on {note}\n{m[2]}", text, flags=re.S)
+                      lambda m: f"{m[1]}{table(rows)}\n\nMeasured on {note}\n{m[2]}", text,
+                      flags=re.S)
         args.write.write_text(text, encoding="utf-8")
 
 

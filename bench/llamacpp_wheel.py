@@ -1,5 +1,5 @@
-"""Logits out of llama.cpp as the `xllamacpp` wheel holds it (its shared object exports the C API), so
-that it can be measured beside us on the same token ids. CPU only, its own default settings.
+"""Logits out of llama.cpp as the `xllamacpp` wheel holds it (its shared object exports the C API),
+so that it can be measured beside us on the same token ids. CPU only, its own default settings.
 
 Structures are passed by value, so their sizes must not be too small: they are padded, and only the
 leading fields that are used are named.

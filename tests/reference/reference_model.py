@@ -1,5 +1,5 @@
-"""What a model's logits should be: a forward pass in numpy, written from the papers and the GGUF key
-names, sharing no code with the engine. Weights are those of the file, dequantised by the `gguf`
+"""What a model's logits should be: a forward pass in numpy, written from the papers and the GGUF
+key names, sharing no code with the engine. Weights are those of the file, dequantised by the `gguf`
 package one layer at a time; products are f32, sums that are long or delicate f64.
 
     python tests/reference/reference_model.py MODEL.gguf IDS.txt OUT.npy [--positions 512]
@@ -60,8 +60,8 @@ def gelu_tanh(x):
 
 
 class Rope:
-    """Rotary embedding (Su et al. 2021), stretched linearly, by YaRN (Peng et al. 2023) or by a list
-    of factors (Llama 3)."""
+    """Rotary embedding (Su et al. 2021), stretched linearly, by YaRN (Peng et al. 2023) or by a
+    list of factors (Llama 3)."""
 
     def __init__(self, dims, base, interleaved, scaling="none", factor=1.0, original_context=0,
                  attention_factor=1.0, beta_fast=32.0, beta_slow=1.0, factors=None):
@@ -167,8 +167,8 @@ class ReferenceModel:
             factors=w.vector("rope_freqs.weight") if w.has("rope_freqs.weight") else None)
 
     def is_local(self, layer):
-        """Whether a layer of Gemma looks through the window: all but each sixth, unless the file has
-        another period or a flag for each layer."""
+        """Whether a layer of Gemma looks through the window: all but each sixth, unless the file
+        has another period or a flag for each layer."""
         if not self.window:
             return False
         pattern = self.weights.arch_key("attention.sliding_window_pattern", 6)

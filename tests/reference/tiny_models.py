@@ -73,7 +73,8 @@ MODELS = [
     Tiny("qwen2-q4_1", "qwen2", type=Q.Q4_1, bias=True, seed=21),
     Tiny("qwen3-q5_0", "qwen3", type=Q.Q5_0, head_dim=32, seed=22,
          keys={"attention.key_length": 32, "attention.value_length": 32}),
-    Tiny("gemma3-q5_1", "gemma3", type=Q.Q5_1, layers=6, head_dim=32, tied=True, seed=23, keys=_GEMMA),
+    Tiny("gemma3-q5_1", "gemma3", type=Q.Q5_1, layers=6, head_dim=32, tied=True, seed=23,
+         keys=_GEMMA),
 ]
 
 
@@ -85,7 +86,8 @@ def add_tokenizer(writer):
     tokens += ["th", "he", "in", "er", "an", "re", "\u2581th", "\u2581the"]
     assert len(tokens) == VOCAB
     kind = gguf.TokenType
-    types = [kind.UNKNOWN, kind.CONTROL, kind.CONTROL] + [kind.BYTE] * 256 + [kind.NORMAL] * VOCAB_WORDS
+    types = [kind.UNKNOWN, kind.CONTROL, kind.CONTROL] + [kind.BYTE] * 256
+    types += [kind.NORMAL] * VOCAB_WORDS
     writer.add_tokenizer_model("llama")
     writer.add_token_list(tokens)
     writer.add_token_scores([0.0] * 259 + [-float(i) for i in range(VOCAB_WORDS)])
@@ -144,7 +146,8 @@ def write(spec, path):
         vector(f"{block}.ffn_norm.weight", spec.width, 1, 0.2)
         for part, rows in (("q", q_rows), ("k", kv_rows), ("v", kv_rows)):
             # Sharp enough attention that positions matter.
-            matrix(f"{block}.attn_{part}.weight", rows, spec.width, gain=1.0 if part == "v" else 2.0)
+            gain = 1.0 if part == "v" else 2.0
+            matrix(f"{block}.attn_{part}.weight", rows, spec.width, gain=gain)
             if spec.bias:
                 vector(f"{block}.attn_{part}.bias", rows, 0, 0.5)
         if spec.arch in ("qwen3", "gemma3"):
