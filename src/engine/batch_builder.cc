@@ -40,8 +40,9 @@ const ForwardBatch& BatchBuilder::Build(const ScheduledBatch& scheduled) {
         group.slots.push_back(block * kKvBlockTokens + static_cast<int32_t>(p % kKvBlockTokens));
       }
       const auto blocks = static_cast<size_t>(kv::BlocksFor(end));
-      std::ranges::transform(table.blocks().first(blocks), group.block_table.begin() +
-                             static_cast<std::ptrdiff_t>(row * static_cast<size_t>(max_blocks)),
+      std::ranges::transform(table.blocks().first(blocks),
+                             group.block_table.begin() +
+                                 static_cast<std::ptrdiff_t>(row * static_cast<size_t>(max_blocks)),
                              [](kv::BlockId b) { return b.value; });
       ++row;
     }

@@ -6,14 +6,16 @@
 
 namespace lb {
 
-// A step with prefill in it may take `max_gap_ratio` times as long as one without, so that a running
-// stream slows down but never stops; and at most about `max_step_ms`, since newcomers and
-// cancellations wait for its end. Learns the costs from the steps that ran; changes when tokens come,
-// never which. Engine thread only.
+// A step with prefill in it may take `max_gap_ratio` times as long as one without, so that a
+// running stream slows down but never stops; and at most about `max_step_ms`, since newcomers and
+// cancellations wait for its end. Learns the costs from the steps that ran; changes when tokens
+// come, never which. Engine thread only.
 class ChunkPolicy {
  public:
   ChunkPolicy(int max_tokens, double max_gap_ratio, int max_step_ms)
-      : max_tokens_(max_tokens), max_gap_ratio_(max_gap_ratio), max_step_us_(max_step_ms * 1000.0) {}
+      : max_tokens_(max_tokens),
+        max_gap_ratio_(max_gap_ratio),
+        max_step_us_(max_step_ms * 1000.0) {}
 
   // Prompt tokens for a step in which `decoding` others get one token each.
   int Limit(int decoding) const {

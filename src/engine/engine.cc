@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "engine/prompt_cache_file.h"
 
 namespace lb {
 namespace {
@@ -76,7 +77,8 @@ Engine::~Engine() {
   FailAll(Error{ErrorCode::kUnavailable, "the server is stopping", {}});
 }
 
-// ---- any thread --------------------------------------------------------------------------------------
+// ---- any thread
+// --------------------------------------------------------------------------------------
 
 Result<std::unique_ptr<TokenStream>> Engine::Submit(Request request) {
   auto refuse = [this](Error error) {
@@ -97,7 +99,8 @@ Result<std::unique_ptr<TokenStream>> Engine::Submit(Request request) {
   for (TokenId t : request.prompt) {
     if (t < 0 || t >= vocab) {
       return refuse(lb::Fail(ErrorCode::kInvalidArgument,
-                             "token id {} in the prompt: the vocabulary has 0 to {}", t, vocab - 1));
+                             "token id {} in the prompt: the vocabulary has 0 to {}", t,
+                             vocab - 1));
     }
   }
   if (request.ignore_eos) {
@@ -125,10 +128,11 @@ Result<std::unique_ptr<TokenStream>> Engine::Submit(Request request) {
 
   if (num_queued_.fetch_add(1) >= limits_.max_queue) {
     num_queued_.fetch_sub(1);
-    return refuse(lb::Fail(ErrorCode::kOverloaded,
-                           "{} requests are waiting, which is the most this server takes; try again "
-                           "later",
-                           limits_.max_queue));
+    return refuse(
+        lb::Fail(ErrorCode::kOverloaded,
+                 "{} requests are waiting, which is the most this server takes; try again "
+                 "later",
+                 limits_.max_queue));
   }
   if (!inbox_->Submit(sequence)) {
     num_queued_.fetch_sub(1);
@@ -151,7 +155,8 @@ void Engine::InspectKv(std::function<void(kv::KvSnapshot)> done) {
 
 void Engine::StopAccepting() { inbox_->Close(); }
 
-// ---- the step ----------------------------------------------------------------------------------------
+// ---- the step
+// ----------------------------------------------------------------------------------------
 
 bool Engine::Step() {
   const int64_t start_us = clock_->NowMicros();
@@ -247,7 +252,8 @@ void Engine::SampleNext(Sequence& s, std::span<const float> logits) {
   if (s.num_tokens() >= s.max_tokens_total) Finish(s, FinishReason::kLength, -1);
 }
 
-// ---- endings -----------------------------------------------------------------------------------------
+// ---- endings
+// -----------------------------------------------------------------------------------------
 
 void Engine::Finish(Sequence& s, FinishReason reason, TokenId stop_token) {
   CompleteUsage(s);
@@ -298,6 +304,16 @@ void Engine::FailAll(const Error& error) {
   DrainInbox();
   while (!sequences_.empty()) Fail(*sequences_.begin()->second, error);
   PublishStats();
+}
+
+Result<int64_t> Engine::LoadPromptCache(const std::string& path, const std::string& key) {
+  auto loaded = lb::LoadPromptCache(*kv_, *runner_, path, key);
+  PublishStats();
+  return loaded;
+}
+
+Result<int64_t> Engine::SavePromptCache(const std::string& path, const std::string& key) {
+  return lb::SavePromptCache(*kv_, *runner_, path, key);
 }
 
 void Engine::CompleteUsage(Sequence& s) {

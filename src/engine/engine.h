@@ -28,7 +28,8 @@ class Engine final : public EngineClient {
   // Ends what is still open with kUnavailable. Streams may outlive the engine.
   ~Engine() override;
 
-  // ---- any thread --------------------------------------------------------------------------------
+  // ---- any thread
+  // --------------------------------------------------------------------------------
   Result<std::unique_ptr<TokenStream>> Submit(Request request) override;
   EngineStats Stats() const override;
   const EngineLimits& limits() const override { return limits_; }
@@ -36,14 +37,19 @@ class Engine final : public EngineClient {
   // From now on Submit answers kUnavailable. What was accepted runs on.
   void StopAccepting();
 
-  // ---- the engine thread -------------------------------------------------------------------------
-  // Take what came in, schedule, run, sample, publish. False when there was nothing to do: only the
-  // inbox can change that.
+  // ---- the engine thread
+  // ------------------------------------------------------------------------- Take what came in,
+  // schedule, run, sample, publish. False when there was nothing to do: only the inbox can change
+  // that.
   bool Step();
   // No request is open or coming in.
   bool idle() const { return sequences_.empty() && !inbox_->has_submissions(); }
   // Ends every open request with `error`, those in the inbox too.
   void FailAll(const Error& error);
+  // --prompt-cache-file (engine/prompt_cache_file.h): Load before the first step, Save after the
+  // last.
+  Result<int64_t> LoadPromptCache(const std::string& path, const std::string& key);
+  Result<int64_t> SavePromptCache(const std::string& path, const std::string& key);
   Inbox& inbox() { return *inbox_; }
   const kv::KvCacheManager& kv() const { return *kv_; }
   const Scheduler& scheduler() const { return scheduler_; }
@@ -79,7 +85,7 @@ class Engine final : public EngineClient {
   EngineStats stats_;
 
   std::atomic<uint64_t> next_id_{1};
-  std::atomic<int> num_queued_{0};       // submitted and not admitted yet
+  std::atomic<int> num_queued_{0};  // submitted and not admitted yet
   std::atomic<int64_t> num_rejected_{0};
   mutable std::mutex published_mutex_;
   EngineStats published_;

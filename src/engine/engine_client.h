@@ -24,7 +24,8 @@ class TokenStream {
   // Blocks until there is something to take (tests, command line).
   virtual std::vector<TokenEvent> Wait() = 0;
   // `wake` is called from the engine thread whenever events arrive after a Take that left the
-  // stream empty, and at once if there are some now. It must not block or call the stream: a server posts to its executor.
+  // stream empty, and at once if there are some now. It must not block or call the stream: a server
+  // posts to its executor.
   virtual void OnReady(std::function<void()> wake) = 0;
 };
 
@@ -39,11 +40,11 @@ struct EngineStats {
 
 // What the engine can hold; fixed at start, told to clients.
 struct EngineLimits {
-  int64_t pool_tokens = 0;       // tokens of KV in the pool
+  int64_t pool_tokens = 0;         // tokens of KV in the pool
   int64_t max_request_tokens = 0;  // longest prompt plus answer
-  int max_sequences = 0;         // that run together
-  int max_batch_tokens = 0;      // in one step
-  int max_queue = 0;             // waiting requests before kOverloaded
+  int max_sequences = 0;           // that run together
+  int max_batch_tokens = 0;        // in one step
+  int max_queue = 0;               // waiting requests before kOverloaded
 };
 
 class EngineClient {
@@ -55,8 +56,8 @@ class EngineClient {
   virtual Result<std::unique_ptr<TokenStream>> Submit(Request request) = 0;
   virtual EngineStats Stats() const = 0;
   virtual const EngineLimits& limits() const = 0;
-  // GET /kv: `done` gets a picture of the cache, on the engine thread between two steps; it must not
-  // block. At once and empty when there is no engine to ask (any more).
+  // GET /kv: `done` gets a picture of the cache, on the engine thread between two steps; it must
+  // not block. At once and empty when there is no engine to ask (any more).
   virtual void InspectKv(std::function<void(kv::KvSnapshot)> done) { done({}); }
 };
 

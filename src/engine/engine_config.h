@@ -12,15 +12,15 @@ namespace lb {
 struct EngineConfig {
   std::vector<kv::KvGroupConfig> kv_groups;  // in the order of the model's KV groups
   int64_t max_request_tokens = 0;  // longest prompt plus answer; at most the tokens of the pool
-  int max_sequences = 32;          // that run together; lowered to half of max_batch_tokens if above
-  int max_batch_tokens = 512;      // in one step
-  int max_queue = 1024;            // requests that wait before kOverloaded
-  int stream_capacity = 256;       // events a reader may lag behind before its sequence is held
-  bool prefix_cache = true;        // --no-cache-prompt: false
-  double max_gap_ratio = 4.0;      // how many times longer a step of running streams may get because
-                                   // somebody's prompt is computed beside them
-  int max_step_ms = 500;           // aimed at: how long prompts may keep a cancellation or a newcomer
-                                   // waiting
+  int max_sequences = 32;      // that run together; lowered to half of max_batch_tokens if above
+  int max_batch_tokens = 512;  // in one step
+  int max_queue = 1024;        // requests that wait before kOverloaded
+  int stream_capacity = 256;   // events a reader may lag behind before its sequence is held
+  bool prefix_cache = true;    // --no-cache-prompt: false
+  double max_gap_ratio = 4.0;  // how many times longer a step of running streams may get because
+                               // somebody's prompt is computed beside them
+  int max_step_ms = 500;       // aimed at: how long prompts may keep a cancellation or a newcomer
+                               // waiting
 };
 
 }  // namespace lb

@@ -7,7 +7,8 @@ namespace lb {
 namespace {
 
 constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
-// Every wait is bounded, so that a wake that was lost by a bug of ours costs a second and not a hang.
+// Every wait is bounded, so that a wake that was lost by a bug of ours costs a second and not a
+// hang.
 constexpr int64_t kLongestSleepUs = 1'000'000;
 
 }  // namespace

@@ -16,8 +16,8 @@ class Inbox {
  public:
   struct Contents {
     std::vector<std::unique_ptr<Sequence>> submitted;
-    std::vector<uint64_t> cancelled;                // ids of sequences whose reader is gone
-    std::vector<std::function<void()>> calls;       // run on the engine thread between two steps
+    std::vector<uint64_t> cancelled;           // ids of sequences whose reader is gone
+    std::vector<std::function<void()>> calls;  // run on the engine thread between two steps
     bool empty() const { return submitted.empty() && cancelled.empty() && calls.empty(); }
   };
 

@@ -33,8 +33,8 @@ Result<KvPlan> PlanKv(const ModelConfig& model, const KvSizing& sizing) {
     const DTypeInfo& info = Info(dtype);
     if (dim % info.block_size == 0) continue;
     return Fail(ErrorCode::kInvalidArgument,
-                "{} {}: heads of {} values do not divide into its blocks of {}", what, info.name, dim,
-                info.block_size);
+                "{} {}: heads of {} values do not divide into its blocks of {}", what, info.name,
+                dim, info.block_size);
   }
   KvPlan plan;
   plan.bytes_per_token = BytesPerToken(model, sizing.dtypes);
@@ -56,7 +56,8 @@ Result<KvPlan> PlanKv(const ModelConfig& model, const KvSizing& sizing) {
   const int64_t blocks = plan.pool_tokens / kv::kBlockTokens;
   plan.pool_bytes = plan.pool_tokens * plan.bytes_per_token;
   const bool from_ctx = sizing.ctx_size > 0;
-  if (blocks < 1 || plan.max_request_tokens < 2 || blocks > std::numeric_limits<int32_t>::max() / kv::kBlockTokens) {
+  if (blocks < 1 || plan.max_request_tokens < 2 ||
+      blocks > std::numeric_limits<int32_t>::max() / kv::kBlockTokens) {
     return Fail(ErrorCode::kInvalidArgument,
                 "{} gives {} KV tokens of {} bytes each; at least 16 and at most {} can be used",
                 from_ctx ? fmt::format("-c/--ctx-size {}", sizing.ctx_size)

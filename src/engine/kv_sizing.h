@@ -23,7 +23,7 @@ Result<DType> ParseKvDType(std::string_view flag, std::string_view name);
 int64_t BytesPerToken(const ModelConfig& model, KvDTypes dtypes);
 
 struct KvSizing {
-  int64_t ctx_size = 0;      // -c: tokens in the pool, and the longest request; 0: from memory_bytes
+  int64_t ctx_size = 0;  // -c: tokens in the pool, and the longest request; 0: from memory_bytes
   int64_t memory_bytes = 0;  // --kv-memory, when ctx_size is 0
   KvDTypes dtypes;
 };
@@ -34,13 +34,14 @@ struct KvPlan {
   int64_t pool_bytes = 0;
   int64_t bytes_per_token = 0;
   std::vector<kv::KvGroupConfig> groups;
-  std::string summary;             // one line for the log
-  std::string warning;             // or empty
+  std::string summary;  // one line for the log
+  std::string warning;  // or empty
 };
 
 // Every group gets the blocks of pool_tokens: a window's table never holds more blocks than a full
-// one, so no window is ever short before the full group is, and blocks behind a window can stay cached
-// for as long as their tokens do. kInvalidArgument with the arithmetic when nothing useful fits.
+// one, so no window is ever short before the full group is, and blocks behind a window can stay
+// cached for as long as their tokens do. kInvalidArgument with the arithmetic when nothing useful
+// fits.
 Result<KvPlan> PlanKv(const ModelConfig& model, const KvSizing& sizing);
 
 }  // namespace lb

@@ -1,5 +1,6 @@
 #include "engine/model_runner.h"
 
+#include <tuple>
 #include <utility>
 
 #include "kv/types.h"
@@ -14,10 +15,14 @@ constexpr double kMiB = 1024.0 * 1024.0;
 class PagedModelRunner final : public ModelRunner {
  public:
   PagedModelRunner(const Model& model, Ops& ops, std::vector<DeviceMemory> kv_memory,
-                   std::vector<KvLayer> layers, std::unique_ptr<Arena> arena,
-                   DeviceMemory logits, int max_logit_rows)
-      : model_(model), ops_(ops), kv_memory_(std::move(kv_memory)), layers_(std::move(layers)),
-        arena_(std::move(arena)), logits_(std::move(logits)),
+                   std::vector<KvLayer> layers, std::unique_ptr<Arena> arena, DeviceMemory logits,
+                   int max_logit_rows)
+      : model_(model),
+        ops_(ops),
+        kv_memory_(std::move(kv_memory)),
+        layers_(std::move(layers)),
+        arena_(std::move(arena)),
+        logits_(std::move(logits)),
         host_logits_(static_cast<size_t>(max_logit_rows) *
                      static_cast<size_t>(model.config().vocab_size)) {}
 
@@ -35,7 +40,40 @@ class PagedModelRunner final : public ModelRunner {
     return std::span<const float>(host_logits_).first(values);
   }
 
+  size_t BlockBytes(int group) const override {
+    size_t bytes = 0;
+    ForEachPart(group, 0,
+                [&](const TensorView& part) { bytes += static_cast<size_t>(part.num_bytes()); });
+    return bytes;
+  }
+  void ReadBlock(int group, int block, std::byte* out) override {
+    ForEachPart(group, block, [&](const TensorView& part) {
+      ops_.CopyToHost(part, out);
+      out += part.num_bytes();
+    });
+  }
+  void WriteBlock(int group, int block, const std::byte* in) override {
+    ForEachPart(group, block, [&](const TensorView& part) {
+      ops_.CopyFromHost(in, part);
+      in += part.num_bytes();
+    });
+  }
+
  private:
+  // The K, then the V of a block in every layer of the group: rows that are neighbours in memory.
+  template <typename F>
+  void ForEachPart(int group, int block, F&& visit) const {
+    for (int l : model_.config().kv_groups[static_cast<size_t>(group)].layers) {
+      const KvLayer& layer = layers_[static_cast<size_t>(l)];
+      const int64_t rows = int64_t{layer.num_kv_heads} * kKvBlockTokens;
+      for (const auto& [data, dtype, dim] : {std::tuple{layer.k, layer.k_dtype, layer.k_dim},
+                                             std::tuple{layer.v, layer.v_dtype, layer.v_dim}}) {
+        char* first = static_cast<char*>(data) + block * rows * RowBytes(dtype, dim);
+        visit(TensorView(first, dtype, {rows, dim}));
+      }
+    }
+  }
+
   const Model& model_;
   Ops& ops_;
   std::vector<DeviceMemory> kv_memory_;  // two per layer: K, V
@@ -48,8 +86,8 @@ class PagedModelRunner final : public ModelRunner {
 Result<DeviceMemory> Take(Ops& ops, size_t bytes, std::string_view what) {
   auto memory = ops.Allocate(bytes);
   if (memory.has_value()) return memory;
-  return Fail(ErrorCode::kOutOfMemory, "no {:.1f} MiB for {}: {}", static_cast<double>(bytes) / kMiB,
-              what, memory.error().message);
+  return Fail(ErrorCode::kOutOfMemory, "no {:.1f} MiB for {}: {}",
+              static_cast<double>(bytes) / kMiB, what, memory.error().message);
 }
 
 }  // namespace

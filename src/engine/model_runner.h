@@ -1,6 +1,7 @@
 // ModelRunner: what turns a batch into logits. The engine knows models by this face only.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <span>
 #include <vector>
@@ -16,18 +17,23 @@ class ModelRunner {
  public:
   virtual ~ModelRunner() = default;
   virtual int vocab_size() const = 0;
-  // One forward pass. Returns [batch.logit_rows.size() * vocab_size] in host memory, valid until the
-  // next call. After an error (kComputeFault) the K and V of the batch's tokens are worthless, all
-  // others are intact, and the next call may succeed.
+  // One forward pass. Returns [batch.logit_rows.size() * vocab_size] in host memory, valid until
+  // the next call. After an error (kComputeFault) the K and V of the batch's tokens are worthless,
+  // all others are intact, and the next call may succeed.
   virtual Result<std::span<const float>> Run(const ForwardBatch& batch) = 0;
+
+  // The keys and values of one block of a group, all its layers, as bytes: for the cache file.
+  virtual size_t BlockBytes(int group) const = 0;
+  virtual void ReadBlock(int group, int block, std::byte* out) = 0;
+  virtual void WriteBlock(int group, int block, const std::byte* in) = 0;
 };
 
 struct RunnerConfig {
-  std::vector<int> group_blocks;       // blocks of each KV group of the model
+  std::vector<int> group_blocks;  // blocks of each KV group of the model
   DType k_dtype = DType::kF16;
   DType v_dtype = DType::kF16;
   int max_batch_tokens = 512;
-  int max_logit_rows = 32;             // sequences that may sample in one step
+  int max_logit_rows = 32;  // sequences that may sample in one step
 };
 
 // The real one: takes all memory it will ever need (KV pools, arena, logits) from `ops`, now.

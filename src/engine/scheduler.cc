@@ -40,8 +40,7 @@ ScheduledBatch Scheduler::Schedule(const ChunkPolicy& policy, int64_t now_us) {
   return batch;
 }
 
-void Scheduler::ScheduleRunning(Budget& budget, const ChunkPolicy& policy,
-                                ScheduledBatch& batch) {
+void Scheduler::ScheduleRunning(Budget& budget, const ChunkPolicy& policy, ScheduledBatch& batch) {
   int decoding = 0, prefilling = 0;
   for (const Sequence* s : running_) {
     if (s->stalled()) continue;
@@ -219,10 +218,17 @@ void Scheduler::ObserveAnswer(int num_tokens) {
 
 void Scheduler::Remove(Sequence* s) {
   switch (s->status) {
-    case SequenceStatus::kWaiting: waiting_.Remove(s, /*admitted=*/false); break;
-    case SequenceStatus::kRunning: EraseFrom(running_, s); break;
-    case SequenceStatus::kPaused: EraseFrom(paused_, s); break;
-    case SequenceStatus::kFinished: return;
+    case SequenceStatus::kWaiting:
+      waiting_.Remove(s, /*admitted=*/false);
+      break;
+    case SequenceStatus::kRunning:
+      EraseFrom(running_, s);
+      break;
+    case SequenceStatus::kPaused:
+      EraseFrom(paused_, s);
+      break;
+    case SequenceStatus::kFinished:
+      return;
   }
   kv_->Release(*s->kv);
   s->status = SequenceStatus::kFinished;
@@ -230,7 +236,9 @@ void Scheduler::Remove(Sequence* s) {
 
 void Scheduler::LogPool(const char* event, const Sequence& s, int64_t num_blocks) const {
   if (LogVerbosity() < 3) return;
-  LogVerbose(3, "kv {} id={} prompt={} generated={} computed={} blocks={} running={} paused={} waiting={} pool: {}",
+  LogVerbose(3,
+             "kv {} id={} prompt={} generated={} computed={} blocks={} running={} paused={} "
+             "waiting={} pool: {}",
              event, s.request.id, s.num_prompt, s.num_generated(), s.num_computed(), num_blocks,
              running_.size(), paused_.size(), waiting_.size(), kv_->Stats().ToString());
 }

@@ -1,7 +1,8 @@
 // Scheduler: which sequences run in the next step, and with how many tokens.
 //
-// There is no prefill and no decode phase: a sequence has tokens, of which some are computed, and the
-// step's token budget lets it catch up. Contract and bounds on waiting: docs/contracts/engine.md.
+// There is no prefill and no decode phase: a sequence has tokens, of which some are computed, and
+// the step's token budget lets it catch up. Contract and bounds on waiting:
+// docs/contracts/engine.md.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,7 @@ struct SchedulerConfig {
 struct ScheduledBatch {
   struct Item {
     Sequence* sequence = nullptr;
-    int num_tokens = 0;           // the next ones after num_computed()
+    int num_tokens = 0;  // the next ones after num_computed()
   };
   std::vector<Item> items;
   std::vector<Sequence*> admitted;  // for the first time, in this step
@@ -58,8 +59,8 @@ class Scheduler {
  private:
   enum class Start { kStarted, kNoRoom, kPending };
   struct Budget {
-    int tokens = 0;    // of the step
-    int prefill = 0;   // of them, for prompts
+    int tokens = 0;   // of the step
+    int prefill = 0;  // of them, for prompts
   };
 
   void ScheduleRunning(Budget& budget, const ChunkPolicy& policy, ScheduledBatch& batch);
@@ -84,7 +85,7 @@ class Scheduler {
   std::vector<Sequence*> running_;  // by seniority, oldest first
   std::vector<Sequence*> paused_;   // by seniority, oldest first
   uint64_t next_seniority_ = 1;
-  double expected_answer_ = 64;     // tokens; a moving mean
+  double expected_answer_ = 64;  // tokens; a moving mean
   int64_t num_pauses_ = 0;
 };
 

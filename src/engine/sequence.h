@@ -20,19 +20,19 @@ struct Sequence {
   Sequence(Request r, Sampler s) : request(std::move(r)), sampler(std::move(s)) {}
 
   uint64_t id = 0;
-  Request request;                  // its prompt has moved to `tokens`
+  Request request;  // its prompt has moved to `tokens`
   Sampler sampler;
   std::shared_ptr<StreamState> stream;
   std::unique_ptr<kv::SequenceKv> kv;  // null until the engine thread has seen the sequence
 
-  std::vector<TokenId> tokens;      // prompt, then answer
+  std::vector<TokenId> tokens;  // prompt, then answer
   int num_prompt = 0;
-  int64_t max_tokens_total = 0;     // the answer ends when tokens reaches this
+  int64_t max_tokens_total = 0;  // the answer ends when tokens reaches this
 
   SequenceStatus status = SequenceStatus::kWaiting;
-  uint64_t seniority = 0;           // order of first admission; 0: not admitted yet
-  int bypassed = 0;                 // times that a later one was admitted before it
-  uint64_t refused_epoch = 0;       // of the cache, when it last had no room for this one
+  uint64_t seniority = 0;      // order of first admission; 0: not admitted yet
+  int bypassed = 0;            // times that a later one was admitted before it
+  uint64_t refused_epoch = 0;  // of the cache, when it last had no room for this one
   Usage usage;
   int64_t submitted_us = 0, admitted_us = 0, first_token_us = 0, last_token_us = 0;
 

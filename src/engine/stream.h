@@ -41,8 +41,8 @@ class StreamState {
   std::condition_variable arrived_;
   std::vector<TokenEvent> events_;
   std::function<void()> wake_;
-  bool armed_ = true;      // wake_ is due at the next event
-  bool ended_ = false;     // the last event was pushed
+  bool armed_ = true;   // wake_ is due at the next event
+  bool ended_ = false;  // the last event was pushed
 };
 
 // The reader's handle.

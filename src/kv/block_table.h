@@ -23,7 +23,9 @@ class BlockTable {
   };
   BlockTable(BlockPool* pool, Order order) : pool_(pool), order_(order) {}
   BlockTable(BlockTable&& other) noexcept
-      : pool_(other.pool_), order_(other.order_), blocks_(std::move(other.blocks_)),
+      : pool_(other.pool_),
+        order_(other.order_),
+        blocks_(std::move(other.blocks_)),
         first_(std::exchange(other.first_, 0)) {
     other.blocks_.clear();
   }

@@ -6,16 +6,17 @@
 namespace lb::kv {
 namespace {
 
-#define LB_REQUIRE(condition, ...)                                                  \
-  do {                                                                              \
-    if (!(condition)) return Fail(ErrorCode::kInternal, "kv: " __VA_ARGS__);        \
+#define LB_REQUIRE(condition, ...)                                           \
+  do {                                                                       \
+    if (!(condition)) return Fail(ErrorCode::kInternal, "kv: " __VA_ARGS__); \
   } while (false)
 
 // Counts and the cached order of one pool, from its blocks alone.
 Result<void> CheckPool(const BlockPool& pool, int g) {
   std::vector<bool> is_free(static_cast<size_t>(pool.size()), false);
   for (BlockId b : pool.free_blocks()) {
-    LB_REQUIRE(!is_free[static_cast<size_t>(b.value)], "group {}: block {} is free twice", g, b.value);
+    LB_REQUIRE(!is_free[static_cast<size_t>(b.value)], "group {}: block {} is free twice", g,
+               b.value);
     is_free[static_cast<size_t>(b.value)] = true;
   }
   int used = 0, cached = 0;
@@ -59,7 +60,8 @@ Result<void> KvCacheManager::CheckTables() const {
   std::map<uint64_t, int> pending;
   for (const SequenceKv* s : sequences_) {
     if (!s->attached_) {
-      for (const BlockTable& t : s->tables_) LB_REQUIRE(t.size() == 0, "a released table has blocks");
+      for (const BlockTable& t : s->tables_)
+        LB_REQUIRE(t.size() == 0, "a released table has blocks");
       LB_REQUIRE(s->path_.empty() && s->num_computed_ == 0, "a released sequence has a path");
       continue;
     }
@@ -79,9 +81,9 @@ Result<void> KvCacheManager::CheckTables() const {
       // What the sequence and the tree both hold at one place is one and the same block.
       for (size_t i = 0; i < s->path_.size(); ++i) {
         const BlockId ours = t[static_cast<int>(i)];
-        LB_REQUIRE(ours == kNoBlock ||
-                       ours == tree_.node(s->path_[i]).blocks[static_cast<size_t>(g)],
-                   "group {}: table and tree differ at {}", g, i);
+        LB_REQUIRE(
+            ours == kNoBlock || ours == tree_.node(s->path_[i]).blocks[static_cast<size_t>(g)],
+            "group {}: table and tree differ at {}", g, i);
       }
     }
     if (s->use_cache_) {
@@ -93,8 +95,9 @@ Result<void> KvCacheManager::CheckTables() const {
   for (int g = 0; g < num_groups(); ++g) {
     for (int i = 0; i < pool(g).size(); ++i) {
       const int counted = refs[static_cast<size_t>(g)][static_cast<size_t>(i)];
-      LB_REQUIRE(counted == pool(g).refs(BlockId(i)), "group {}: block {} has {} references, counted {}",
-                 g, i, pool(g).refs(BlockId(i)), counted);
+      LB_REQUIRE(counted == pool(g).refs(BlockId(i)),
+                 "group {}: block {} has {} references, counted {}", g, i, pool(g).refs(BlockId(i)),
+                 counted);
     }
   }
   LB_REQUIRE(pending == (std::map<uint64_t, int>(pending_.begin(), pending_.end())),
@@ -123,7 +126,8 @@ Result<void> KvCacheManager::CheckTree() const {
       LB_REQUIRE(tree_.node(n.parent).live, "node {} has a dead parent", i);
       ++children[static_cast<size_t>(n.parent.value)];
     }
-    LB_REQUIRE(tree_.Find(n.parent, n.ns, n.hash, n.tokens) == NodeId(i), "node {} is not found", i);
+    LB_REQUIRE(tree_.Find(n.parent, n.ns, n.hash, n.tokens) == NodeId(i), "node {} is not found",
+               i);
     for (int g = 0; g < num_groups(); ++g) {
       const BlockId b = n.blocks[static_cast<size_t>(g)];
       LB_REQUIRE(b != kNoBlock || IsWindow(g), "node {} lacks its block of group {}", i, g);
@@ -149,8 +153,9 @@ Result<void> KvCacheManager::CheckTree() const {
   for (int g = 0; g < num_groups(); ++g) {
     int counted = 0;
     for (int i = 0; i < pool(g).size(); ++i) counted += pool(g).owner(BlockId(i)) != kNoNode;
-    LB_REQUIRE(counted == owned[static_cast<size_t>(g)], "group {}: {} blocks say that a node owns them, {} do",
-               g, counted, owned[static_cast<size_t>(g)]);
+    LB_REQUIRE(counted == owned[static_cast<size_t>(g)],
+               "group {}: {} blocks say that a node owns them, {} do", g, counted,
+               owned[static_cast<size_t>(g)]);
     if (IsWindow(g)) continue;
     // Eviction takes the cached blocks in this order, so children must come before parents.
     std::vector<bool> seen(children.size(), false);

@@ -32,17 +32,18 @@ Result<std::unique_ptr<KvCacheManager>> KvCacheManager::Create(KvCacheConfig con
 
 KvCacheManager::KvCacheManager(KvCacheConfig config) : config_(std::move(config)) {
   for (int g = 0; g < num_groups(); ++g) {
-    pools_.push_back(std::make_unique<BlockPool>(config_.groups[static_cast<size_t>(g)].num_blocks));
+    pools_.push_back(
+        std::make_unique<BlockPool>(config_.groups[static_cast<size_t>(g)].num_blocks));
     if (full_group_ < 0 && !IsWindow(g)) full_group_ = g;
   }
 }
 
 std::unique_ptr<SequenceKv> KvCacheManager::NewSequence(uint64_t ns, bool use_cache) {
-  auto seq = std::unique_ptr<SequenceKv>(
-      new SequenceKv(this, ns, use_cache && config_.prefix_cache));
+  auto seq =
+      std::unique_ptr<SequenceKv>(new SequenceKv(this, ns, use_cache && config_.prefix_cache));
   for (int g = 0; g < num_groups(); ++g) {
-    seq->tables_.emplace_back(&Pool(g), IsWindow(g) ? BlockTable::Order::kFrontToBack
-                                                    : BlockTable::Order::kBackToFront);
+    seq->tables_.emplace_back(
+        &Pool(g), IsWindow(g) ? BlockTable::Order::kFrontToBack : BlockTable::Order::kBackToFront);
   }
   sequences_.insert(seq.get());
   return seq;
@@ -54,8 +55,8 @@ int64_t KvCacheManager::FirstNeeded(int g, int64_t position) const {
   return std::max<int64_t>(0, position - window + 1) / kBlockTokens;
 }
 
-
-// ---- matching ------------------------------------------------------------------------------------
+// ---- matching
+// ------------------------------------------------------------------------------------
 
 PrefixMatch KvCacheManager::Match(SequenceKv& seq, std::span<const TokenId> tokens) {
   PrefixMatch match;
@@ -66,15 +67,16 @@ PrefixMatch KvCacheManager::Match(SequenceKv& seq, std::span<const TokenId> toke
   last_missing.fill(-1);
   NodeId parent = kNoNode;
   for (size_t i = 0; i < limit; ++i) {
-    const NodeId id = tree_.Find(parent, seq.ns_, Hash(seq, i),
-                                 tokens.subspan(i * kBlockTokens, kBlockTokens));
+    const NodeId id =
+        tree_.Find(parent, seq.ns_, Hash(seq, i), tokens.subspan(i * kBlockTokens, kBlockTokens));
     if (id == kNoNode) break;
     match.path.push_back(id);
     parent = id;
     bool usable = true;
     for (int g = 0; g < num_groups(); ++g) {
       auto& missing = last_missing[static_cast<size_t>(g)];
-      if (tree_.node(id).blocks[static_cast<size_t>(g)] == kNoBlock) missing = static_cast<int64_t>(i);
+      if (tree_.node(id).blocks[static_cast<size_t>(g)] == kNoBlock)
+        missing = static_cast<int64_t>(i);
       usable &= missing < FirstNeeded(g, static_cast<int64_t>((i + 1) * kBlockTokens));
     }
     if (usable) match.num_blocks = static_cast<int>(i + 1);
@@ -129,7 +131,8 @@ void KvCacheManager::Unannounce(SequenceKv& seq, size_t upto) {
   }
 }
 
-// ---- allocation ------------------------------------------------------------------------------------
+// ---- allocation
+// ------------------------------------------------------------------------------------
 
 bool KvCacheManager::Reserve(SequenceKv& seq, int64_t num_tokens) {
   CHECK(seq.attached_);
@@ -194,7 +197,8 @@ void KvCacheManager::RemoveIfUseless(NodeId id) {
   }
 }
 
-// ---- after a step ------------------------------------------------------------------------------------
+// ---- after a step
+// ------------------------------------------------------------------------------------
 
 void KvCacheManager::Commit(SequenceKv& seq, std::span<const TokenId> tokens,
                             int64_t num_computed) {
@@ -269,7 +273,8 @@ void KvCacheManager::Release(SequenceKv& seq) {
   ++epoch_;
 }
 
-// ---- planning ------------------------------------------------------------------------------------
+// ---- planning
+// ------------------------------------------------------------------------------------
 
 int64_t KvCacheManager::PeakBlocks(int group, int64_t num_tokens) const {
   const int64_t blocks = BlocksFor(num_tokens);
@@ -291,8 +296,8 @@ bool KvCacheManager::CanAdmit(const PrefixMatch& match, int64_t num_tokens,
     }
     // A group smaller than the peak can still serve: the chunk shrinks to what there is.
     const int64_t missing = std::max<int64_t>(0, PeakBlocks(g, num_tokens) - held);
-    const int64_t wanted = std::min<int64_t>(
-        missing + from_cache, IsWindow(g) ? pool(g).size() : missing + from_cache);
+    const int64_t wanted = std::min<int64_t>(missing + from_cache,
+                                             IsWindow(g) ? pool(g).size() : missing + from_cache);
     const int64_t others = promised.empty() ? 0 : promised[static_cast<size_t>(g)];
     if (wanted + others > pool(g).num_available()) return false;
   }

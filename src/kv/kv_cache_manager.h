@@ -1,8 +1,8 @@
 // KvCacheManager: the scheduler's one door to pools, tables and tree.
 //
-// Contract: docs/contracts/kv.md. In short: a forward pass never allocates; Reserve does, for a whole
-// chunk, all or nothing. Only computed, full blocks enter the tree. Whatever a sequence held is
-// given back by Release, at any point, and no other sequence notices.
+// Contract: docs/contracts/kv.md. In short: a forward pass never allocates; Reserve does, for a
+// whole chunk, all or nothing. Only computed, full blocks enter the tree. Whatever a sequence held
+// is given back by Release, at any point, and no other sequence notices.
 #pragma once
 
 #include <memory>
@@ -21,7 +21,7 @@
 namespace lb::kv {
 
 struct KvGroupConfig {
-  int window = 0;      // 0: every token is kept; else a token sees itself and window - 1 before it
+  int window = 0;  // 0: every token is kept; else a token sees itself and window - 1 before it
   int num_blocks = 0;
 };
 
@@ -34,10 +34,18 @@ struct KvCacheConfig {
 
 // What the tree has of a prompt.
 struct PrefixMatch {
-  int num_blocks = 0;    // reusable now
-  bool pending = false;  // the next block is being computed by another sequence: worth a wait
+  int num_blocks = 0;        // reusable now
+  bool pending = false;      // the next block is being computed by another sequence: worth a wait
   std::vector<NodeId> path;  // [num_blocks]
   int64_t num_tokens() const { return int64_t{num_blocks} * kBlockTokens; }
+};
+
+// One node of the tree on its way to a file or back.
+struct SavedNode {
+  int parent = -1;  // index in the list, before this one
+  uint64_t ns = 0;
+  BlockTokens tokens{};
+  std::array<BlockId, kMaxGroups> blocks;  // kNoBlock: the group has none
 };
 
 // Engine thread only.
@@ -60,8 +68,8 @@ class KvCacheManager {
   bool Reserve(SequenceKv& seq, int64_t num_tokens);
   // The largest num_tokens <= wanted that Reserve would grant; num_computed() when not one more.
   int64_t Reservable(const SequenceKv& seq, int64_t wanted) const;
-  // Positions below `num_computed` are computed now. `tokens` are all of the sequence's. Full blocks
-  // enter the tree, blocks behind a window are let go.
+  // Positions below `num_computed` are computed now. `tokens` are all of the sequence's. Full
+  // blocks enter the tree, blocks behind a window are let go.
   void Commit(SequenceKv& seq, std::span<const TokenId> tokens, int64_t num_computed);
   // Returns blocks that were reserved and not committed.
   void Rollback(SequenceKv& seq);
@@ -70,8 +78,8 @@ class KvCacheManager {
 
   // Blocks that a sequence of `num_tokens` tokens takes at most in `group`.
   int64_t PeakBlocks(int group, int64_t num_tokens) const;
-  // Whether every group can give: for the match of a new sequence, all blocks up to `num_tokens`, on
-  // top of `promised[g]` blocks that others are going to take.
+  // Whether every group can give: for the match of a new sequence, all blocks up to `num_tokens`,
+  // on top of `promised[g]` blocks that others are going to take.
   bool CanAdmit(const PrefixMatch& match, int64_t num_tokens,
                 std::span<const int64_t> promised) const;
   // Adds to promised[g] what `seq` will still take to hold `num_tokens` tokens.
@@ -90,6 +98,16 @@ class KvCacheManager {
   int64_t num_evictions() const { return evictions_; }  // blocks taken from the tree; only grows
   KvStats Stats() const;
   KvSnapshot Snapshot() const;
+  // The cached nodes, most recently used first, parents before children. Empty for a model of
+  // windows only. Whatever a sequence holds at this moment is left out.
+  std::vector<SavedNode> Save() const;
+  // The way back, into an empty tree: gives every node new blocks while there are free ones, and
+  // returns how many nodes, from the front of `nodes`, are in the tree now. Their blocks are cached
+  // at once: the caller fills them before anything runs.
+  int Restore(std::span<SavedNode> nodes);
+  // Frees every block that is only cached.
+  void DropCached();
+
   // Recounts everything against everything, in time linear in pools and tables. The error says what
   // is wrong: always a bug of ours.
   Result<void> CheckInvariants() const;
@@ -110,7 +128,9 @@ class KvCacheManager {
   // Puts block i of `seq`, just computed, into the tree, or takes over the node that is there.
   void InsertBlock(SequenceKv& seq, std::span<const TokenId> tokens, size_t i);
   void Unannounce(SequenceKv& seq, size_t upto);
-  uint64_t Hash(const SequenceKv& seq, size_t i) const { return seq.hashes_[i] & config_.hash_mask; }
+  uint64_t Hash(const SequenceKv& seq, size_t i) const {
+    return seq.hashes_[i] & config_.hash_mask;
+  }
 
   Result<void> CheckTables() const;
   Result<void> CheckTree() const;

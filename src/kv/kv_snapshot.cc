@@ -41,8 +41,8 @@ KvSnapshot KvCacheManager::Snapshot() const {
     const PrefixTree::Node& n = tree_.node(id);
     const int above = n.parent == kNoNode ? -1 : run_of[static_cast<size_t>(n.parent.value)];
     // A run goes on while the tokens do and the same sequences hold it.
-    const bool joins = above >= 0 && tree_.node(n.parent).num_children == 1 &&
-                       tree_.node(n.parent).refs == n.refs;
+    const bool joins =
+        above >= 0 && tree_.node(n.parent).num_children == 1 && tree_.node(n.parent).refs == n.refs;
     int run = above;
     if (!joins) {
       run = static_cast<int>(snapshot.runs.size());

@@ -15,27 +15,27 @@ struct GroupStats {
 
 struct KvStats {
   std::vector<GroupStats> groups;
-  int64_t nodes = 0;         // of the prefix tree
-  int64_t evictions = 0;     // blocks taken from the tree for lack of free ones; only grows
+  int64_t nodes = 0;             // of the prefix tree
+  int64_t evictions = 0;         // blocks taken from the tree for lack of free ones; only grows
   std::string ToString() const;  // "free=1 cached=2 used=3 of 6", the groups separated by "; "
 };
 
 // A run of tree nodes of which each but the last has one child. No text and no token ids.
 struct KvRun {
   int id = 0;
-  int parent = -1;           // index in KvSnapshot::runs
+  int parent = -1;  // index in KvSnapshot::runs
   uint64_t cache_namespace = 0;
-  int64_t start_token = 0;   // tokens before the run
+  int64_t start_token = 0;  // tokens before the run
   int64_t num_tokens = 0;
-  int64_t window_tokens = 0; // of which every window group still holds its block
-  int sequences = 0;         // that hold the whole run now
-  int64_t hits = 0;          // sequences that reused its first block
-  int64_t idle_ms = 0;       // since its first block was last used
+  int64_t window_tokens = 0;  // of which every window group still holds its block
+  int sequences = 0;          // that hold the whole run now
+  int64_t hits = 0;           // sequences that reused its first block
+  int64_t idle_ms = 0;        // since its first block was last used
 };
 
 struct KvSnapshot {
   KvStats stats;
-  std::vector<KvRun> runs;   // parents before children
+  std::vector<KvRun> runs;  // parents before children
 };
 
 }  // namespace lb::kv

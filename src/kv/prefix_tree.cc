@@ -17,15 +17,19 @@ uint64_t Mix(uint64_t x) {
 
 }  // namespace
 
+uint64_t ChainStart(uint64_t ns) { return Mix(ns); }
+
+uint64_t ChainNext(uint64_t chain, std::span<const TokenId> block) {
+  for (TokenId t : block) chain = Mix(chain ^ static_cast<uint32_t>(t));
+  return chain;
+}
+
 void ExtendChainHashes(uint64_t ns, std::span<const TokenId> tokens,
                        std::vector<uint64_t>& hashes) {
   const size_t num_blocks = tokens.size() / kBlockTokens;
   while (hashes.size() < num_blocks) {
-    uint64_t h = hashes.empty() ? Mix(ns) : hashes.back();
-    for (TokenId t : tokens.subspan(hashes.size() * kBlockTokens, kBlockTokens)) {
-      h = Mix(h ^ static_cast<uint32_t>(t));
-    }
-    hashes.push_back(h);
+    const uint64_t before = hashes.empty() ? ChainStart(ns) : hashes.back();
+    hashes.push_back(ChainNext(before, tokens.subspan(hashes.size() * kBlockTokens, kBlockTokens)));
   }
 }
 

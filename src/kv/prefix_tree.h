@@ -12,14 +12,18 @@ namespace lb::kv {
 
 using BlockTokens = std::array<TokenId, kBlockTokens>;
 
+// The hash of a chain of blocks: of none, and of one more block behind a chain.
+uint64_t ChainStart(uint64_t ns);
+uint64_t ChainNext(uint64_t chain, std::span<const TokenId> block);
+
 // Extends `hashes` to one hash per full block of `tokens`. Hash i depends on the namespace and on
 // every token of blocks 0 .. i.
 void ExtendChainHashes(uint64_t ns, std::span<const TokenId> tokens, std::vector<uint64_t>& hashes);
 
 // A node is one full block of tokens behind the tokens of its ancestors. It is never split and its
-// key never edited. Nodes are found by the hash of their whole chain, and taken only when parent, namespace
-// and all tokens are equal, so a collision costs time and never a wrong answer.
-// Knows nothing of pools, sequences or time. Engine thread only.
+// key never edited. Nodes are found by the hash of their whole chain, and taken only when parent,
+// namespace and all tokens are equal, so a collision costs time and never a wrong answer. Knows
+// nothing of pools, sequences or time. Engine thread only.
 class PrefixTree {
  public:
   struct Node {
@@ -28,10 +32,10 @@ class PrefixTree {
     uint64_t hash = 0;
     BlockTokens tokens{};
     std::array<BlockId, kMaxGroups> blocks;  // one per group; kNoBlock where a window let it go
-    int depth = 0;          // blocks before it
+    int depth = 0;                           // blocks before it
     int num_children = 0;
-    int refs = 0;           // sequences whose path runs through it
-    int64_t hits = 0;       // sequences that found it here
+    int refs = 0;      // sequences whose path runs through it
+    int64_t hits = 0;  // sequences that found it here
     int64_t last_use_ms = 0;
     bool live = false;
   };

@@ -30,7 +30,7 @@ class SequenceKv {
 
   KvCacheManager* manager_;
   uint64_t ns_;
-  bool use_cache_;                // reads and feeds the tree
+  bool use_cache_;  // reads and feeds the tree
   bool attached_ = false;
   int64_t num_computed_ = 0;
   std::vector<BlockTable> tables_;  // [groups]

@@ -15,7 +15,7 @@ TEST(ChunkPolicyTest, StartsCarefully) {
 
 TEST(ChunkPolicyTest, AStepBesideStreamsTakesAtMostFourTimesAsLong) {
   ChunkPolicy policy(2048, 4.0, 500);
-  for (int i = 0; i < 100; ++i) policy.Observe(3, 0, 12'000);         // 12 ms to decode
+  for (int i = 0; i < 100; ++i) policy.Observe(3, 0, 12'000);            // 12 ms to decode
   for (int i = 0; i < 100; ++i) policy.Observe(3, 64, 12'000 + 64'000);  // 1 ms a prompt token
   EXPECT_EQ(policy.Limit(3), 36);
   EXPECT_EQ(policy.Limit(0), 500);

@@ -1,5 +1,6 @@
-// Proves what one engine promises its clients, step by step and without threads: answers equal those
-// of the model alone, limits are exact, reuse is counted and shared, faults stay where they happen.
+// Proves what one engine promises its clients, step by step and without threads: answers equal
+// those of the model alone, limits are exact, reuse is counted and shared, faults stay where they
+// happen.
 #include "engine/engine.h"
 
 #include <gmock/gmock.h>
@@ -66,7 +67,8 @@ class EngineTest : public testing::Test {
   static std::vector<TokenId> Tokens(int n, uint64_t seed) {
     std::vector<TokenId> out;
     for (int i = 0; i < n; ++i) {
-      out.push_back(static_cast<TokenId>(test::Mix(seed * 1000003 + static_cast<uint64_t>(i)) % test::kVocab));
+      out.push_back(static_cast<TokenId>(test::Mix(seed * 1000003 + static_cast<uint64_t>(i)) %
+                                         test::kVocab));
     }
     return out;
   }
@@ -307,6 +309,27 @@ TEST_F(EngineTest, ASlowReaderHoldsOnlyItself) {
   EXPECT_FALSE(engine_->Step());  // nothing to do until the slow one reads
   RunAll({slow.get()});
   ExpectAlone(*slow);
+}
+
+TEST_F(EngineTest, ALargeRequestIsPassedEightTimesAndNoMore) {
+  Start({0}, 32, 512);
+  auto holder = Send(Greedy(Tokens(300, 50), 200));
+  Step();
+  auto large = Send(Greedy(Tokens(300, 51), 20));  // has to wait for the holder
+  std::vector<std::unique_ptr<Client>> small;
+  for (uint64_t i = 0; i < 20; ++i) small.push_back(Send(Greedy(Tokens(20, 60 + i), 2)));
+  auto admitted = [](Client& c) {
+    c.Read();
+    return !c.answer.events.empty();
+  };
+  for (int i = 0; i < 1000 && !admitted(*large); ++i) Step();
+  int before = 0;
+  for (auto& c : small) before += c->answer.events.empty() && admitted(*c) && c->answer.ended();
+  EXPECT_EQ(before, Scheduler::kMaxBypass);
+  std::vector<Client*> all = {holder.get(), large.get()};
+  for (auto& c : small) all.push_back(c.get());
+  RunAll(all);
+  for (Client* c : all) ExpectAlone(*c);
 }
 
 TEST_F(EngineTest, SeedsAndStopIdsWork) {

@@ -147,7 +147,7 @@ TEST_F(EngineThreadTest, StopEndsWhatItCannotDrain) {
     EXPECT_EQ(last.error.code, ErrorCode::kUnavailable);
   }
   thread_.reset();
-  engine_.reset();   // streams outlive it
+  engine_.reset();  // streams outlive it
   streams.clear();
 }
 

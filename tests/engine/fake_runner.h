@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstring>
 #include <functional>
 #include <limits>
 #include <vector>
@@ -78,6 +79,13 @@ class FakeRunner final : public ModelRunner {
   std::string complaint;  // what the engine did that no model would survive
 
   int vocab_size() const override { return kVocab; }
+  size_t BlockBytes(int) const override { return sizeof(Slot) * kKvBlockTokens; }
+  void ReadBlock(int g, int block, std::byte* out) override {
+    std::memcpy(out, SlotsOf(g, block), BlockBytes(g));
+  }
+  void WriteBlock(int g, int block, const std::byte* in) override {
+    std::memcpy(SlotsOf(g, block), in, BlockBytes(g));
+  }
 
   Result<std::span<const float>> Run(const ForwardBatch& batch) override {
     const SequenceBatch& seqs = batch.sequences;
@@ -107,18 +115,23 @@ class FakeRunner final : public ModelRunner {
 
  private:
   struct Slot {
-    int32_t position = -1;
+    int64_t position = -1;
     uint64_t stored = 0;
   };
+  Slot* SlotsOf(int g, int block) {
+    return pools_[static_cast<size_t>(g)].data() + block * kKvBlockTokens;
+  }
 
   uint64_t Read(const ForwardBatch& batch, int s, size_t g, int64_t position) {
     const KvBatch& kv = batch.kv[g];
-    const int32_t block = kv.block_table[static_cast<size_t>(s * kv.max_blocks + position / kKvBlockTokens)];
+    const int32_t block =
+        kv.block_table[static_cast<size_t>(s * kv.max_blocks + position / kKvBlockTokens)];
     if (block < 0 || static_cast<size_t>(block) * kKvBlockTokens >= pools_[g].size()) {
       complaint = "a block that is needed is not there";
       return 0xbad;
     }
-    const Slot& slot = pools_[g][static_cast<size_t>(block * kKvBlockTokens + position % kKvBlockTokens)];
+    const Slot& slot =
+        pools_[g][static_cast<size_t>(block * kKvBlockTokens + position % kKvBlockTokens)];
     if (slot.position != position) complaint = "a slot holds another position";
     return slot.stored;
   }
@@ -136,9 +149,10 @@ class FakeRunner final : public ModelRunner {
     for (size_t g = 0; g < pools_.size(); ++g) {
       const int32_t slot = batch.kv[g].slots[t];
       const int32_t block =
-          batch.kv[g].block_table[static_cast<size_t>(s * batch.kv[g].max_blocks + p / kKvBlockTokens)];
+          batch.kv[g]
+              .block_table[static_cast<size_t>(s * batch.kv[g].max_blocks + p / kKvBlockTokens)];
       if (slot != block * kKvBlockTokens + p % kKvBlockTokens) complaint = "slot and table differ";
-      pools_[g][static_cast<size_t>(slot)] = {static_cast<int32_t>(p), Stored(before, seen, batch.token_ids[t])};
+      pools_[g][static_cast<size_t>(slot)] = {p, Stored(before, seen, batch.token_ids[t])};
     }
   }
 
@@ -180,9 +194,9 @@ inline PlainAnswer AnswerAlone(const Request& request, std::vector<int> windows,
   std::vector<float> logits(kVocab);
   while (static_cast<int64_t>(answer.tokens.size()) < room) {
     model.Logits(logits.data());
-    const TokenId t = sampler.Sample(logits, request.prompt, answer.tokens, workspace).value().token;
-    if (!request.ignore_eos &&
-        std::ranges::find(request.stop_ids, t) != request.stop_ids.end()) {
+    const TokenId t =
+        sampler.Sample(logits, request.prompt, answer.tokens, workspace).value().token;
+    if (!request.ignore_eos && std::ranges::find(request.stop_ids, t) != request.stop_ids.end()) {
       answer.reason = FinishReason::kStop;
       break;
     }

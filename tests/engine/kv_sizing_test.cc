@@ -1,5 +1,5 @@
-// Proves the arithmetic of -c, --kv-memory, -ctk and -ctv on a model whose numbers are known by hand,
-// and that what cannot work is refused with the numbers.
+// Proves the arithmetic of -c, --kv-memory, -ctk and -ctv on a model whose numbers are known by
+// hand, and that what cannot work is refused with the numbers.
 #include "engine/kv_sizing.h"
 
 #include <gmock/gmock.h>

@@ -1,6 +1,6 @@
-// Proves promise 2 on real models through the whole engine: a greedy answer is the same tokens alone, on
-// a warm cache, among others, in small chunks, and in a pool so small that sequences are paused. Needs
-// models/ (tools/get_models).
+// Proves promise 2 on real models through the whole engine: a greedy answer is the same tokens
+// alone, on a warm cache, among others, in small chunks, and in a pool so small that sequences are
+// paused. Needs models/ (tools/get_models).
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -59,9 +59,11 @@ class SlowRealModelTest : public testing::Test {
     std::vector<TokenId> base(600);
     for (TokenId& t : base) t = static_cast<TokenId>(300 + rng() % 20000);
     std::vector<std::vector<TokenId>> prompts;
-    for (auto [shared, length] : {std::pair{0, 40}, {100, 130}, {100, 160}, {128, 128}, {560, 575}}) {
+    for (auto [shared, length] :
+         {std::pair{0, 40}, {100, 130}, {100, 160}, {128, 128}, {560, 575}}) {
       std::vector<TokenId> p(base.begin(), base.begin() + shared);
-      while (static_cast<int>(p.size()) < length) p.push_back(static_cast<TokenId>(300 + rng() % 20000));
+      while (static_cast<int>(p.size()) < length)
+        p.push_back(static_cast<TokenId>(300 + rng() % 20000));
       prompts.push_back(std::move(p));
     }
     return prompts;

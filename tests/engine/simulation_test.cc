@@ -1,7 +1,7 @@
-// Proves the scheduler's promises on thousands of random requests through the real engine and a fake
-// model that notices every wrong block: answers equal those of the model alone, whatever is paused,
-// cancelled, faulted or evicted meanwhile; the cache's books balance after every step; the oldest
-// request moves in every step; waiting stays within the bounds of docs/contracts/engine.md.
+// Proves the scheduler's promises on thousands of random requests through the real engine and a
+// fake model that notices every wrong block: answers equal those of the model alone, whatever is
+// paused, cancelled, faulted or evicted meanwhile; the cache's books balance after every step; the
+// oldest request moves in every step; waiting stays within the bounds of docs/contracts/engine.md.
 #include <gtest/gtest.h>
 
 #include <map>
@@ -33,12 +33,12 @@ struct Open {
   bool ended = false;
   TokenEvent last;
   int cached = -1;
-  int cancel_at_step = -1;    // or never
-  int read_every = 1;         // steps between two looks
-  int64_t work = 0;           // tokens that it may take in all
+  int cancel_at_step = -1;  // or never
+  int read_every = 1;       // steps between two looks
+  int64_t work = 0;         // tokens that it may take in all
   // For the bounds on waiting.
-  int place = 0;              // in its client's queue, from 1
-  size_t most_clients = 0;    // in the queue while it waited
+  int place = 0;            // in its client's queue, from 1
+  size_t most_clients = 0;  // in the queue while it waited
   int64_t admissions_before = 0;
   bool admitted = false;
   int64_t admitted_step = 0;
@@ -53,12 +53,14 @@ class Simulation {
     max_request_ = 40 + static_cast<int64_t>(Pick(260));
     const auto need = static_cast<int>(kv::BlocksFor(max_request_));
     // From one block above the largest request to plenty.
-    const int blocks = need + 1 + (Pick(3) == 0 ? 0 : static_cast<int>(Pick(static_cast<size_t>(need) * 5)));
+    const int blocks =
+        need + 1 + (Pick(3) == 0 ? 0 : static_cast<int>(Pick(static_cast<size_t>(need) * 5)));
     std::vector<int> sizes;
     for (int w : windows_) {
       EXPECT_TRUE(w == 0 || blocks >= 1);
       const int least = w > 0 ? static_cast<int>(kv::BlocksFor(w)) + 2 : blocks;
-      const int size = w > 0 && Pick(2) == 0 ? least + static_cast<int>(Pick(6)) : std::max(blocks, least);
+      const int size =
+          w > 0 && Pick(2) == 0 ? least + static_cast<int>(Pick(6)) : std::max(blocks, least);
       sizes.push_back(size);
       config_.kv_groups.push_back({w, size});
     }
@@ -150,7 +152,8 @@ class Simulation {
     size_t length = 1 + Pick(longest);
     if (Pick(2) == 0) length = std::max<size_t>(1, length / 3);
     const size_t shared = Pick(4) == 0 ? length : Pick(length + 1);
-    r.prompt.assign(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(std::min(shared, text.size())));
+    r.prompt.assign(text.begin(),
+                    text.begin() + static_cast<std::ptrdiff_t>(std::min(shared, text.size())));
     const auto tail = RandomTokens(length - r.prompt.size());
     r.prompt.insert(r.prompt.end(), tail.begin(), tail.end());
     r.max_tokens = Pick(10) == 0 ? -1 : static_cast<int64_t>(Pick(60));
@@ -243,8 +246,8 @@ class Simulation {
     for (Open* o : fresh) {
       o->admitted_step = step_;
       // 9 admissions for every turn of every client that comes before it; "+ 1" for its own client.
-      const int64_t bound = (1 + Scheduler::kMaxBypass) * o->place *
-                            (static_cast<int64_t>(o->most_clients) + 1);
+      const int64_t bound =
+          (1 + Scheduler::kMaxBypass) * o->place * (static_cast<int64_t>(o->most_clients) + 1);
       ASSERT_LE(o->admissions_before, bound) << o->request.id << " was passed by too many";
       totals_->worst_bypass_percent =
           std::max(totals_->worst_bypass_percent, o->admissions_before * 100 / bound);
@@ -331,10 +334,11 @@ int64_t Simulate(int scenarios, int requests, uint64_t first_seed) {
   spdlog::set_level(spdlog::level::info);
   SetLogVerbosity(1);
   std::printf(
-      "simulated %ld requests in %ld steps: %ld completed, %ld cancelled, %ld failed by injected faults, %ld "
+      "simulated %ld requests in %ld steps: %ld completed, %ld cancelled, %ld failed by injected "
+      "faults, %ld "
       "pauses, %ld evictions, %ld cached tokens; longest wait %ld %% of its bound\n",
-      totals.requests, totals.steps, totals.completed, totals.cancelled, totals.failed, totals.pauses,
-      totals.evictions, totals.cached_tokens, totals.worst_bypass_percent);
+      totals.requests, totals.steps, totals.completed, totals.cancelled, totals.failed,
+      totals.pauses, totals.evictions, totals.cached_tokens, totals.worst_bypass_percent);
   // A simulation that never met trouble proves nothing.
   EXPECT_GT(totals.pauses, 0);
   EXPECT_GT(totals.evictions, 0);

@@ -1,5 +1,5 @@
-// Proves that a block is always in exactly one state, and that cached blocks go in the order in which
-// they became cached; and that a table gives back what it holds, however it ends.
+// Proves that a block is always in exactly one state, and that cached blocks go in the order in
+// which they became cached; and that a table gives back what it holds, however it ends.
 #include "kv/block_pool.h"
 
 #include <gtest/gtest.h>
@@ -96,8 +96,9 @@ TEST(BlockTableTest, GivesBackWhatItHolds) {
 }
 
 TEST(BlockTableTest, OrderDecidesWhoIsEvictedFirst) {
-  for (auto [order, expected] : {std::pair{BlockTable::Order::kBackToFront, std::vector{2, 1, 0}},
-                                 std::pair{BlockTable::Order::kFrontToBack, std::vector{0, 1, 2}}}) {
+  for (auto [order, expected] :
+       {std::pair{BlockTable::Order::kBackToFront, std::vector{2, 1, 0}},
+        std::pair{BlockTable::Order::kFrontToBack, std::vector{0, 1, 2}}}) {
     BlockPool pool(3);
     BlockTable table(&pool, order);
     for (int i = 0; i < 3; ++i) {

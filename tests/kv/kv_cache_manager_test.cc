@@ -290,6 +290,23 @@ TEST_F(KvCacheManagerTest, TheSnapshotShowsRunsAndForks) {
   EXPECT_EQ(s.stats.groups[0].free + s.stats.groups[0].cached + s.stats.groups[0].used, 40);
 }
 
+TEST_F(KvCacheManagerTest, DropCachedSparesWhatIsHeld) {
+  for (auto groups : {std::vector<KvGroupConfig>{{0, 40}}, {{0, 40}, {32, 20}}, {{64, 20}}}) {
+    Make(groups);
+    auto a = Compute(Text(64));
+    Compute(Text(64, 500)).reset();
+    kv_->DropCached();
+    ExpectSound();
+    EXPECT_EQ(Cached(Text(65)), 64);
+    EXPECT_EQ(Cached(Text(65, 500)), 0);
+    a.reset();
+    kv_->DropCached();
+    ExpectSound();
+    EXPECT_EQ(kv_->tree().num_nodes(), 0);
+    EXPECT_EQ(kv_->pool(0).num_free(), kv_->pool(0).size());
+  }
+}
+
 TEST_F(KvCacheManagerTest, TheCheckerSeesALostReference) {
   // The invariant checker must be able to fail: steal a block behind the manager's back.
   Make({{0, 8}});

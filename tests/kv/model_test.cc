@@ -1,6 +1,6 @@
 // Proves pool, tables, tree and manager against a naive model, over random operations: the same
-// matches, the same waits, the same refusals, the same evictions, the same number of blocks in every
-// state, after every single operation.
+// matches, the same waits, the same refusals, the same evictions, the same number of blocks in
+// every state, after every single operation.
 #include <gtest/gtest.h>
 
 #include <random>
@@ -108,7 +108,8 @@ class Walk {
       return;
     }
     switch (Pick(10)) {
-      case 0: return Drop(i);
+      case 0:
+        return Drop(i);
       case 1:  // paused
         kv_->Release(*p.real);
         naive_->Release(n);

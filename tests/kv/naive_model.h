@@ -17,14 +17,14 @@ namespace lb::kv::test {
 struct NaiveSequence {
   std::string ns;
   bool use_cache = true;
-  std::string text;         // letters of all its blocks, the last one perhaps partly there
+  std::string text;  // letters of all its blocks, the last one perhaps partly there
   int64_t num_tokens = 0;
   bool attached = false;
   int64_t computed = 0;
-  int64_t table = 0;        // blocks reserved, holes included
-  int64_t first = 0;        // window blocks before this are not held
-  int64_t path = 0;         // blocks that are in the tree
-  int64_t announced = 0;    // blocks up to here are going to be computed
+  int64_t table = 0;      // blocks reserved, holes included
+  int64_t first = 0;      // window blocks before this are not held
+  int64_t path = 0;       // blocks that are in the tree
+  int64_t announced = 0;  // blocks up to here are going to be computed
   std::string Key(int64_t blocks) const { return ns + text.substr(0, static_cast<size_t>(blocks)); }
 };
 
@@ -49,7 +49,8 @@ class NaiveCache {
   bool Held(const std::string& key, int g) const {
     for (const auto& s : sequences) {
       const auto depth = static_cast<int64_t>(key.size()) - 2;  // a letter of namespace, and itself
-      if (s->attached && s->path > depth && s->Key(depth + 1) == key && (g == 0 || depth >= s->first)) {
+      if (s->attached && s->path > depth && s->Key(depth + 1) == key &&
+          (g == 0 || depth >= s->first)) {
         return true;
       }
     }

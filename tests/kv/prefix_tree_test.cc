@@ -1,4 +1,5 @@
-// Proves that a node is found for exactly its parent, namespace and tokens, hash collisions included.
+// Proves that a node is found for exactly its parent, namespace and tokens, hash collisions
+// included.
 #include "kv/prefix_tree.h"
 
 #include <gtest/gtest.h>
