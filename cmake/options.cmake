@@ -27,6 +27,10 @@ add_compile_options(-Wall -Wextra -Wno-unused-parameter -fno-math-errno)
 # instruction set, or "same prompt, same bytes" ends at the compiler.
 add_compile_options(-ffp-contract=off)
 
+if(LLAMABOX_FUZZ)
+  # Coverage of every folder's code: without it a fuzzer sees only its own file.
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
 if(LLAMABOX_SANITIZE)
   add_compile_options(-fsanitize=${LLAMABOX_SANITIZE} -fno-omit-frame-pointer -g1)
   add_link_options(-fsanitize=${LLAMABOX_SANITIZE})

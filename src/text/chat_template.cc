@@ -96,8 +96,14 @@ Result<RenderedPrompt> ChatTemplate::Render(const ChatInput& input) const {
   context.emplace_back("tools", empty_list ? Value::List({}) : input.tools);
   context.emplace_back("documents", input.documents);
   context.emplace_back("add_generation_prompt", Value::Bool(input.add_generation_prompt));
+  // Some templates look at every message for each message: a long chat is allowed more steps.
+  constexpr int64_t kStepsPerMessage = 20'000;
+  jinja::Limits limits;
+  if (input.messages.is(Kind::kList)) {
+    limits.steps += kStepsPerMessage * static_cast<int64_t>(input.messages.items().size());
+  }
   LB_ASSIGN_OR_RETURN(const jinja::TaintedText text,
-                      impl_->program->Render(context, input.now_unix));
+                      impl_->program->Render(context, input.now_unix, limits));
   RenderedPrompt prompt;
   text.ForEachRun([&](std::string_view run, Origin origin) {
     prompt.spans.push_back({std::string(run), origin == Origin::kTemplate});
