@@ -164,9 +164,12 @@ void Scheduler::AdmitWaiting(Budget& budget, int64_t now_us, ScheduledBatch& bat
       passed.push_back(s);
       continue;
     }
-    for (Sequence* p : passed) ++p->bypassed;
     s->admitted_us = now_us;
     batch.admitted.push_back(s);
+    // The limit holds within a step too: several small ones may start in it.
+    bool spent = false;
+    for (Sequence* p : passed) spent |= ++p->bypassed >= kMaxBypass;
+    if (spent) return;
   }
 }
 
