@@ -118,8 +118,8 @@ Result<std::vector<SamplerStage>> ParseStages(const std::vector<std::string>& na
     if (known == std::end(kStageNames)) {
       std::string all;
       for (const StageName& s : kStageNames) all += (all.empty() ? "" : ", ") + std::string(s.name);
-      return BadField("samplers", fmt::format("samplers: unknown sampler \"{}\" (known: {})",
-                                              name.substr(0, 40), all));
+      return BadField("samplers", fmt::format("samplers: unknown sampler {} (known: {})",
+                                              Describe(json::string(name)), all));
     }
     stages.push_back(known->stage);
   }

@@ -80,7 +80,8 @@ TEST(ChatRequest, TableOfFields) {
       {"\"response_format\":{\"type\":7}", "response_format.type"},
       {"\"grammar\":\"root ::= \\\"a\\\"\"", "grammar"}, {"\"grammar\":\"\"", nullptr},
       {"\"samplers\":[\"top_k\",\"temperature\"]", nullptr}, {"\"samplers\":\"top_k;min_p\"", nullptr},
-      {"\"samplers\":[\"nope\"]", "samplers"}, {"\"samplers\":3", "samplers"},
+      {"\"samplers\":[\"nope\"]", "samplers"}, {"\"samplers\":[\"a\\n\"]", "samplers"},
+      {"\"samplers\":3", "samplers"},
       {"\"tools\":[]", nullptr}, {"\"tools\":{}", "tools"}, {"\"tools\":[1]", "tools[0]"},
       {"\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]", nullptr},
       {"\"tools\":[{\"type\":\"function\"}]", "tools[0].function"},
@@ -115,6 +116,7 @@ TEST(ChatRequest, TableOfFields) {
     ASSERT_FALSE(result.has_value()) << c.fields;
     EXPECT_EQ(result.error().param, c.param) << c.fields;
     EXPECT_EQ(View(result.error().code).status, 400) << c.fields;
+    EXPECT_EQ(result.error().message.find('\n'), std::string::npos) << c.fields;
     // The field is named in words, too.
     EXPECT_FALSE(result.error().message.empty());
   }

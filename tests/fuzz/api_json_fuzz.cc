@@ -1,5 +1,7 @@
 // Request bodies: any bytes may come, and none may crash, hang or slip through as something invalid.
 // The first byte chooses the endpoint.
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -38,14 +40,37 @@ void CheckOptions(const lb::api::GenerationOptions& options) {
   }
 }
 
+// Equal, but for the last bit of a float: Boost.JSON does not round every decimal correctly.
+// `a` was written from `b`.
+bool Same(const boost::json::value& a, const boost::json::value& b) {
+  if (a.is_double() && b.is_double()) {
+    return std::abs(a.get_double() - b.get_double()) <= 1e-14 * std::abs(a.get_double());
+  }
+  // 1e999 reads as infinity, for which JSON has no word.
+  if (b.is_double() && !std::isfinite(b.get_double())) return a.is_null();
+  if (a.kind() != b.kind()) return false;
+  if (a.is_array()) {
+    const auto& x = a.get_array();
+    const auto& y = b.get_array();
+    return std::equal(x.begin(), x.end(), y.begin(), y.end(), Same);
+  }
+  if (a.is_object()) {
+    const auto& x = a.get_object();
+    const auto& y = b.get_object();
+    return std::equal(x.begin(), x.end(), y.begin(), y.end(), [](const auto& p, const auto& q) {
+      return p.key() == q.key() && Same(p.value(), q.value());
+    });
+  }
+  return a == b;
+}
+
 // What is parsed can be written, and reads back as the same.
 void CheckWriter(const boost::json::object& object) {
-  lb::api::JsonWriter first, second;
-  first.Value(object);
-  const auto again = lb::api::ParseJson(first.text());
+  lb::api::JsonWriter writer;
+  writer.Value(object);
+  const auto again = lb::api::ParseJson(writer.text());
   CHECK(again.has_value());
-  second.Value(*again);
-  CHECK(first.text() == second.text());
+  CHECK(Same(*again, object));
 }
 
 }  // namespace
