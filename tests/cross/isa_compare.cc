@@ -41,7 +41,9 @@ std::vector<float> Product(const CpuKernels& k, int pack, const uint8_t* panel, 
   std::vector<float> y(static_cast<size_t>(tokens * 16), 1.0f);
   void* scratch = aligned_alloc(64, kScratchBytes);
   PanelJob job = {};
-  job.panel = panel;
+  job.panels = panel;
+  job.panel_bytes = PanelBytes(pack, cols);
+  job.num_panels = 1;
   job.cols = cols;
   job.q = q.data();
   job.blocks = blocks.data();

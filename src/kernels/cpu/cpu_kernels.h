@@ -6,26 +6,30 @@
 
 namespace lb {
 
-// One panel (up to 16 output features) times a run of tokens.
+// Neighbouring panels of a matrix times a run of tokens.
 struct PanelJob {
-  const uint8_t* panel;
+  const uint8_t* panels;
+  int64_t panel_bytes;
+  int num_panels;  // at most kMaxJobPanels
   int64_t cols;
   // The tokens: quantised rows [num_tokens, cols] with [num_tokens, cols / 32] blocks, or floats.
   const int8_t* q;
   const ActBlock* blocks;
   const float* x;
-  int64_t num_tokens;
+  int64_t num_tokens;  // at most kMaxJobTokens
   // Where it goes: y[t * y_stride + row], row < num_rows; y += when accumulate; bias may be null.
   float* y;
   int64_t y_stride;
-  int num_rows;
+  int num_rows;  // of all panels together: the last may be a part of one
   const float* bias;
   bool accumulate;
   void* scratch;  // kScratchBytes, 64-byte aligned, the thread's own
 };
-// Tokens a job may have, and the scratch one needs.
-static constexpr int64_t kMaxJobTokens = 256;
-static constexpr int64_t kScratchBytes = 64 * 1024;
+// A job's activations for one stretch of k (1 KB a token) and its sums (64 bytes for each panel and
+// token) stay in a second-level cache of 512 KB.
+static constexpr int64_t kMaxJobTokens = 128;
+static constexpr int kMaxJobPanels = 8;
+static constexpr int64_t kScratchBytes = 96 * 1024;
 
 // K or V of one layer in the pool, as kernels/ops.h lays it out. dtype: a Pack.
 struct KvSide {

@@ -4,6 +4,14 @@
 #include "kernels/cpu/cpu_ops.h"
 
 namespace lb {
+namespace {
+
+int64_t NumGroups(const MatmulOut& out, int64_t panels_each) {
+  const auto* w = static_cast<const PackedMatrix*>(out.w);
+  return (w->num_panels() + panels_each - 1) / panels_each;
+}
+
+}  // namespace
 
 void CpuOps::Quantise(const TensorView& x) {
   const int64_t cols = x.cols(), blocks = cols / 32, tokens = x.rows();
@@ -35,32 +43,33 @@ void CpuOps::Matmul(const TensorView& x, std::span<const MatmulOut> outs) {
   if (integers) Quantise(x);
   ReserveScratch(kScratchBytes);
 
-  // A piece of work is a panel and a run of tokens. Panels alone do, unless they are few for the
-  // threads; runs are whole multiples of a kernel's token block.
-  const int64_t wanted = 4 * pool_.num_threads();
+  // A piece of work is a group of neighbouring panels and a run of tokens: as large as a job may be,
+  // but enough of them that the threads end together. Runs are multiples of a kernel's token block.
+  const int64_t wanted = 8 * pool_.num_threads();
+  const int64_t group = std::clamp<int64_t>(num_panels / wanted, 1, kMaxJobPanels);
+  int64_t num_groups = 0;
+  for (const MatmulOut& out : outs) num_groups += NumGroups(out, group);
   int64_t runs = (tokens + kMaxJobTokens - 1) / kMaxJobTokens;
-  if (num_panels < wanted) runs = std::max(runs, std::min((wanted + num_panels - 1) / num_panels, (tokens + 31) / 32));
-  const int64_t run = (((tokens + runs - 1) / runs) + 7) / 8 * 8;
+  if (num_groups * runs < wanted) {
+    runs = std::max(runs, std::min(wanted / num_groups, (tokens + 31) / 32));
+  }
+  const int64_t run = std::min((((tokens + runs - 1) / runs) + 7) / 8 * 8, kMaxJobTokens);
   runs = (tokens + run - 1) / run;
 
-  // Neighbouring panels to one thread, since they lie one behind the other in memory; pieces small
-  // enough that the last ones even out, large enough to be worth the giving out.
-  const int64_t pieces = num_panels * runs;
-  const int64_t grain = std::clamp<int64_t>(pieces / (16 * pool_.num_threads()), 1, 16);
   const auto work = [&](int64_t begin, int64_t end, int thread) {
     for (int64_t piece = begin; piece < end; ++piece) {
-      int64_t p = piece / runs;
+      int64_t g = piece / runs;
       size_t o = 0;
-      while (p >= static_cast<const PackedMatrix*>(outs[o].w)->num_panels()) {
-        p -= static_cast<const PackedMatrix*>(outs[o].w)->num_panels();
-        ++o;
-      }
+      while (g >= NumGroups(outs[o], group)) g -= NumGroups(outs[o++], group);
       const MatmulOut& out = outs[o];
       const auto* w = static_cast<const PackedMatrix*>(out.w);
       const int64_t t0 = piece % runs * run;
-      const int64_t row = p * kPanelRows;
+      const int64_t panel = g * group;
+      const int64_t row = panel * kPanelRows;
       PanelJob job;
-      job.panel = w->panel(p);
+      job.panels = w->panel(panel);
+      job.panel_bytes = w->panel_bytes();
+      job.num_panels = static_cast<int>(std::min(group, w->num_panels() - panel));
       job.cols = cols;
       job.q = q_.data() + t0 * cols;
       job.blocks = blocks_.data() + t0 * (cols / 32);
@@ -68,7 +77,7 @@ void CpuOps::Matmul(const TensorView& x, std::span<const MatmulOut> outs) {
       job.num_tokens = std::min(run, tokens - t0);
       job.y = out.y.f32() + t0 * w->rows + row;
       job.y_stride = w->rows;
-      job.num_rows = static_cast<int>(std::min<int64_t>(kPanelRows, w->rows - row));
+      job.num_rows = static_cast<int>(std::min<int64_t>(group * kPanelRows, w->rows - row));
       job.bias = out.bias == nullptr ? nullptr : out.bias + row;
       job.accumulate = out.accumulate;
       job.scratch = Scratch(thread, kScratchBytes);
@@ -76,7 +85,8 @@ void CpuOps::Matmul(const TensorView& x, std::span<const MatmulOut> outs) {
     }
   };
   // Below some 100 KB of weights the threads' waking costs more than they save.
-  pool_.ParallelFor(pieces, bytes * tokens < 100'000 ? pieces : grain, work);
+  const int64_t pieces = num_groups * runs;
+  pool_.ParallelFor(pieces, bytes * tokens < 100'000 ? pieces : 1, work);
 }
 
 }  // namespace lb

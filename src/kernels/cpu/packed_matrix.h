@@ -13,6 +13,7 @@ class PackedMatrix : public Matrix {
     return static_cast<const uint8_t*>(memory_.get()) + p * panel_bytes_;
   }
   int64_t num_panels() const { return (rows + kPanelRows - 1) / kPanelRows; }
+  int64_t panel_bytes() const { return panel_bytes_; }
   // kPack... of `dtype`: the same numbers.
   int pack() const { return static_cast<int>(dtype); }
 

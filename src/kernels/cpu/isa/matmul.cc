@@ -24,11 +24,18 @@ struct Tokens {
   int64_t block_stride;
 };
 
-template <typename From>
-LB_FN void Prefetch(const uint8_t* lines) {
+// Asks for what comes after the 32 values in hand: the panel's next lines when they come from memory,
+// the next tokens' activations when the panel is in scratch.
+template <typename From, int NT>
+LB_FN void Prefetch(const uint8_t* lines, const Tokens& tok, int64_t block) {
   if constexpr (From::kPrefetch) {
     LB_UNROLL for (int i = 0; i < From::kBytes; i += 64) {
       __builtin_prefetch(lines + kPrefetchBytes + i);
+    }
+  } else {
+    LB_UNROLL for (int t = 0; t < NT; ++t) {
+      __builtin_prefetch(tok.q + (t + NT) * tok.q_stride + block * 32);
+      __builtin_prefetch(tok.blocks + (t + NT) * tok.block_stride + block);
     }
   }
 }
@@ -52,7 +59,7 @@ struct ScratchFactors {
 template <typename F, typename From, int NT, typename Factors>
 LB_FN void RunBlocks(const uint8_t* lines, Factors factors, int64_t num_blocks, Tokens tok, Vf* acc) {
   for (int64_t b = 0; b < num_blocks; ++b) {
-    Prefetch<From>(lines);
+    Prefetch<From, NT>(lines, tok, 0);
     Vf sum[NT];
     BlockSum<F, From, NT>(lines, tok.q, tok.q_stride, tok.blocks, tok.block_stride, nullptr, sum);
     const Vf d = Factors::D(factors, b);
@@ -104,7 +111,7 @@ LB_FN void RunSuper(const uint8_t* lines, const Prepared<F>& p, Tokens tok, Vf* 
   const uint8_t* scales = p.scales;
   const int8_t* q = tok.q;
   for (int i = 0; i < 8; ++i) {
-    Prefetch<From>(lines);
+    Prefetch<From, NT>(lines, tok, i);
     Vf sum[NT];
     BlockSum<F, From, NT>(lines, q, tok.q_stride, tok.blocks + i, tok.block_stride, scales, sum);
     LB_UNROLL for (int t = 0; t < NT; ++t) {
@@ -142,17 +149,19 @@ LB_FN void RunSuper(const uint8_t* lines, const Prepared<F>& p, Tokens tok, Vf* 
 
 // ---- a panel ----
 
-LB_FN void Write(const PanelJob& job, int64_t t, Vf acc) {
-  float* y = job.y + t * job.y_stride;
-  if (job.num_rows == kPanelRows) {
-    if (job.bias != nullptr) acc = Add(acc, LoadF(job.bias));
+LB_FN void Write(const PanelJob& job, int panel, int64_t t, Vf acc) {
+  const int row = panel * kPanelRows;
+  float* y = job.y + t * job.y_stride + row;
+  const float* bias = job.bias == nullptr ? nullptr : job.bias + row;
+  if (job.num_rows - row >= kPanelRows) {
+    if (bias != nullptr) acc = Add(acc, LoadF(bias));
     StoreF(y, job.accumulate ? Add(LoadF(y), acc) : acc);
     return;
   }
   float v[16];
   StoreF(v, acc);
-  for (int r = 0; r < job.num_rows; ++r) {
-    const float value = job.bias != nullptr ? v[r] + job.bias[r] : v[r];
+  for (int r = 0; r < job.num_rows - row; ++r) {
+    const float value = bias != nullptr ? v[r] + bias[r] : v[r];
     y[r] = job.accumulate ? y[r] + value : value;
   }
 }
@@ -163,9 +172,9 @@ LB_FN Tokens TokensAt(const PanelJob& job, int64_t t, int64_t block) {
 }
 
 template <typename F, int NT>
-void FewTokens(const PanelJob& job, int64_t t0) {
-  const uint8_t* lines = job.panel;
-  const uint8_t* records = job.panel + PanelCodeBytes(F::kPack, job.cols);
+void OnePanel(const PanelJob& job, int panel, int64_t t0) {
+  const uint8_t* lines = job.panels + panel * job.panel_bytes;
+  const uint8_t* records = lines + PanelCodeBytes(F::kPack, job.cols);
   Vf acc[NT];
   LB_UNROLL for (int t = 0; t < NT; ++t) acc[t] = Set(0.0f);
   if constexpr (!F::kSuper) {
@@ -180,23 +189,28 @@ void FewTokens(const PanelJob& job, int64_t t0) {
       records += F::kRecordBytes;
     }
   }
-  LB_UNROLL for (int t = 0; t < NT; ++t) Write(job, t0 + t, acc[t]);
+  LB_UNROLL for (int t = 0; t < NT; ++t) Write(job, panel, t0 + t, acc[t]);
 }
 
-// What scratch holds while a panel meets many tokens.
+template <typename F, int NT>
+void FewTokens(const PanelJob& job, int64_t t0) {
+  for (int p = 0; p < job.num_panels; ++p) OnePanel<F, NT>(job, p, t0);
+}
+
+// What scratch holds while panels meet many tokens: one panel's stretch, and the sums of all.
 template <typename F>
 struct Stretch {
   alignas(64) uint8_t codes[kStretchBlocks * 512];
   alignas(64) float d[F::kSuper ? 16 : kStretchBlocks * 16];
   alignas(64) float m[F::kSuper ? 16 : kStretchBlocks * 16];
   Prepared<F> prepared[F::kSuper ? kStretchBlocks / 8 : 1];
-  alignas(64) float acc[kMaxJobTokens * 16];
+  alignas(64) float acc[kMaxJobPanels * kMaxJobTokens * 16];
 };
 
 template <typename F>
 void Unpack(const uint8_t* lines, const uint8_t* records, int64_t num_blocks, Stretch<F>* out) {
   for (int64_t b = 0; b < num_blocks; ++b) {
-    Prefetch<FromPanel<F>>(lines);
+    Prefetch<FromPanel<F>, 1>(lines, Tokens{}, 0);
     LB_UNROLL for (int g = 0; g < 8; ++g) {
       StoreB(out->codes + b * 512 + g * 64, FromPanel<F>::Get(lines, g));
     }
@@ -229,25 +243,38 @@ void RunStretch(const Stretch<F>& s, int64_t num_blocks, Tokens tok, float* acc_
 }
 
 template <typename F>
+void StretchTokens(const PanelJob& job, const Stretch<F>& s, int64_t b, int64_t n, float* acc) {
+  int64_t t = 0;
+  for (; t + kTokenBlock <= job.num_tokens; t += kTokenBlock) {
+    RunStretch<F, kTokenBlock>(s, n, TokensAt(job, t, b), acc + t * 16);
+  }
+  for (; t + 2 <= job.num_tokens; t += 2) {
+    RunStretch<F, 2>(s, n, TokensAt(job, t, b), acc + t * 16);
+  }
+  if (t < job.num_tokens) RunStretch<F, 1>(s, n, TokensAt(job, t, b), acc + t * 16);
+}
+
+template <typename F>
 void ManyTokens(const PanelJob& job) {
   static_assert(sizeof(Stretch<F>) <= kScratchBytes, "");
   auto* s = static_cast<Stretch<F>*>(job.scratch);
   const int64_t num_blocks = job.cols / 32;
-  const uint8_t* records = job.panel + PanelCodeBytes(F::kPack, job.cols);
-  for (int64_t t = 0; t < job.num_tokens; ++t) StoreF(s->acc + t * 16, Set(0.0f));
+  for (int64_t i = 0; i < job.num_panels * job.num_tokens; ++i) StoreF(s->acc + i * 16, Set(0.0f));
+  // Stretch by stretch over all panels: its activations are read again while they are near.
   for (int64_t b = 0; b < num_blocks; b += kStretchBlocks) {
     const int64_t n = num_blocks - b < kStretchBlocks ? num_blocks - b : kStretchBlocks;
-    Unpack<F>(job.panel + b * F::kLineBytes, records + b * 32 / F::kUnit * F::kRecordBytes, n, s);
-    int64_t t = 0;
-    for (; t + kTokenBlock <= job.num_tokens; t += kTokenBlock) {
-      RunStretch<F, kTokenBlock>(*s, n, TokensAt(job, t, b), s->acc + t * 16);
+    for (int p = 0; p < job.num_panels; ++p) {
+      const uint8_t* lines = job.panels + p * job.panel_bytes;
+      const uint8_t* records = lines + PanelCodeBytes(F::kPack, job.cols);
+      Unpack<F>(lines + b * F::kLineBytes, records + b * 32 / F::kUnit * F::kRecordBytes, n, s);
+      StretchTokens<F>(job, *s, b, n, s->acc + p * job.num_tokens * 16);
     }
-    for (; t + 2 <= job.num_tokens; t += 2) {
-      RunStretch<F, 2>(*s, n, TokensAt(job, t, b), s->acc + t * 16);
-    }
-    if (t < job.num_tokens) RunStretch<F, 1>(*s, n, TokensAt(job, t, b), s->acc + t * 16);
   }
-  for (int64_t t = 0; t < job.num_tokens; ++t) Write(job, t, LoadF(s->acc + t * 16));
+  for (int p = 0; p < job.num_panels; ++p) {
+    for (int64_t t = 0; t < job.num_tokens; ++t) {
+      Write(job, p, t, LoadF(s->acc + (p * job.num_tokens + t) * 16));
+    }
+  }
 }
 
 template <typename F>
@@ -273,10 +300,10 @@ LB_FN Vf LoadWeights(const uint8_t* p) {
 }
 
 template <int kPack, int NT>
-void FloatTokens(const PanelJob& job, int64_t t0) {
+void FloatTokens(const PanelJob& job, int panel, int64_t t0) {
   constexpr int kBytes = kPanelRows * (kPack == kPackF32 ? 4 : 2);
   const float* x = job.x + t0 * job.cols;
-  const uint8_t* w = job.panel;
+  const uint8_t* w = job.panels + panel * job.panel_bytes;
   Vf acc[NT];
   LB_UNROLL for (int t = 0; t < NT; ++t) acc[t] = Set(0.0f);
   for (int64_t begin = 0; begin < job.cols; begin += kFloatChunk) {
@@ -291,18 +318,20 @@ void FloatTokens(const PanelJob& job, int64_t t0) {
     }
     LB_UNROLL for (int t = 0; t < NT; ++t) acc[t] = Add(acc[t], sum[t]);
   }
-  LB_UNROLL for (int t = 0; t < NT; ++t) Write(job, t0 + t, acc[t]);
+  LB_UNROLL for (int t = 0; t < NT; ++t) Write(job, panel, t0 + t, acc[t]);
 }
 
 template <int kPack>
 void MultiplyFloat(const PanelJob& job) {
-  int64_t t = 0;
-  for (; t + 4 <= job.num_tokens; t += 4) FloatTokens<kPack, 4>(job, t);
-  if (t + 2 <= job.num_tokens) {
-    FloatTokens<kPack, 2>(job, t);
-    t += 2;
+  for (int p = 0; p < job.num_panels; ++p) {
+    int64_t t = 0;
+    for (; t + 4 <= job.num_tokens; t += 4) FloatTokens<kPack, 4>(job, p, t);
+    if (t + 2 <= job.num_tokens) {
+      FloatTokens<kPack, 2>(job, p, t);
+      t += 2;
+    }
+    if (t < job.num_tokens) FloatTokens<kPack, 1>(job, p, t);
   }
-  if (t < job.num_tokens) FloatTokens<kPack, 1>(job, t);
 }
 
 }  // namespace
