@@ -141,7 +141,8 @@ Result<PerplexityReport> ScoreTokens(const Model& model, Ops& ops, std::span<con
             ++report.scored_tokens;
             if (dump != nullptr) LB_RETURN_IF_ERROR(dump->Write(logits.first(vocab)));
           }
-          scoring += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+          scoring +=
+              std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
           return {};
         }));
     report.seconds +=

@@ -13,10 +13,10 @@
 namespace lb::app {
 
 struct PerplexityOptions {
-  int chunk_tokens = 512;   // the text is cut into pieces of this many tokens, each run on its own
-  int first_scored = -1;    // logits from this position on are scored; -1: chunk_tokens / 2
-  int64_t max_tokens = 0;   // of the text; 0: all
-  int batch_tokens = 512;   // tokens in one forward pass
+  int chunk_tokens = 512;  // the text is cut into pieces of this many tokens, each run on its own
+  int first_scored = -1;   // logits from this position on are scored; -1: chunk_tokens / 2
+  int64_t max_tokens = 0;  // of the text; 0: all
+  int batch_tokens = 512;  // tokens in one forward pass
   DType kv_dtype = DType::kF16;
   // Every chunk's first token is replaced by this id, when >= 0 (BOS of a model that adds one).
   int32_t bos = -1;
@@ -28,11 +28,11 @@ struct PerplexityOptions {
 
 struct PerplexityReport {
   double perplexity = 0;
-  double mean_nll = 0;     // nats per scored token
-  double stderr_nll = 0;   // standard error of that mean
+  double mean_nll = 0;    // nats per scored token
+  double stderr_nll = 0;  // standard error of that mean
   int64_t scored_tokens = 0;
   int chunks = 0;
-  double seconds = 0;      // in forward passes
+  double seconds = 0;  // in forward passes
   int64_t tokens_run = 0;
 };
 

@@ -95,15 +95,14 @@ std::vector<int> ConfigReader::PerLayer(std::string_view key, int num_layers, in
   }
   const std::vector<int64_t>& values = **array;
   if (values.size() != static_cast<size_t>(num_layers)) {
-    Fail(ErrorCode::kInvalidArgument,
-         fmt::format("{} has {} entries; {} is {}", Key(key), values.size(), Key("block_count"),
-                     num_layers));
+    Fail(ErrorCode::kInvalidArgument, fmt::format("{} has {} entries; {} is {}", Key(key),
+                                                  values.size(), Key("block_count"), num_layers));
     return result;
   }
   for (int i = 0; i < num_layers; ++i) {
     if (values[i] < min || values[i] > max) {
-      Fail(ErrorCode::kInvalidArgument, fmt::format("{}[{}] is {}; allowed: {} to {}", Key(key), i,
-                                                    values[i], min, max));
+      Fail(ErrorCode::kInvalidArgument,
+           fmt::format("{}[{}] is {}; allowed: {} to {}", Key(key), i, values[i], min, max));
       return result;
     }
     result[i] = static_cast<int>(values[i]);
@@ -136,10 +135,10 @@ ModelConfig ReadCommonConfig(ConfigReader& keys) {
   c.width = keys.Int("embedding_length", 1, kMaxWidth);
   c.context_length = keys.Int("context_length", 1, kMaxContext);
   c.num_heads = keys.SameForAll("attention.head_count", c.num_layers, 1, kMaxHeads);
-  c.num_kv_heads = keys.PerLayer("attention.head_count_kv", c.num_layers, 1, kMaxHeads, c.num_heads);
+  c.num_kv_heads =
+      keys.PerLayer("attention.head_count_kv", c.num_layers, 1, kMaxHeads, c.num_heads);
   c.ffn_width = keys.SameForAll("feed_forward_length", c.num_layers, 1, kMaxWidth);
-  c.rms_eps = static_cast<float>(
-      keys.Float("attention.layer_norm_rms_epsilon", 1e-12, 1.0));
+  c.rms_eps = static_cast<float>(keys.Float("attention.layer_norm_rms_epsilon", 1e-12, 1.0));
   for (int heads : c.num_kv_heads) {
     if (c.num_heads % heads != 0) {
       keys.Fail(ErrorCode::kInvalidArgument,
@@ -171,9 +170,9 @@ ModelConfig ReadCommonConfig(ConfigReader& keys) {
   }
   const int64_t vocab = embedding->view.rows();
   if (vocab < 1 || vocab > kMaxVocab) {
-    keys.Fail(ErrorCode::kInvalidArgument,
-              fmt::format("tensor token_embd.weight has {} rows; allowed: 1 to {}", vocab,
-                          kMaxVocab));
+    keys.Fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("tensor token_embd.weight has {} rows; allowed: 1 to {}", vocab, kMaxVocab));
     return c;
   }
   c.vocab_size = static_cast<int>(vocab);

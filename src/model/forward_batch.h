@@ -12,7 +12,7 @@ namespace lb {
 // T tokens of S sequences; R rows need logits. There is no prefill and no decode: a decoding
 // sequence has one token here, a prefilling one a chunk. Host memory, owned by the engine.
 struct ForwardBatch {
-  std::span<const int32_t> token_ids;   // [T]
+  std::span<const int32_t> token_ids;  // [T]
   SequenceBatch sequences;
   std::span<const KvBatch> kv;          // [number of the model's KV groups]
   std::span<const int32_t> logit_rows;  // [R] indices into the T tokens

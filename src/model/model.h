@@ -22,16 +22,16 @@ struct KvGroup {
 
 // What the engine must know of a model; the arch file fills it from GGUF metadata.
 struct ModelConfig {
-  std::string arch;              // "qwen2"
-  std::string name;              // general.name, or the file's
+  std::string arch;  // "qwen2"
+  std::string name;  // general.name, or the file's
   int num_layers = 0;
-  int width = 0;                 // embedding_length
+  int width = 0;  // embedding_length
   int num_heads = 0;
-  std::vector<int> num_kv_heads; // [num_layers]
-  int k_dim = 0, v_dim = 0;      // values of one head
+  std::vector<int> num_kv_heads;  // [num_layers]
+  int k_dim = 0, v_dim = 0;       // values of one head
   int ffn_width = 0;
-  int vocab_size = 0;            // rows of the output matrix
-  int context_length = 0;        // trained positions
+  int vocab_size = 0;      // rows of the output matrix
+  int context_length = 0;  // trained positions
   float rms_eps = 0;
   std::vector<KvGroup> kv_groups;  // every layer is in exactly one
   int64_t num_parameters = 0;

@@ -51,8 +51,7 @@ Result<void> SoloRunner::AllocateAll() {
     kv_layers_.push_back(layer);
   }
 
-  const size_t arena_bytes =
-      model_.ArenaBytes(options_.max_batch_tokens, options_.max_logit_rows);
+  const size_t arena_bytes = model_.ArenaBytes(options_.max_batch_tokens, options_.max_logit_rows);
   LB_ASSIGN_OR_RETURN(DeviceMemory scratch, ops_.Allocate(arena_bytes));
   arena_ = std::make_unique<Arena>(std::move(scratch), arena_bytes);
   LB_ASSIGN_OR_RETURN(logits_memory_, ops_.Allocate(int64_t{options_.max_logit_rows} *

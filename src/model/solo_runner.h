@@ -16,7 +16,7 @@ namespace lb {
 
 struct SoloOptions {
   int num_sequences = 1;
-  int max_context = 512;      // tokens of one sequence
+  int max_context = 512;       // tokens of one sequence
   int max_batch_tokens = 512;  // of one Run, all sequences together
   int max_logit_rows = 512;    // of one Run
   DType kv_dtype = DType::kF16;

@@ -44,13 +44,13 @@ const gguf::Tensor* WeightLoader::Take(const std::string& name,
     return nullptr;
   }
   if (!SameShape(tensor->view, shape)) {
-    const TensorView wanted = shape.size() == 1
-                                  ? TensorView(nullptr, DType::kF32, {*shape.begin()})
-                                  : TensorView(nullptr, DType::kF32,
-                                               {*shape.begin(), *(shape.begin() + 1)});
-    status_ = Fail(ErrorCode::kInvalidArgument,
-                   "{}: tensor {} has shape {}, the model's keys ask for {}", file_.path(), name,
-                   ShapeText(tensor->view), ShapeText(wanted));
+    const TensorView wanted =
+        shape.size() == 1
+            ? TensorView(nullptr, DType::kF32, {*shape.begin()})
+            : TensorView(nullptr, DType::kF32, {*shape.begin(), *(shape.begin() + 1)});
+    status_ =
+        Fail(ErrorCode::kInvalidArgument, "{}: tensor {} has shape {}, the model's keys ask for {}",
+             file_.path(), name, ShapeText(tensor->view), ShapeText(wanted));
     return nullptr;
   }
   if (tensor->view.dtype == DType::kI32) {
@@ -67,8 +67,8 @@ void WeightLoader::Loaded(const gguf::Tensor& tensor) {
   used_[index] = true;
   bytes_loaded_ += tensor.view.num_bytes();
   if (progress_ && bytes_total_ > 0) {
-    progress_(static_cast<float>(static_cast<double>(bytes_loaded_) /
-                                 static_cast<double>(bytes_total_)));
+    progress_(
+        static_cast<float>(static_cast<double>(bytes_loaded_) / static_cast<double>(bytes_total_)));
   }
 }
 
@@ -126,7 +126,8 @@ Result<void> WeightLoader::Finish() {
   int unused = 0;
   for (size_t i = 0; i < used_.size(); ++i) {
     if (used_[i]) continue;
-    if (++unused <= kNamed) names += (names.empty() ? "" : ", ") + gguf::Printable(file_.tensors()[i].name);
+    if (++unused <= kNamed)
+      names += (names.empty() ? "" : ", ") + gguf::Printable(file_.tensors()[i].name);
   }
   if (unused > 0) {
     LogWarning("{}: {} of {} tensors are not used by this model: {}{}", file_.path(), unused,

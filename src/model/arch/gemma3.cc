@@ -131,8 +131,8 @@ class Gemma3 final : public Model {
 
   AttentionSpec Spec(int layer) const {
     const bool sliding = sliding_[layer];
-    AttentionSpec spec = MakeAttentionSpec(config_, layer, scale_,
-                                           (sliding ? sliding_rope_ : full_rope_).table());
+    AttentionSpec spec =
+        MakeAttentionSpec(config_, layer, scale_, (sliding ? sliding_rope_ : full_rope_).table());
     if (sliding) {
       spec.kv_group = kSlidingGroup;
       spec.params.window = config_.kv_groups[kSlidingGroup].window;

@@ -102,7 +102,7 @@ Result<ModelConfig> ReadQwen2Config(const gguf::GgufFile& file) {
 }
 
 Result<std::unique_ptr<Model>> LoadQwen2(const gguf::GgufFile& file, Ops& ops,
-                                     const LoadProgress& progress) {
+                                         const LoadProgress& progress) {
   LB_ASSIGN_OR_RETURN(auto model, Qwen2::Read(file));
   LB_RETURN_IF_ERROR(model->Load(file, ops, progress));
   return std::unique_ptr<Model>(std::move(model));

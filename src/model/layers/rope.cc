@@ -49,8 +49,8 @@ RopeSpec ReadRopeSpec(ConfigReader& keys, const ModelConfig& config, RopeStyle s
               fmt::format("{} is \"{}\"; known: none, linear, yarn, longrope",
                           keys.Key("rope.scaling.type"), gguf::Printable(type)));
   }
-  spec.original_context = keys.Int("rope.scaling.original_context_length", 1, 1 << 30,
-                                   config.context_length);
+  spec.original_context =
+      keys.Int("rope.scaling.original_context_length", 1, 1 << 30, config.context_length);
   spec.attention_factor = keys.Float("rope.scaling.attn_factor", 1e-3, 1e3, 1.0);
   spec.beta_fast = keys.Float("rope.scaling.yarn_beta_fast", 1e-3, 1e6, 32.0);
   spec.beta_slow = keys.Float("rope.scaling.yarn_beta_slow", 1e-3, 1e6, 1.0);

@@ -16,7 +16,7 @@ enum class RopeScaling { kNone, kLinear, kYarn, kLongRope };
 // As in the file's <arch>.rope.* keys.
 struct RopeSpec {
   RopeStyle style = RopeStyle::kHalves;
-  int dims = 0;        // leading values of a head that are rotated, even
+  int dims = 0;  // leading values of a head that are rotated, even
   double base = 10000.0;
   RopeScaling scaling = RopeScaling::kNone;
   double factor = 1.0;            // how much longer than trained; divides the frequencies
