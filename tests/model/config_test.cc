@@ -152,9 +152,11 @@ TEST(ModelConfigTest, RefusesValuesOutOfRange) {
       BadFloat("llama.rope.scaling.factor", 0.0f, {" is 0"}),
       BadFloat("llama.rope.scaling.factor", -1.0f, {"-1"}),
       BadFloat("llama.attention.scale", nan, {"nan"}),
-      {"text for a number", [](gguf::GgufWriter& w) { w.SetString("llama.block_count", "three"); },
+      {"text for a number",
+       [](gguf::GgufWriter& w) { w.SetString("llama.block_count", "three"); },
        {"llama.block_count", "string"}},
-      {"number for a text", [](gguf::GgufWriter& w) { w.SetUint32("general.name", 3); },
+      {"number for a text",
+       [](gguf::GgufWriter& w) { w.SetUint32("general.name", 3); },
        {"general.name"}},
       {"unknown scaling",
        [](gguf::GgufWriter& w) { w.SetString("llama.rope.scaling.type", "magic\n"); },
@@ -210,8 +212,9 @@ TEST(RegistryTest, UnknownArchitectureNamesTheKnownOnes) {
   const auto config = Read(spec);
   ASSERT_FALSE(config.has_value());
   EXPECT_EQ(config.error().code, ErrorCode::kUnsupported);
-  EXPECT_EQ(config.error().message,
-            "tiny.gguf: general.architecture is \"nosuch\"; supported: llama, qwen2, qwen3, gemma3");
+  EXPECT_EQ(
+      config.error().message,
+      "tiny.gguf: general.architecture is \"nosuch\"; supported: llama, qwen2, qwen3, gemma3");
 }
 
 TEST(RegistryTest, MissingArchitecture) {

@@ -1,5 +1,5 @@
-// Proves that a model file with damage anywhere in its header is either refused in one line or loads
-// and runs: never a crash, whatever the bit. (Run under the address sanitizer as well.)
+// Proves that a model file with damage anywhere in its header is either refused in one line or
+// loads and runs: never a crash, whatever the bit. (Run under the address sanitizer as well.)
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// Proves that the real files load and say what they should: every tensor used, a greedy answer that a
-// person would accept, the same answer from chunks. Needs models/ (tools/get_models); slow on
+// Proves that the real files load and say what they should: every tensor used, a greedy answer that
+// a person would accept, the same answer from chunks. Needs models/ (tools/get_models); slow on
 // purpose kept out of the quick run.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -59,8 +59,8 @@ class SlowRealModelTest : public testing::Test {
     }
     std::vector<int32_t> answer;
     while (static_cast<int>(answer.size()) < count) {
-      const int32_t id = static_cast<int32_t>(
-          std::max_element(logits.begin(), logits.end()) - logits.begin());
+      const int32_t id =
+          static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
       if (tokenizer_->IsEndOfGeneration(id)) break;
       answer.push_back(id);
       logits = (*runner)->Run(std::span(&id, 1)).value();

@@ -22,17 +22,17 @@ struct TinySpec {
   int width = 64;
   int heads = 4;
   int kv_heads = 2;
-  int head_dim = 32;   // written as key only where the family's default differs
+  int head_dim = 32;  // written as key only where the family's default differs
   int ffn = 96;
   int vocab = 80;
   int context = 256;
-  int window = 24;     // gemma3
+  int window = 24;  // gemma3
   bool tied = false;
-  bool biases = false;  // q, k, v and output
+  bool biases = false;              // q, k, v and output
   std::vector<float> rope_factors;  // rope_freqs.weight
   uint64_t seed = 1;
-  std::function<void(gguf::GgufWriter&)> edit;   // more keys, or other values
-  std::set<std::string> without;                 // tensors left out
+  std::function<void(gguf::GgufWriter&)> edit;  // more keys, or other values
+  std::set<std::string> without;                // tensors left out
   std::function<void(const std::string& name, std::vector<int64_t>& shape)> reshape;
 };
 

@@ -1,5 +1,5 @@
-// Proves that a model loads only when every tensor is there in the right shape, that the error names
-// the tensor, and that progress runs to 1 by bytes.
+// Proves that a model loads only when every tensor is there in the right shape, that the error
+// names the tensor, and that progress runs to 1 by bytes.
 #include "model/weight_loader.h"
 
 #include <gmock/gmock.h>
@@ -95,10 +95,9 @@ TEST(WeightLoaderTest, UnusedTensorsAreNoError) {
   spec.edit = [](gguf::GgufWriter& w) {
     w.SetString("general.architecture", "llama");
     const std::pair<const char*, uint32_t> values[] = {
-        {"block_count", 3}, {"context_length", 256}, {"embedding_length", 64},
-        {"feed_forward_length", 96}, {"attention.head_count", 4},
-        {"attention.head_count_kv", 2}, {"attention.key_length", 32},
-        {"attention.value_length", 32}};
+        {"block_count", 3},           {"context_length", 256},       {"embedding_length", 64},
+        {"feed_forward_length", 96},  {"attention.head_count", 4},   {"attention.head_count_kv", 2},
+        {"attention.key_length", 32}, {"attention.value_length", 32}};
     for (const auto& [key, value] : values) w.SetUint32(std::string("llama.") + key, value);
     w.SetFloat32("llama.attention.layer_norm_rms_epsilon", 1e-6f);
   };

@@ -149,10 +149,11 @@ Result<void> Score(const Model& model, Ops& ops, const text::Tokenizer* tokenize
         if (terminal) fmt::print(stderr, "\r{} chunks: {:.4f} ", r.chunks, r.perplexity);
       }));
   if (terminal) fmt::print(stderr, "\n");
-  fmt::print("perplexity {:.4f} +- {:.4f} ({} chunks, {} scored tokens, mean nll {:.6f}); "
-             "{:.1f} tok/s\n",
-             report.perplexity, report.perplexity * report.stderr_nll, report.chunks,
-             report.scored_tokens, report.mean_nll, report.tokens_run / report.seconds);
+  fmt::print(
+      "perplexity {:.4f} +- {:.4f} ({} chunks, {} scored tokens, mean nll {:.6f}); "
+      "{:.1f} tok/s\n",
+      report.perplexity, report.perplexity * report.stderr_nll, report.chunks, report.scored_tokens,
+      report.mean_nll, report.tokens_run / report.seconds);
   return {};
 }
 
