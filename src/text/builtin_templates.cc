@@ -30,7 +30,9 @@ constexpr Builtin kBuiltins[] = {
     {"llama2", R"(
 {%- set ns = namespace(open=false) -%}
 {%- for m in messages -%}
-  {%- if not ns.open and m.role != 'assistant' -%}{{- '[INST] ' -}}{%- set ns.open = true -%}{%- endif -%}
+  {%- if not ns.open and m.role != 'assistant' -%}
+    {{- '[INST] ' -}}{%- set ns.open = true -%}
+  {%- endif -%}
   {%- if m.role == 'system' -%}{{- text(m) ~ '\n' -}}
   {%- elif m.role == 'assistant' -%}{{- text(m) ~ '</s>' -}}{%- set ns.open = false -%}
   {%- else -%}{{- text(m) ~ ' [/INST]' -}}{%- endif -%}
@@ -38,7 +40,9 @@ constexpr Builtin kBuiltins[] = {
     {"llama2-sys", R"(
 {%- set ns = namespace(open=false) -%}
 {%- for m in messages -%}
-  {%- if not ns.open and m.role != 'assistant' -%}{{- '[INST] ' -}}{%- set ns.open = true -%}{%- endif -%}
+  {%- if not ns.open and m.role != 'assistant' -%}
+    {{- '[INST] ' -}}{%- set ns.open = true -%}
+  {%- endif -%}
   {%- if m.role == 'system' -%}{{- '<<SYS>>\n' ~ text(m) ~ '\n<</SYS>>\n\n' -}}
   {%- elif m.role == 'assistant' -%}{{- text(m) ~ '</s>' -}}{%- set ns.open = false -%}
   {%- else -%}{{- text(m) ~ ' [/INST]' -}}{%- endif -%}
@@ -57,7 +61,9 @@ constexpr Builtin kBuiltins[] = {
 {%- set ns = namespace(open=false) -%}
 {%- for m in messages -%}
   {%- set t = text(m) | trim -%}
-  {%- if not ns.open and m.role != 'assistant' -%}{{- '[INST] ' -}}{%- set ns.open = true -%}{%- endif -%}
+  {%- if not ns.open and m.role != 'assistant' -%}
+    {{- '[INST] ' -}}{%- set ns.open = true -%}
+  {%- endif -%}
   {%- if m.role == 'system' -%}{{- '<<SYS>>\n' ~ t ~ '\n<</SYS>>\n\n' -}}
   {%- elif m.role == 'assistant' -%}{{- t ~ '</s>' -}}{%- set ns.open = false -%}
   {%- else -%}{{- t ~ ' [/INST]' -}}{%- endif -%}
@@ -66,17 +72,23 @@ constexpr Builtin kBuiltins[] = {
 {%- for m in messages -%}
   {{- '<|start_header_id|>' ~ m.role ~ '<|end_header_id|>\n\n' ~ text(m) | trim ~ '<|eot_id|>' -}}
 {%- endfor -%}
-{%- if add_generation_prompt -%}{{- '<|start_header_id|>assistant<|end_header_id|>\n\n' -}}{%- endif -%})"},
+{%- if add_generation_prompt -%}
+  {{- '<|start_header_id|>assistant<|end_header_id|>\n\n' -}}
+{%- endif -%})"},
     {"llama4", R"(
 {%- for m in messages -%}
   {{- '<|header_start|>' ~ m.role ~ '<|header_end|>\n\n' ~ text(m) | trim ~ '<|eot|>' -}}
 {%- endfor -%}
-{%- if add_generation_prompt -%}{{- '<|header_start|>assistant<|header_end|>\n\n' -}}{%- endif -%})"},
+{%- if add_generation_prompt -%}
+  {{- '<|header_start|>assistant<|header_end|>\n\n' -}}
+{%- endif -%})"},
 
     {"mistral-v1", R"(
 {%- set ns = namespace(open=false) -%}
 {%- for m in messages -%}
-  {%- if not ns.open and m.role != 'assistant' -%}{{- ' [INST] ' -}}{%- set ns.open = true -%}{%- endif -%}
+  {%- if not ns.open and m.role != 'assistant' -%}
+    {{- ' [INST] ' -}}{%- set ns.open = true -%}
+  {%- endif -%}
   {%- if m.role == 'system' -%}{{- text(m) ~ '\n\n' -}}
   {%- elif m.role == 'assistant' -%}{{- ' ' ~ text(m) ~ '</s>' -}}{%- set ns.open = false -%}
   {%- else -%}{{- text(m) ~ ' [/INST]' -}}{%- endif -%}
@@ -84,7 +96,9 @@ constexpr Builtin kBuiltins[] = {
     {"mistral-v3", R"(
 {%- set ns = namespace(open=false) -%}
 {%- for m in messages -%}
-  {%- if not ns.open and m.role != 'assistant' -%}{{- '[INST] ' -}}{%- set ns.open = true -%}{%- endif -%}
+  {%- if not ns.open and m.role != 'assistant' -%}
+    {{- '[INST] ' -}}{%- set ns.open = true -%}
+  {%- endif -%}
   {%- if m.role == 'system' -%}{{- text(m) ~ '\n\n' -}}
   {%- elif m.role == 'assistant' -%}{{- ' ' ~ text(m) | trim ~ '</s>' -}}{%- set ns.open = false -%}
   {%- else -%}{{- text(m) ~ '[/INST]' -}}{%- endif -%}
@@ -92,7 +106,9 @@ constexpr Builtin kBuiltins[] = {
     {"mistral-v3-tekken", R"(
 {%- set ns = namespace(open=false) -%}
 {%- for m in messages -%}
-  {%- if not ns.open and m.role != 'assistant' -%}{{- '[INST]' -}}{%- set ns.open = true -%}{%- endif -%}
+  {%- if not ns.open and m.role != 'assistant' -%}
+    {{- '[INST]' -}}{%- set ns.open = true -%}
+  {%- endif -%}
   {%- if m.role == 'system' -%}{{- text(m) ~ '\n\n' -}}
   {%- elif m.role == 'assistant' -%}{{- text(m) ~ '</s>' -}}{%- set ns.open = false -%}
   {%- else -%}{{- text(m) ~ '[/INST]' -}}{%- endif -%}
@@ -153,7 +169,8 @@ constexpr Builtin kBuiltins[] = {
 {%- for m in messages -%}
   {%- if m.role == 'system' -%}{%- set ns.system = text(m) ~ '\n\n' -%}
   {%- elif m.role == 'assistant' -%}{{- text(m) ~ '</s>' -}}
-  {%- else -%}{{- 'Human: ' ~ ns.system ~ text(m) ~ '\n\nAssistant: </s>' -}}{%- set ns.system = '' -%}
+  {%- else -%}
+    {{- 'Human: ' ~ ns.system ~ text(m) ~ '\n\nAssistant: </s>' -}}{%- set ns.system = '' -%}
   {%- endif -%}
 {%- endfor -%})"},
     {"openchat", R"(
@@ -202,7 +219,8 @@ constexpr Builtin kBuiltins[] = {
     {"command-r", R"(
 {%- set names = {'system': '<|SYSTEM_TOKEN|>', 'assistant': '<|CHATBOT_TOKEN|>'} -%}
 {%- for m in messages -%}
-  {{- '<|START_OF_TURN_TOKEN|>' ~ names.get(m.role, '<|USER_TOKEN|>') ~ text(m) | trim ~ '<|END_OF_TURN_TOKEN|>' -}}
+  {{- '<|START_OF_TURN_TOKEN|>' ~ names.get(m.role, '<|USER_TOKEN|>') -}}
+  {{- text(m) | trim ~ '<|END_OF_TURN_TOKEN|>' -}}
 {%- endfor -%}
 {%- if add_generation_prompt -%}{{- '<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>' -}}{%- endif -%})"},
     {"chatglm3", R"(
@@ -256,7 +274,8 @@ constexpr Builtin kBuiltins[] = {
 {%- if add_generation_prompt -%}{{- '<role>ASSISTANT</role>' -}}{%- endif -%})"},
     {"gpt-oss", R"(
 {%- for m in messages -%}
-  {{- '<|start|>' ~ m.role ~ '<|message|>' ~ text(m) ~ ('<|return|>' if m.role == 'assistant' else '<|end|>') -}}
+  {{- '<|start|>' ~ m.role ~ '<|message|>' ~ text(m) -}}
+  {{- '<|return|>' if m.role == 'assistant' else '<|end|>' -}}
 {%- endfor -%}
 {%- if add_generation_prompt -%}{{- '<|start|>assistant' -}}{%- endif -%})"},
     {"kimi-k2", R"(

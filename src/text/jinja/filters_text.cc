@@ -307,7 +307,7 @@ Value ToJson(Runtime& rt, const Value& value, Arguments& args) {
       if (width > 1000) return rt.Fail("tojson: indent {} is too big", width);
       style.indent = std::string(std::max<int64_t>(width, 0), ' ');
     }
-    style.item_separator = ",";
+    style.item_separator.assign(1, ',');
   }
   bool separators_are_data =
       params.given(1) && params[1].is_string() && params[1].text().any_data();
