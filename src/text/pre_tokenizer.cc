@@ -10,7 +10,7 @@ namespace {
 // \w of the tokenizers' regular expressions.
 bool IsWordCharacter(char32_t c) {
   static const CharSet kWord = [] {
-    std::string_view pattern = "[\\p{L}\\p{M}\\p{Nd}\\p{Pc}]";
+    std::string_view pattern = "[\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}]";
     return CharSet::Parse(&pattern).value();
   }();
   return kWord.Contains(c);

@@ -34,7 +34,7 @@ class PcreStage {
     if (stage.how == SplitStage::How::kTriples) {
       pattern = digit + "{1,3}(?=(?:" + digit + "{3})*(?!" + digit + "))";
     } else if (stage.how == SplitStage::How::kTriplesOfWord) {
-      pattern = digit + "{1,3}(?=(?:" + digit + "{3})*(?![\\p{L}\\p{M}\\p{Nd}\\p{Pc}]))";
+      pattern = digit + "{1,3}(?=(?:" + digit + "{3})*(?![\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}]))";
     }
     // PCRE2 has no intersection of sets; and \p{Han} alone would mean the script extensions.
     for (const std::string set : {"[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}",
