@@ -12,16 +12,19 @@ struct IsaRow {
 };
 
 #if defined(__x86_64__)
+// The bit of a CPUID leaf's register, for what __builtin_cpu_supports of our compilers does not know.
+struct CpuId {
+  unsigned eax, ebx = 0, ecx, edx = 0;
+  CpuId(unsigned leaf, unsigned sub_leaf) : eax(leaf), ecx(sub_leaf) {
+    asm("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+  }
+};
 bool HasAvx2() {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-         __builtin_cpu_supports("f16c");
+         (CpuId(1, 0).ecx >> 29 & 1) != 0;  // F16C
 }
-// __builtin_cpu_supports of this compiler does not know AVX-VNNI: CPUID leaf 7, sub-leaf 1.
 bool HasAvx2Vnni() {
-  if (!HasAvx2()) return false;
-  unsigned a = 7, b = 0, c = 1, d = 0;
-  asm("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-  return (a >> 4 & 1) != 0;
+  return HasAvx2() && (CpuId(7, 1).eax >> 4 & 1) != 0;  // AVX-VNNI
 }
 bool HasAvx512() {
   return HasAvx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
