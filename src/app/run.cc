@@ -33,7 +33,7 @@ void InstallInterrupt() {
 
 class Chat {
  public:
-  Chat(const Flags& flags, Composition& composition) : flags_(flags), c_(composition) {
+  Chat(const Flags& flags, Composition& composition) : c_(composition) {
     if (!flags.system_prompt.empty()) Add("system", flags.system_prompt);
   }
 
@@ -85,7 +85,6 @@ class Chat {
     return text;
   }
 
-  const Flags& flags_;
   Composition& c_;
   std::vector<std::pair<std::string, std::string>> history_;
 };
