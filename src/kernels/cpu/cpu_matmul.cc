@@ -71,8 +71,8 @@ void CpuOps::Matmul(const TensorView& x, std::span<const MatmulOut> outs) {
       job.panel_bytes = w->panel_bytes();
       job.num_panels = static_cast<int>(std::min(group, w->num_panels() - panel));
       job.cols = cols;
-      job.q = q_.data() + t0 * cols;
-      job.blocks = blocks_.data() + t0 * (cols / 32);
+      job.q = integers ? q_.data() + t0 * cols : nullptr;
+      job.blocks = integers ? blocks_.data() + t0 * (cols / 32) : nullptr;
       job.x = x.f32() + t0 * cols;
       job.num_tokens = std::min(run, tokens - t0);
       job.y = out.y.f32() + t0 * w->rows + row;
