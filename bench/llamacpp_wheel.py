@@ -66,6 +66,7 @@ def _load_library():
             ("llama_get_memory", pointer, [pointer]),
             ("llama_memory_clear", None, [pointer, c.c_bool]),
             ("llama_log_set", None, [_LOG, pointer]),
+            ("llama_print_system_info", c.c_char_p, []),
             ("llama_free", None, [pointer]),
             ("llama_model_free", None, [pointer])]:
         function = getattr(lib, name)
@@ -109,21 +110,31 @@ class LlamaCpp:
         count = self._lib.llama_tokenize(self._vocab, data, len(data), ids, size, True, False)
         return list(ids[:count])
 
-    def logits(self, ids):
-        """[len(ids), vocab_size] f32, of the ids run alone from position 0."""
-        lib, batch = self._lib, self._batch
-        lib.llama_memory_clear(lib.llama_get_memory(self._context), True)
+    def system_info(self):
+        return self._lib.llama_print_system_info().decode()
+
+    def clear(self):
+        self._lib.llama_memory_clear(self._lib.llama_get_memory(self._context), True)
+
+    def run(self, ids, position, all_logits):
+        """The ids from `position` on; logits of all of them or of the last one only."""
+        batch = self._batch
         batch.n_tokens = len(ids)
         for i, token in enumerate(ids):
             batch.token[i] = token
-            batch.pos[i] = i
+            batch.pos[i] = position + i
             batch.n_seq_id[i] = 1
             batch.seq_id[i][0] = 0
-            batch.logits[i] = 1
-        status = lib.llama_decode(self._context, batch)
+            batch.logits[i] = int(all_logits or i == len(ids) - 1)
+        status = self._lib.llama_decode(self._context, batch)
         if status != 0:
             raise RuntimeError(f"llama_decode returned {status}")
-        rows = lib.llama_get_logits(self._context)
+        return self._lib.llama_get_logits(self._context)
+
+    def logits(self, ids):
+        """[len(ids), vocab_size] f32, of the ids run alone from position 0."""
+        self.clear()
+        rows = self.run(ids, 0, all_logits=True)
         return np.ctypeslib.as_array(rows, (len(ids), self.vocab_size)).copy()
 
     def close(self):
