@@ -24,7 +24,7 @@ cmake --build --preset release
 
 step "Unit tests"
 export LLAMABOX_MODELS=$PWD/models LLAMABOX_BUILD=$PWD/build/release
-ctest --preset release -LE slow
+ctest --preset release -LE slow -j2
 
 step "Python tests: oracles and end to end"
 build/venv/bin/python -m pytest -q tests
@@ -34,17 +34,17 @@ if [ "$what" = fast ]; then
 fi
 
 step "Slow unit tests"
-ctest --preset release -L slow
+ctest --preset release -L slow -j2
 
-step "Address and undefined-behaviour sanitizers"
+step "Address and undefined-behaviour sanitizers (the build that fuzzing uses too)"
 cmake --preset asan >/dev/null
 cmake --build --preset asan
-ctest --preset asan -LE slow
+ctest --preset asan -LE slow -j2
 
 step "Thread sanitizer"
 cmake --preset tsan >/dev/null
 cmake --build --preset tsan --target base_tests kernels_tests engine_tests server_tests
-ctest --preset tsan -LE slow -R '^(base|kernels|engine|server)$'
+ctest --preset tsan -LE slow -j2 -R '^(base|kernels|engine|server)$'
 
 step "Fuzz targets, one minute each, two at a time"
 tools/fuzz 60
