@@ -24,6 +24,9 @@ function(lb_tests name)
   add_executable(${name}_tests ${sources})
   target_include_directories(${name}_tests PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR})
   target_link_libraries(${name}_tests PRIVATE ${ARG_DEPS} GTest::gtest GTest::gmock GTest::gtest_main)
+  if(LLAMABOX_SANITIZE)
+    target_compile_options(${name}_tests PRIVATE -O0)  # compiling a test takes longer than running it
+  endif()
   add_test(NAME ${name} COMMAND ${name}_tests --gtest_filter=-Slow* --gtest_brief=1)
   add_test(NAME ${name}_slow COMMAND ${name}_tests --gtest_filter=Slow* --gtest_brief=1)
   set_tests_properties(${name} ${name}_slow PROPERTIES

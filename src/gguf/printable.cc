@@ -14,20 +14,22 @@ std::string Printable(std::string_view text, size_t max_bytes) {
     const utf8proc_ssize_t length =
         utf8proc_iterate(at, static_cast<utf8proc_ssize_t>(text.size() - i), &code_point);
     const size_t step = length > 0 ? static_cast<size_t>(length) : 1;
-    if (i + step > max_bytes) break;
     const auto byte = static_cast<unsigned char>(text[i]);
+    std::string shown;
     if (byte == '\n') {
-      out += "\\n";
+      shown = "\\n";
     } else if (byte == '\t') {
-      out += "\\t";
+      shown = "\\t";
     } else if (length <= 0 || byte < 0x20 || byte == 0x7f) {
-      out += fmt::format("\\x{:02x}", byte);
+      shown = fmt::format("\\x{:02x}", byte);
     } else if (code_point >= 0x80 && code_point < 0xa0) {
       // The second set of control characters, some of which terminals obey.
-      out += fmt::format("\\u{:04x}", code_point);
+      shown = fmt::format("\\u{:04x}", code_point);
     } else {
-      out.append(text, i, step);
+      shown = text.substr(i, step);
     }
+    if (out.size() + shown.size() > max_bytes) break;
+    out += shown;
     i += step;
   }
   if (i < text.size()) out += "...";

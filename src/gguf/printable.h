@@ -7,8 +7,8 @@
 
 namespace lb::gguf {
 
-// At most `max_bytes` of `text` (an ellipsis tells of the rest), with control bytes and bytes that
-// are not valid UTF-8 as \xNN, newline and tab as \n and \t.
+// The beginning of `text` with control bytes and bytes that are not valid UTF-8 as \xNN, newline and
+// tab as \n and \t: at most `max_bytes` as shown, and an ellipsis when that is not all of it.
 std::string Printable(std::string_view text, size_t max_bytes = 64);
 
 }  // namespace lb::gguf

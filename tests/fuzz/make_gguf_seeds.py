@@ -1,5 +1,6 @@
 """Makes the seeds of fuzz_gguf (tests/fuzz/seeds/gguf) with the `gguf` package: small files that
-between them hold every value type, every tensor type and a changed alignment."""
+between them hold every value type, every tensor type and a changed alignment. two_names.gguf is
+not made here: a fuzzer found it (two unprintable names in one error message)."""
 import pathlib
 
 import gguf
