@@ -1,0 +1,51 @@
+"""llama.cpp's server beside ours: the one that the `xllamacpp` wheel carries, in a process of its own.
+
+    peer.py '{"model": "A.gguf", "port": 8081, "ctx": 4096, "parallel": 6, "threads": 2,
+              "batch": null}'
+
+Needs: pip install xllamacpp. All settings that are not named are the wheel's, and so llama.cpp's,
+defaults; the cache is unified (`-kvu`), since divided slots would refuse longer requests outright.
+"""
+
+import importlib.metadata
+import json
+import os
+import signal
+import sys
+
+from common import Server, free_port
+
+
+def version():
+    return f"llama.cpp's server, xllamacpp {importlib.metadata.version('xllamacpp')}"
+
+
+def llama_cpp(model, ctx, parallel, threads=None, batch=None):
+    settings = {"model": str(model), "port": free_port(), "ctx": ctx, "parallel": parallel,
+                "threads": threads or os.cpu_count(), "batch": batch}
+    return Server("llama.cpp", [sys.executable, __file__, json.dumps(settings)], settings["port"])
+
+
+def serve(settings):
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = settings["model"]
+    params.port = settings["port"]
+    params.n_ctx = settings["ctx"]
+    params.n_parallel = settings["parallel"]
+    params.kv_unified = True
+    params.n_gpu_layers = 0
+    params.fit_params = False  # it would change the context that was asked for
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = settings["threads"]
+    if settings["batch"]:
+        params.n_batch = settings["batch"]
+    server = xllamacpp.Server(params)
+    signal.sigwait({signal.SIGTERM, signal.SIGINT})
+    del server
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    serve(json.loads(sys.argv[1]))
