@@ -35,6 +35,10 @@ Piece Answer::Push(const TokenEvent& event, double now_ms) {
       ++usage_.completion_tokens;
       TakeToken(event, &piece);
       break;
+    case TokenEvent::Kind::kShifted:
+      usage_.context_shifts = event.usage.context_shifts;
+      usage_.dropped_tokens = event.usage.dropped_tokens;
+      break;
     case TokenEvent::Kind::kFinished: {
       const int tokens = usage_.completion_tokens;
       usage_ = event.usage;

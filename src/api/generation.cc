@@ -108,13 +108,15 @@ void Generation::TakeEvents(int index, std::string* out) {
     if (choice.answer.finished()) break;
   }
   if (!choice.answer.finished()) return;
+  if (choice.answer.stopped_early()) choice.stream->Finish();
   choice.stream.reset();
   if (setup_.stream && !choice.finish_written) {
     choice.finish_written = true;
     JsonWriter w;
     BeginChunk(&w);
     setup_.writer->WriteFinish(index, choice.answer.finish_text(), &w);
-    EndChunk(&w, out);
+    const Usage& usage = choice.answer.usage();
+    EndChunk(&w, out, usage.context_shifts, usage.dropped_tokens);
   }
 }
 
@@ -137,8 +139,9 @@ void Generation::BeginChunk(JsonWriter* w) const {
   w->Key("choices").BeginArray();
 }
 
-void Generation::EndChunk(JsonWriter* w, std::string* out) {
+void Generation::EndChunk(JsonWriter* w, std::string* out, int shifts, int64_t dropped) {
   w->EndArray();
+  WriteShifts(shifts, dropped, w);
   if (setup_.include_usage) w->Key("usage").Null();
   w->EndObject();
   *out += "data: " + w->text() + "\n\n";
@@ -153,9 +156,24 @@ std::string Generation::Body() const {
     setup_.writer->WriteWhole(i, choice.whole, choice.answer.finish_text(), &w);
   }
   w.EndArray();
+  int shifts = 0;
+  int64_t dropped = 0;
+  for (const Choice& choice : choices_) {
+    shifts += choice.answer.usage().context_shifts;
+    dropped += choice.answer.usage().dropped_tokens;
+  }
+  WriteShifts(shifts, dropped, &w);
   WriteUsage(&w);
   w.EndObject();
   return w.Take();
+}
+
+// Only an answer whose context was cut says so.
+void Generation::WriteShifts(int times, int64_t dropped, JsonWriter* w) {
+  if (times == 0) return;
+  w->Key("context_shift").BeginObject();
+  w->Key("times").Int(times).Key("dropped_tokens").Int(dropped);
+  w->EndObject();
 }
 
 // Prompts count once however many answers they get; their cached part is the first answer's.
@@ -182,10 +200,6 @@ void Generation::WriteUsage(JsonWriter* w) const {
       .Raw(Rounded(PerSecond(usage.prompt_tokens - usage.cached_tokens, usage.prefill_ms)));
   w->Key("tokens_per_second").Raw(Rounded(PerSecond(usage.completion_tokens - 1, first.decode_ms())));
   w->EndObject();
-}
-
-double Generation::first_token_seconds() const {
-  return choices_.front().answer.first_token_ms() / 1000.0;
 }
 
 double Generation::token_seconds() const {

@@ -48,9 +48,6 @@ class Generation {
   // The plain reply; valid when Advance said done and there is no error.
   std::string Body() const;
 
-  // Seconds from submission to the first token of choice 0 and between tokens; 0 when unknown.
-  double first_token_seconds() const;
-  double token_seconds() const;
 
  private:
   struct Choice {
@@ -63,7 +60,11 @@ class Generation {
 
   void TakeEvents(int index, std::string* out);
   void BeginChunk(JsonWriter* w) const;
-  void EndChunk(JsonWriter* w, std::string* out);
+  // `shifts` and `dropped`: of the choice that ends with this chunk.
+  void EndChunk(JsonWriter* w, std::string* out, int shifts = 0, int64_t dropped = 0);
+  static void WriteShifts(int times, int64_t dropped, JsonWriter* w);
+  // Of choice 0 between two tokens; 0 when unknown.
+  double token_seconds() const;
   void WriteStart(int index, std::string* out);
   void WriteUsage(JsonWriter* w) const;
   void WriteHead(std::string_view object, JsonWriter* w) const;

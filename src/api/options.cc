@@ -85,6 +85,8 @@ Result<GenerationOptions> ParseOptions(const Fields& fields, const GenerationDef
   GenerationOptions options;
   options.sampling = defaults.sampling;
   options.cache_prompt = defaults.cache_prompt;
+  options.context_shift = defaults.context_shift;
+  options.keep = defaults.keep;
   options.ignore_eos = defaults.ignore_eos;
 
   LB_RETURN_IF_ERROR(fields.Read("model", &options.model));
@@ -100,6 +102,7 @@ Result<GenerationOptions> ParseOptions(const Fields& fields, const GenerationDef
   LB_ASSIGN_OR_RETURN(options.max_tokens, ParseMaxTokens(fields, defaults.max_tokens));
   LB_RETURN_IF_ERROR(fields.Read("ignore_eos", &options.ignore_eos));
   LB_RETURN_IF_ERROR(fields.Read("cache_prompt", &options.cache_prompt));
+  LB_RETURN_IF_ERROR(fields.Read("n_keep", &options.keep, -1, std::numeric_limits<int>::max()));
   LB_RETURN_IF_ERROR(ParseSeed(fields, defaults.seed, &options.sampling.seed));
   LB_RETURN_IF_ERROR(ParseSampling(fields, tokenizer, &options.sampling));
   LB_RETURN_IF_ERROR(RefuseUnenforced(fields));

@@ -18,6 +18,8 @@ struct GenerationDefaults {
   int64_t seed = -1;        // -1: a new one for each request
   int64_t max_tokens = -1;  // -1: until the context is full
   bool cache_prompt = true;
+  bool context_shift = false;  // for no request to change
+  int keep = 0;            // tokens that a shift keeps at the front; -1: the whole prompt
   bool ignore_eos = false;
   std::vector<std::string> stop;  // beside the request's own
 };
@@ -33,6 +35,8 @@ struct GenerationOptions {
   int64_t max_tokens = -1;
   bool ignore_eos = false;
   bool cache_prompt = true;
+  bool context_shift = false;
+  int keep = 0;
   // `seed` is set: answer i of a prompt takes seed + i.
   SamplingParams sampling;
 };

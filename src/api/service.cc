@@ -144,6 +144,8 @@ Request Service::MakeRequest(const GenerationOptions& options, const Caller& cal
   request.stop_ids = parts_.tokenizer->special().end_of_generation;
   request.ignore_eos = options.ignore_eos;
   request.cache_prompt = options.cache_prompt;
+  request.context_shift = options.context_shift;
+  request.keep = options.keep;
   request.client = caller.client;
   return request;
 }

@@ -63,6 +63,9 @@ class Service {
   };
   Result<Order> PrepareChat(std::string_view body, const Caller& caller) const;
 
+  // GET /kv. Waits for the end of the engine's step, so for a worker thread too.
+  Result<std::string> Kv() const;
+
   std::string Models() const;
   std::string Props() const;
   EngineStats Stats() const { return parts_.engine->Stats(); }

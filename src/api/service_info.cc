@@ -1,7 +1,11 @@
 // The endpoints of Service that answer at once: models, props, tokenize, detokenize.
+#include <chrono>
+#include <future>
+#include <memory>
 #include <utility>
 
 #include "api/json_writer.h"
+#include "api/kv_report.h"
 #include "api/service.h"
 
 namespace lb::api {
@@ -77,7 +81,7 @@ std::string Service::Models() const {
   w.Key("n_ctx").Int(limits().pool_tokens);
   w.Key("n_slot").Int(limits().max_sequences);
   w.Key("n_slot_ctx").Int(limits().max_request_tokens);
-  w.Key("ctx_shift").Bool(false);
+  w.Key("ctx_shift").Bool(parts_.defaults.context_shift);
   w.Key("prompt_cache").Bool(parts_.defaults.cache_prompt);
   WriteSampling(parts_.defaults, &w);
   w.Key("support_vision").Bool(false);
@@ -88,6 +92,22 @@ std::string Service::Models() const {
   w.Key("support_reasoning").Bool(false);
   w.EndObject().EndObject().EndArray().EndObject();
   return w.Take();
+}
+
+Result<std::string> Service::Kv() const {
+  // Shared, since the engine may answer when nobody waits any more.
+  const auto answer = std::make_shared<std::promise<EngineSnapshot>>();
+  std::future<EngineSnapshot> future = answer->get_future();
+  parts_.engine->InspectKv(
+      [answer](EngineSnapshot snapshot) { answer->set_value(std::move(snapshot)); });
+  if (future.wait_for(std::chrono::seconds(10)) != std::future_status::ready) {
+    return Error{ErrorCode::kUnavailable, "the engine is busy; try again later", {}};
+  }
+  const EngineSnapshot snapshot = future.get();
+  if (snapshot.kv.stats.groups.empty()) {
+    return Error{ErrorCode::kUnavailable, "the server is stopping", {}};
+  }
+  return KvReport(snapshot, limits());
 }
 
 std::string Service::Props() const {

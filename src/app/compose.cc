@@ -4,11 +4,12 @@
 #include <charconv>
 #include <chrono>
 #include <filesystem>
-#include <fstream>
 #include <thread>
 #include <utility>
 
+#include "app/prompt_cache.h"
 #include "base/log.h"
+#include "base/system_memory.h"
 #include "engine/kv_sizing.h"
 #include "engine/model_runner.h"
 #include "kernels/backends.h"
@@ -17,20 +18,6 @@ namespace lb::app {
 namespace {
 
 constexpr double kMiB = 1024.0 * 1024.0;
-// More cache than this many requests of full length hold is memory that others may need more.
-constexpr int64_t kAutoFullRequests = 16;
-
-// MemAvailable of /proc/meminfo, in bytes; 0 when unknown.
-int64_t AvailableMemory() {
-  std::ifstream in("/proc/meminfo");
-  std::string key;
-  int64_t kib = 0;
-  for (std::string unit; in >> key >> kib; std::getline(in, unit)) {
-    if (key == "MemAvailable:") return kib * 1024;
-  }
-  return 0;
-}
-
 std::string FileName(const std::string& path) { return std::filesystem::path(path).filename().string(); }
 
 Result<std::unique_ptr<Ops>> MakeOps(const Flags& flags) {
@@ -47,10 +34,7 @@ Result<KvPlan> Plan(const Flags& flags, const ModelConfig& model) {
   LB_ASSIGN_OR_RETURN(sizing.dtypes.k, ParseKvDType("--cache-type-k", flags.cache_type_k));
   LB_ASSIGN_OR_RETURN(sizing.dtypes.v, ParseKvDType("--cache-type-v", flags.cache_type_v));
   LB_ASSIGN_OR_RETURN(sizing.memory_bytes, ParseMemorySize(flags.kv_memory));
-  if (sizing.memory_bytes == 0) {
-    const int64_t full = BytesPerToken(model, sizing.dtypes) * std::max(model.context_length, 16);
-    sizing.memory_bytes = std::min(AvailableMemory() / 2, full * kAutoFullRequests);
-  }
+  sizing.available_bytes = AvailableMemory();
   LB_ASSIGN_OR_RETURN(KvPlan plan, PlanKv(model, sizing));
   LogVerbose(1, "{}", plan.summary);
   if (!plan.warning.empty()) LogWarning("{}", plan.warning);
@@ -78,6 +62,7 @@ Result<void> StartEngine(const Flags& flags, Composition* c) {
   runner_config.max_logit_rows = config.max_sequences;
   LB_ASSIGN_OR_RETURN(auto runner, MakeModelRunner(*c->model, *c->ops, runner_config));
   LB_ASSIGN_OR_RETURN(c->engine, Engine::Create(std::move(config), std::move(runner), &c->clock));
+  LB_RETURN_IF_ERROR(LoadPromptCache(flags, c));
   c->engine_thread = std::make_unique<EngineThread>(c->engine.get(), &c->clock);
   const EngineLimits& limits = c->engine->limits();
   LogVerbose(1, "engine: up to {} sequences together, {} tokens in a step, {} requests may wait",
@@ -118,6 +103,8 @@ Result<api::GenerationDefaults> MakeDefaults(const Flags& flags) {
   defaults.seed = flags.seed;
   defaults.max_tokens = flags.max_tokens;
   defaults.cache_prompt = flags.cache_prompt;
+  defaults.context_shift = flags.context_shift;
+  defaults.keep = flags.keep;
   defaults.ignore_eos = flags.ignore_eos;
   defaults.stop = flags.stop;
   return defaults;

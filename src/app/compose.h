@@ -25,6 +25,7 @@ struct Composition {
   std::unique_ptr<Model> model;
   SteadyClock clock;
   std::unique_ptr<Engine> engine;
+  std::string prompt_cache_key;  // what a saved cache must have been made for; "": none is saved
   std::unique_ptr<EngineThread> engine_thread;
   std::shared_ptr<const api::Service> service;
 };

@@ -59,13 +59,16 @@ Parser::Parser(Flags* f) {
 
   group = "Cache and compute";
   app.add_option("-c,--ctx-size", f->ctx_size, "Tokens in the KV pool, and of the longest request at once; 0: from --kv-memory and the model")->check(range(int64_t{0}, big))->capture_default_str()->group(group);
-  app.add_option("--kv-memory", f->kv_memory, "Memory of the KV pool when --ctx-size is 0: auto, or a size such as 512M or 4G")->capture_default_str()->group(group);
+  app.add_option("--kv-memory", f->kv_memory, "Memory of the KV pool: auto, or a size such as 512M or 4G; with --ctx-size only a limit")->capture_default_str()->group(group);
   app.add_option("--parallel", f->parallel, "Most sequences that run together (-np); -1: automatic")->check(range(-1, 4096))->group(group);
   app.add_option("-b,--batch-size", f->batch_size, "Most tokens in one step")->check(range(16, 65536))->capture_default_str()->group(group);
   app.add_option("-t,--threads", f->threads, "Compute threads; -1: one per core")->check(range(-1, 1024))->group(group);
   app.add_option("--cache-type-k", f->cache_type_k, "Type of cached keys (-ctk): f16, bf16, f32, q8_0, q4_0")->capture_default_str()->group(group);
   app.add_option("--cache-type-v", f->cache_type_v, "Type of cached values (-ctv)")->capture_default_str()->group(group);
   app.add_flag("--no-cache-prompt", no_cache_prompt, "Never reuse computed prompts")->group(group);
+  app.add_flag("--context-shift,!--no-context-shift", f->context_shift, "When the context is full, drop the older half of it and go on, and say so in the reply; else the answer ends with \"length\"")->group(group);
+  app.add_option("--keep", f->keep, "Tokens at the front that --context-shift keeps, at most half the context; -1: the prompt")->check(range(-1, 2147483647))->capture_default_str()->group(group);
+  app.add_option("--prompt-cache-file", f->prompt_cache_file, "File that keeps computed prompts from one run to the next")->group(group);
   app.add_option("--cpu-isa", f->cpu_isa, "Force an instruction set: avx512, avx2, portable, ref")->group(group);
 
   group = "Answers (defaults that requests may change)";

@@ -33,6 +33,9 @@ struct Flags {
   std::string cpu_isa;        // "": the best of this machine; "ref": the plain specification
   std::string cache_type_k = "f16", cache_type_v = "f16";
   bool cache_prompt = true;
+  bool context_shift = false;
+  int keep = 0;           // tokens that a context shift keeps at the front; -1: the whole prompt
+  std::string prompt_cache_file;  // "": the cache ends with the process
 
   std::string chat_template;       // a built-in's name, or Jinja source
   std::string chat_template_file;

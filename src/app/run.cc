@@ -12,6 +12,7 @@
 #include "api/answer.h"
 #include "app/compose.h"
 #include "app/load_progress.h"
+#include "app/prompt_cache.h"
 #include "base/log.h"
 
 namespace lb::app {
@@ -89,18 +90,10 @@ class Chat {
   std::vector<std::pair<std::string, std::string>> history_;
 };
 
-}  // namespace
-
-int Run(const Flags& flags) {
-  LoadProgressLine line;
-  auto composed = Compose(flags, [&](float fraction) { line.Show(fraction); });
-  if (!composed.has_value()) {
-    LogError("{}", composed.error().message);
-    return 1;
-  }
-  InstallInterrupt();
-  Chat chat(flags, **composed);
-  if (!flags.prompt.empty()) return chat.Ask(flags.prompt) ? 0 : 1;
+// One question, or a chat until the input ends; false when a single question was not answered.
+bool Converse(const Flags& flags, Composition& composition) {
+  Chat chat(flags, composition);
+  if (!flags.prompt.empty()) return chat.Ask(flags.prompt);
   const bool terminal = ::isatty(0) == 1;
   if (terminal) std::fputs("Ctrl-C stops an answer, Ctrl-D ends the chat.\n", stderr);
   for (;;) {
@@ -111,7 +104,23 @@ int Run(const Flags& flags) {
     if (!text.empty()) chat.Ask(text);
   }
   if (terminal) std::fputs("\n", stderr);
-  return 0;
+  return true;
+}
+
+}  // namespace
+
+int Run(const Flags& flags) {
+  LoadProgressLine line;
+  auto composed = Compose(flags, [&](float fraction) { line.Show(fraction); });
+  if (!composed.has_value()) {
+    LogError("{}", composed.error().message);
+    return 1;
+  }
+  InstallInterrupt();
+  const bool answered = Converse(flags, **composed);
+  (*composed)->engine_thread->Stop(0);
+  SavePromptCache(flags, **composed);
+  return answered ? 0 : 1;
 }
 
 }  // namespace lb::app

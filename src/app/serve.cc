@@ -15,6 +15,7 @@
 
 #include "app/compose.h"
 #include "app/load_progress.h"
+#include "app/prompt_cache.h"
 #include "base/log.h"
 #include "server/http_server.h"
 #include "server/metrics.h"
@@ -24,8 +25,9 @@
 namespace lb::app {
 namespace {
 
-// From the signal to the end of the process, at the very most.
+// From the signal until nothing runs any more, at the very most.
 constexpr auto kStopLimit = std::chrono::milliseconds(2800);
+std::atomic<bool> g_stopped{false};
 constexpr int kLoaded = SIGUSR1;
 
 sigset_t Signals() {
@@ -72,6 +74,7 @@ void LogRequest(const server::RequestLog& log) {
 void StartStopWatchdog() {
   std::thread([] {
     std::this_thread::sleep_for(kStopLimit);
+    if (g_stopped.load()) return;
     LogWarning("stopping took too long; leaving now");
     std::_Exit(0);
   }).detach();
@@ -137,6 +140,9 @@ int Serve(const Flags& flags) {
   composition.engine->StopAccepting();
   http.Stop();
   composition.engine_thread->Stop(0);
+  // How long this takes is the cache's size and the disk's: no limit but who sent the signal.
+  g_stopped.store(true);
+  SavePromptCache(flags, composition);
   LogInfo("stopped");
   return 0;
 }

@@ -5,19 +5,10 @@
 #include <utility>
 
 #include "base/log.h"
+#include "engine/context_shift.h"
 #include "engine/prompt_cache_file.h"
 
 namespace lb {
-namespace {
-
-double Milliseconds(int64_t from_us, int64_t to_us) {
-  return static_cast<double>(std::max<int64_t>(0, to_us - from_us)) / 1000.0;
-}
-
-double PerSecond(double count, double ms) { return ms > 0 ? count * 1000.0 / ms : 0; }
-
-}  // namespace
-
 Result<std::unique_ptr<Engine>> Engine::Create(EngineConfig config,
                                                std::unique_ptr<ModelRunner> runner,
                                                const Clock* clock) {
@@ -117,9 +108,12 @@ Result<std::unique_ptr<TokenStream>> Engine::Submit(Request request) {
   Sequence& s = *sequence;
   s.tokens = std::exchange(s.request.prompt, {});
   s.num_prompt = static_cast<int>(length);
-  const int64_t room = limits_.max_request_tokens - length;
-  s.max_tokens_total =
-      length + (s.request.max_tokens < 0 ? room : std::min(room, s.request.max_tokens));
+  // With context shift an answer may be longer than the room; as long as the context when no length
+  // is asked for, so that it ends.
+  const int64_t longest = limits_.max_request_tokens;
+  s.max_answer = s.request.max_tokens < 0 ? longest : s.request.max_tokens;
+  if (!s.request.context_shift) s.max_answer = std::min(s.max_answer, longest - length);
+  s.max_tokens_total = std::min(longest, length + s.max_answer);
   s.usage.prompt_tokens = s.num_prompt;
   s.submitted_us = clock_->NowMicros();
   s.id = next_id_.fetch_add(1, std::memory_order_relaxed);
@@ -146,11 +140,6 @@ EngineStats Engine::Stats() const {
   EngineStats stats = published_;
   stats.rejected = num_rejected_.load(std::memory_order_relaxed);
   return stats;
-}
-
-void Engine::InspectKv(std::function<void(kv::KvSnapshot)> done) {
-  auto call = [this, done] { done(kv_->Snapshot()); };
-  if (!inbox_->Call(std::move(call))) done({});
 }
 
 void Engine::StopAccepting() { inbox_->Close(); }
@@ -181,7 +170,8 @@ bool Engine::DrainInbox() {
   for (uint64_t id : contents.cancelled) {
     auto it = sequences_.find(id);
     if (it == sequences_.end()) continue;
-    Finish(*it->second, FinishReason::kCancelled, -1);
+    const bool done = it->second->stream->satisfied();
+    Finish(*it->second, done ? FinishReason::kStop : FinishReason::kCancelled, -1);
   }
   for (auto& call : contents.calls) call();
   return !contents.empty();
@@ -199,9 +189,11 @@ void Engine::Accept(std::unique_ptr<Sequence> sequence) {
 void Engine::Announce(const ScheduledBatch& batch) {
   for (Sequence* s : batch.admitted) {
     num_queued_.fetch_sub(1);
-    s->usage.queue_ms = Milliseconds(s->submitted_us, s->admitted_us);
+    const int64_t queue_us = std::max<int64_t>(0, s->admitted_us - s->submitted_us);
+    s->usage.queue_ms = static_cast<double>(queue_us) / 1000;
     stats_.prompt_tokens += s->num_prompt;
     stats_.cached_prompt_tokens += s->usage.cached_tokens;
+    stats_.queue.Observe(s->usage.queue_ms / 1000);
     TokenEvent event;
     event.kind = TokenEvent::Kind::kAdmitted;
     event.usage = s->usage;
@@ -210,7 +202,6 @@ void Engine::Announce(const ScheduledBatch& batch) {
 }
 
 void Engine::RunBatch(const ScheduledBatch& batch) {
-  stats_.computed_prompt_tokens += batch.num_prefill_tokens;
   const Result<std::span<const float>> logits = runner_->Run(batch_builder_.Build(batch));
   if (!logits.has_value()) {
     // Nothing was committed, so nothing of this step can be reused. Others never notice.
@@ -224,9 +215,20 @@ void Engine::RunBatch(const ScheduledBatch& batch) {
   for (const ScheduledBatch::Item& item : batch.items) {
     Sequence& s = *item.sequence;
     const bool samples = CatchesUp(item);
+    CountComputed(s, item.num_tokens);
     kv_->Commit(*s.kv, s.tokens, s.num_computed() + item.num_tokens);
     if (samples) SampleNext(s, logits->subspan(vocab * row++, vocab));
   }
+}
+
+void Engine::CountComputed(Sequence& s, int num_tokens) {
+  const int64_t end = s.num_computed() + num_tokens;
+  const int64_t first_new = std::max(s.num_computed(), s.num_seen);
+  stats_.recomputed_tokens += std::min(end, first_new) - s.num_computed();
+  // What a shift kept is no prompt: all of it was computed before.
+  const int64_t prompt = s.usage.context_shifts == 0 ? s.num_prompt : 0;
+  stats_.computed_prompt_tokens += std::max<int64_t>(0, std::min(end, prompt) - first_new);
+  s.num_seen = std::max(s.num_seen, end);
 }
 
 void Engine::SampleNext(Sequence& s, std::span<const float> logits) {
@@ -235,21 +237,55 @@ void Engine::SampleNext(Sequence& s, std::span<const float> logits) {
     Fail(s, sampled.error());
     return;
   }
-  s.last_token_us = clock_->NowMicros();
-  if (s.first_token_us == 0) s.first_token_us = s.last_token_us;
+  const int64_t now_us = clock_->NowMicros();
+  if (s.first_token_us == 0) {
+    s.first_token_us = now_us;
+    stats_.first_token.Observe(static_cast<double>(now_us - s.submitted_us) * 1e-6);
+  } else {
+    stats_.token_gap.Observe(static_cast<double>(now_us - s.last_token_us) * 1e-6);
+  }
+  s.last_token_us = now_us;
   const TokenId token = sampled->token;
   if (std::ranges::find(s.request.stop_ids, token) != s.request.stop_ids.end()) {
     Finish(s, FinishReason::kStop, token);
     return;
   }
   s.tokens.push_back(token);
+  ++s.num_answered;
   ++stats_.generated_tokens;
   TokenEvent event;
   event.token = token;
   event.logprob = sampled->logprob;
   event.top = std::move(sampled->top);
   s.stream->Push(std::move(event));
-  if (s.num_tokens() >= s.max_tokens_total) Finish(s, FinishReason::kLength, -1);
+  if (s.num_answered >= s.max_answer) {
+    Finish(s, FinishReason::kLength, -1);
+  } else if (s.num_tokens() >= s.max_tokens_total) {
+    ShiftContext(s);
+  }
+}
+
+// What comes is what a new request with the kept tokens as its prompt would get: nothing that was
+// computed with the dropped ones in sight is used again.
+void Engine::ShiftContext(Sequence& s) {
+  const ContextShift shift = PlanShift(s.request.keep, s.usage.prompt_tokens, s.num_tokens());
+  const auto from = s.tokens.begin() + shift.keep;
+  s.tokens.erase(from, from + shift.dropped);
+  ++s.usage.context_shifts;
+  s.usage.dropped_tokens += shift.dropped;
+  ++stats_.context_shifts;
+  stats_.dropped_tokens += shift.dropped;
+  s.num_prompt = static_cast<int>(s.num_tokens());
+  s.num_seen = s.num_tokens() - 1;  // the last was sampled and not computed yet
+  s.max_tokens_total =
+      std::min(limits_.max_request_tokens, s.num_tokens() + s.max_answer - s.num_answered);
+  s.sampler = Sampler::Create(s.sampler.params(), runner_->vocab_size()).value();
+  s.kv = kv_->NewSequence(s.request.cache_namespace, s.request.cache_prompt);
+  scheduler_.Restart(&s);
+  TokenEvent event;
+  event.kind = TokenEvent::Kind::kShifted;
+  event.usage = s.usage;
+  s.stream->Push(std::move(event));
 }
 
 // ---- endings
@@ -257,6 +293,7 @@ void Engine::SampleNext(Sequence& s, std::span<const float> logits) {
 
 void Engine::Finish(Sequence& s, FinishReason reason, TokenId stop_token) {
   CompleteUsage(s);
+  if (reason != FinishReason::kCancelled) ObserveEnd(s);
   TokenEvent event;
   event.kind = TokenEvent::Kind::kFinished;
   event.reason = reason;
@@ -265,12 +302,12 @@ void Engine::Finish(Sequence& s, FinishReason reason, TokenId stop_token) {
   switch (reason) {
     case FinishReason::kStop:
       ++stats_.finished_stop;
-      scheduler_.ObserveAnswer(s.num_generated());
+      scheduler_.ObserveAnswer(s.num_answered);
       LogEnd(s, "stop");
       break;
     case FinishReason::kLength:
       ++stats_.finished_length;
-      if (s.seniority > 0) scheduler_.ObserveAnswer(s.num_generated());
+      if (s.seniority > 0) scheduler_.ObserveAnswer(s.num_answered);
       LogEnd(s, "length");
       break;
     default:
@@ -314,45 +351,6 @@ Result<int64_t> Engine::LoadPromptCache(const std::string& path, const std::stri
 
 Result<int64_t> Engine::SavePromptCache(const std::string& path, const std::string& key) {
   return lb::SavePromptCache(*kv_, *runner_, path, key);
-}
-
-void Engine::CompleteUsage(Sequence& s) {
-  Usage& u = s.usage;
-  u.completion_tokens = s.num_generated();
-  if (s.admitted_us == 0) u.queue_ms = Milliseconds(s.submitted_us, clock_->NowMicros());
-  if (s.first_token_us == 0) return;
-  u.prefill_ms = Milliseconds(s.admitted_us, s.first_token_us);
-  u.decode_ms = Milliseconds(s.first_token_us, s.last_token_us);
-}
-
-void Engine::LogEnd(const Sequence& s, std::string_view reason) const {
-  if (LogVerbosity() < 1) return;
-  const Usage& u = s.usage;
-  const int computed = u.prompt_tokens - u.cached_tokens;
-  const int after_first = std::max(0, u.completion_tokens - 1);
-  LogVerbose(1,
-             "id={} prefill_t={} prefill_cached_t={} prefill_tps={:.2f} ttft={:.2f}ms decode_t={} "
-             "decode_tps={:.2f} tpot={:.2f}ms total_t={} queue={:.2f}ms pauses={} stop_r={}",
-             s.request.id, u.prompt_tokens, u.cached_tokens, PerSecond(computed, u.prefill_ms),
-             u.queue_ms + u.prefill_ms, u.completion_tokens, PerSecond(after_first, u.decode_ms),
-             after_first > 0 ? u.decode_ms / after_first : 0.0,
-             u.prompt_tokens + u.completion_tokens, u.queue_ms, u.num_pauses, reason);
-  LogVerbose(3, "kv finish id={} pool: {}", s.request.id, kv_->Stats().ToString());
-}
-
-void Engine::PublishStats() {
-  const kv::BlockPool& pool = kv_->pool(kv_->main_group());
-  stats_.pool_blocks = pool.size();
-  stats_.free_blocks = pool.num_free();
-  stats_.cached_blocks = pool.num_cached();
-  stats_.used_blocks = pool.num_used();
-  stats_.running = static_cast<int>(scheduler_.running().size());
-  stats_.paused = static_cast<int>(scheduler_.paused().size());
-  stats_.waiting = static_cast<int>(scheduler_.waiting().size());
-  stats_.pauses = scheduler_.num_pauses();
-  stats_.evictions = kv_->num_evictions();
-  std::lock_guard lock(published_mutex_);
-  published_ = stats_;
 }
 
 }  // namespace lb

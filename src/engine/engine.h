@@ -33,7 +33,7 @@ class Engine final : public EngineClient {
   Result<std::unique_ptr<TokenStream>> Submit(Request request) override;
   EngineStats Stats() const override;
   const EngineLimits& limits() const override { return limits_; }
-  void InspectKv(std::function<void(kv::KvSnapshot)> done) override;
+  void InspectKv(std::function<void(EngineSnapshot)> done) override;
   // From now on Submit answers kUnavailable. What was accepted runs on.
   void StopAccepting();
 
@@ -62,14 +62,18 @@ class Engine final : public EngineClient {
   void Accept(std::unique_ptr<Sequence> sequence);
   void Announce(const ScheduledBatch& batch);
   void RunBatch(const ScheduledBatch& batch);
+  void CountComputed(Sequence& sequence, int num_tokens);
+  void ShiftContext(Sequence& sequence);
   void SampleNext(Sequence& sequence, std::span<const float> logits);
   void Finish(Sequence& sequence, FinishReason reason, TokenId stop_token);
   void Fail(Sequence& sequence, Error error);
   // Takes the sequence out of everything; it is destroyed.
   void Forget(Sequence& sequence);
   void CompleteUsage(Sequence& sequence);
+  void ObserveEnd(const Sequence& sequence);
   void LogEnd(const Sequence& sequence, std::string_view reason) const;
   void PublishStats();
+  EngineSnapshot Snapshot() const;
 
   const EngineConfig config_;
   EngineLimits limits_;

@@ -9,8 +9,10 @@
 #include <vector>
 
 #include "base/result.h"
+#include "engine/histogram.h"
 #include "engine/request.h"
 #include "kv/kv_stats.h"
+#include "kv/types.h"
 
 namespace lb {
 
@@ -27,15 +29,49 @@ class TokenStream {
   // stream empty, and at once if there are some now. It must not block or call the stream: a server
   // posts to its executor.
   virtual void OnReady(std::function<void()> wake) = 0;
+  // The reader has all it wants, as after a stop string: the request counts as finished, and is not
+  // cancelled, when the stream is destroyed, which must follow.
+  virtual void Finish() {}
 };
 
 // A point-in-time copy of the engine's numbers, published once per step. Counters only grow.
 struct EngineStats {
   int64_t pool_blocks = 0, free_blocks = 0, cached_blocks = 0, used_blocks = 0;
   int running = 0, waiting = 0, paused = 0;
+  // Prompt tokens of admitted requests: all, those found in the cache, those computed so far (each
+  // once). Without pauses, faults and cancellations the first is the sum of the others in the end.
   int64_t prompt_tokens = 0, cached_prompt_tokens = 0, computed_prompt_tokens = 0;
+  int64_t recomputed_tokens = 0;  // computed once more, after a pause or a context shift
   int64_t generated_tokens = 0, steps = 0, pauses = 0, evictions = 0;
+  int64_t context_shifts = 0, dropped_tokens = 0;
   int64_t finished_stop = 0, finished_length = 0, cancelled = 0, failed = 0, rejected = 0;
+  Histogram queue;        // submission to admission; of every admitted request
+  Histogram first_token;  // submission to first sampled token
+  Histogram token_gap;    // from each token of an answer to the next
+  // Of every request that finished by stop or length after its admission: submission to end,
+  // admission to first token, first token to last, and (two tokens at least) the mean gap.
+  Histogram total, prefill, decode, per_token;
+};
+
+// One sequence in GET /kv.
+struct SequenceInfo {
+  std::string id;  // the request's
+  SequenceStatus status = SequenceStatus::kWaiting;
+  int prompt_tokens = 0, cached_tokens = 0, answer_tokens = 0;
+  int64_t tokens = 0;       // of the context now
+  int64_t computed = 0;     // of them, in blocks
+  std::vector<int> blocks;  // held in each group
+  int pauses = 0;
+  int64_t age_ms = 0;  // since submission
+};
+
+// GET /kv: counts and ids, no text and no token ids.
+struct EngineSnapshot {
+  kv::KvSnapshot kv;  // no groups: there is no engine
+  int block_tokens = kv::kBlockTokens;
+  std::vector<int64_t> block_bytes;     // of each group
+  std::vector<SequenceInfo> sequences;  // running and paused by seniority, waiting by turn
+  int64_t sequences_left_out = 0;       // of those that wait
 };
 
 // What the engine can hold; fixed at start, told to clients.
@@ -58,7 +94,7 @@ class EngineClient {
   virtual const EngineLimits& limits() const = 0;
   // GET /kv: `done` gets a picture of the cache, on the engine thread between two steps; it must
   // not block. At once and empty when there is no engine to ask (any more).
-  virtual void InspectKv(std::function<void(kv::KvSnapshot)> done) { done({}); }
+  virtual void InspectKv(std::function<void(EngineSnapshot)> done) { done({}); }
 };
 
 }  // namespace lb

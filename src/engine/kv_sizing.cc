@@ -8,6 +8,8 @@ namespace {
 
 constexpr double kMiB = 1024.0 * 1024.0;
 constexpr int64_t kAverageRequest = 1024;  // tokens; only for the line in the log
+// More cache than this many requests of full length hold is memory that others may need more.
+constexpr int64_t kAutoFullRequests = 16;
 
 }  // namespace
 
@@ -26,6 +28,56 @@ int64_t BytesPerToken(const ModelConfig& model, KvDTypes dtypes) {
   for (int heads : model.num_kv_heads) bytes += heads * head;
   return bytes;
 }
+
+namespace {
+
+double MiB(int64_t bytes) { return static_cast<double>(bytes) / kMiB; }
+
+int64_t AutoMemory(int64_t bytes_per_token, int64_t trained, const KvSizing& sizing) {
+  const int64_t full = std::max<int64_t>(trained, kv::kBlockTokens) * bytes_per_token;
+  if (sizing.available_bytes == 0) return full;
+  return std::min(sizing.available_bytes / 2, full * kAutoFullRequests);
+}
+
+Result<void> CheckPool(const KvPlan& plan, const KvSizing& sizing) {
+  // Slots of the pool are numbered with 32 bits.
+  constexpr int64_t kMostTokens = std::numeric_limits<int32_t>::max();
+  if (plan.pool_tokens >= kv::kBlockTokens && plan.max_request_tokens >= 2 &&
+      plan.pool_tokens <= kMostTokens) {
+    return {};
+  }
+  const std::string asked =
+      sizing.ctx_size > 0 ? fmt::format("-c/--ctx-size {}", sizing.ctx_size)
+      : sizing.memory_bytes > 0
+          ? fmt::format("--kv-memory of {:.1f} MiB", MiB(sizing.memory_bytes))
+          : fmt::format("half of the {:.1f} MiB of memory available", MiB(sizing.available_bytes));
+  return Fail(ErrorCode::kInvalidArgument,
+              "{} gives {} KV tokens of {} bytes each, of which a request may have {}; a pool has "
+              "{} to {} tokens, a request at least 2",
+              asked, plan.pool_tokens, plan.bytes_per_token, plan.max_request_tokens,
+              kv::kBlockTokens, kMostTokens);
+}
+
+Result<void> CheckMemory(const KvPlan& plan, const KvSizing& sizing) {
+  const auto refuse = [&](std::string_view who, int64_t bytes) {
+    return Fail(
+        ErrorCode::kInvalidArgument,
+        "the KV pool of {} tokens of {} bytes takes {:.1f} MiB, and {} {:.1f} MiB, which is {} "
+        "tokens: lower -c/--ctx-size{}",
+        plan.pool_tokens, plan.bytes_per_token, MiB(plan.pool_bytes), who, MiB(bytes),
+        bytes / (plan.bytes_per_token * kv::kBlockTokens) * kv::kBlockTokens,
+        sizing.ctx_size > 0 ? ", or choose a smaller -ctk/-ctv type" : " or --kv-memory");
+  };
+  if (sizing.memory_bytes > 0 && plan.pool_bytes > sizing.memory_bytes) {
+    return refuse("--kv-memory allows", sizing.memory_bytes);
+  }
+  if (sizing.available_bytes > 0 && plan.pool_bytes > sizing.available_bytes) {
+    return refuse("this machine has", sizing.available_bytes);
+  }
+  return {};
+}
+
+}  // namespace
 
 Result<KvPlan> PlanKv(const ModelConfig& model, const KvSizing& sizing) {
   for (auto [dtype, dim, what] : {std::tuple{sizing.dtypes.k, model.k_dim, "-ctk"},
@@ -49,22 +101,16 @@ Result<KvPlan> PlanKv(const ModelConfig& model, const KvSizing& sizing) {
           sizing.ctx_size, trained, trained, sizing.ctx_size);
     }
   } else {
-    const int64_t blocks = sizing.memory_bytes / (plan.bytes_per_token * kv::kBlockTokens);
-    plan.pool_tokens = blocks * kv::kBlockTokens;
+    const int64_t memory = sizing.memory_bytes > 0
+                               ? sizing.memory_bytes
+                               : AutoMemory(plan.bytes_per_token, trained, sizing);
+    plan.pool_tokens = memory / (plan.bytes_per_token * kv::kBlockTokens) * kv::kBlockTokens;
     plan.max_request_tokens = std::min(plan.pool_tokens, trained);
   }
   const int64_t blocks = plan.pool_tokens / kv::kBlockTokens;
+  LB_RETURN_IF_ERROR(CheckPool(plan, sizing));
   plan.pool_bytes = plan.pool_tokens * plan.bytes_per_token;
-  const bool from_ctx = sizing.ctx_size > 0;
-  if (blocks < 1 || plan.max_request_tokens < 2 ||
-      blocks > std::numeric_limits<int32_t>::max() / kv::kBlockTokens) {
-    return Fail(ErrorCode::kInvalidArgument,
-                "{} gives {} KV tokens of {} bytes each; at least 16 and at most {} can be used",
-                from_ctx ? fmt::format("-c/--ctx-size {}", sizing.ctx_size)
-                         : fmt::format("--kv-memory of {:.1f} MiB",
-                                       static_cast<double>(sizing.memory_bytes) / kMiB),
-                plan.pool_tokens, plan.bytes_per_token, std::numeric_limits<int32_t>::max());
-  }
+  LB_RETURN_IF_ERROR(CheckMemory(plan, sizing));
   for (const KvGroup& group : model.kv_groups) {
     // A window wider than the pool is no window.
     const bool windowed = group.window > 0 && kv::BlocksFor(group.window) + 2 <= blocks;

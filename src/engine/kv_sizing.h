@@ -23,9 +23,10 @@ Result<DType> ParseKvDType(std::string_view flag, std::string_view name);
 int64_t BytesPerToken(const ModelConfig& model, KvDTypes dtypes);
 
 struct KvSizing {
-  int64_t ctx_size = 0;  // -c: tokens in the pool, and the longest request; 0: from memory_bytes
-  int64_t memory_bytes = 0;  // --kv-memory, when ctx_size is 0
+  int64_t ctx_size = 0;      // -c: tokens in the pool, and the longest request; 0: from memory
+  int64_t memory_bytes = 0;  // --kv-memory: what the pool may take; 0: auto
   KvDTypes dtypes;
+  int64_t available_bytes = 0;  // what the machine can give; 0: unknown
 };
 
 struct KvPlan {
@@ -40,8 +41,9 @@ struct KvPlan {
 
 // Every group gets the blocks of pool_tokens: a window's table never holds more blocks than a full
 // one, so no window is ever short before the full group is, and blocks behind a window can stay
-// cached for as long as their tokens do. kInvalidArgument with the arithmetic when nothing useful
-// fits.
+// cached for as long as their tokens do. Auto: half of what is available, at most 16 requests of
+// full length. kInvalidArgument with the arithmetic when -c needs more than --kv-memory, the pool
+// is too small to serve anybody, or the machine has not the memory.
 Result<KvPlan> PlanKv(const ModelConfig& model, const KvSizing& sizing);
 
 }  // namespace lb

@@ -108,13 +108,18 @@ Result<uint64_t> ReadHeader(Reader& in, const kv::KvCacheManager& kv, const Mode
   char magic[8] = {};
   in.Bytes(magic, sizeof(magic));
   const auto key_bytes = in.Value<uint64_t>();
-  if (!in.ok() || std::memcmp(magic, kMagic, sizeof(magic)) != 0 || key_bytes > in.left()) {
-    return Fail(ErrorCode::kCorrupt, "{} is not a prompt cache file", path);
+  if (std::memcmp(magic, kMagic, sizeof(magic)) != 0) {
+    return Fail(ErrorCode::kInvalidArgument, "{} is not a prompt cache file", path);
+  }
+  if (!in.ok() || key_bytes > in.left()) {
+    return Fail(ErrorCode::kCorrupt, "{}: truncated, or the checksum is wrong", path);
   }
   std::string its_key(key_bytes, 0);
   in.Bytes(its_key.data(), key_bytes);
   if (its_key != key) {
-    return Fail(ErrorCode::kUnsupported, "{} was made for {}, this is {}", path, its_key, key);
+    // What it says of itself is not shown: nothing is known yet of its bytes.
+    return Fail(ErrorCode::kUnsupported,
+                "{} was made for another model, KV type or version than {}", path, key);
   }
   const auto groups = in.Value<uint64_t>();
   bool same = in.ok() && groups == static_cast<uint64_t>(kv.num_groups());
@@ -137,7 +142,10 @@ Result<void> ReadNodes(const kv::KvCacheManager& kv, const ModelRunner& runner,
   std::error_code ec;
   const uint64_t size = std::filesystem::file_size(path, ec);
   if (ec) return Fail(ErrorCode::kNotFound, "{}: {}", path, ec.message());
-  if (size < sizeof(uint64_t)) return Fail(ErrorCode::kCorrupt, "{} has {} bytes", path, size);
+  if (size == 0) return Fail(ErrorCode::kCorrupt, "{} is empty", path);
+  if (size < sizeof(uint64_t)) {
+    return Fail(ErrorCode::kInvalidArgument, "{} is not a prompt cache file", path);
+  }
   Reader in(path, size - sizeof(uint64_t));
   LB_ASSIGN_OR_RETURN(const uint64_t count, ReadHeader(in, kv, runner, path, key));
   std::vector<std::vector<std::byte>> blocks(static_cast<size_t>(kv.num_groups()));

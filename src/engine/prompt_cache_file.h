@@ -13,7 +13,8 @@ namespace lb {
 // only when its key, the layout of its groups and its checksum over every byte are right, and is
 // otherwise left alone. Little-endian; the pool may have another size than when the file was made.
 // Both return the number of tokens. Nothing runs meanwhile. Errors: kIo; for Load also kNotFound
-// (no such file), kUnsupported (another key or layout), kCorrupt. A failed Load leaves the cache
+// (no such file), kInvalidArgument (no prompt cache but something else), kUnsupported (another key
+// or layout), kCorrupt. A failed Load leaves the cache
 // empty; a failed Save leaves an older file as it was.
 Result<int64_t> SavePromptCache(const kv::KvCacheManager& kv, ModelRunner& runner,
                                 const std::string& path, const std::string& key);

@@ -15,41 +15,49 @@ namespace lb {
 // One answer to one prompt. `n` answers are n requests: the scheduler computes their shared prompt
 // once. Immutable after Submit.
 struct Request {
-  std::string id;                  // for logs; "chatcmpl-..." or the client's X-Request-ID
-  std::vector<TokenId> prompt;     // at least one token
+  std::string id;               // for logs; "chatcmpl-..." or the client's X-Request-ID
+  std::vector<TokenId> prompt;  // at least one token
   SamplingParams sampling;
-  int64_t max_tokens = -1;         // -1: until the context is full
-  std::vector<TokenId> stop_ids;   // end-of-generation tokens; ends the answer, is not part of it
-  bool ignore_eos = false;         // bans stop_ids instead
-  bool cache_prompt = true;        // false: neither reads nor feeds the prefix cache
-  uint64_t cache_namespace = 0;    // requests share a prefix only within one (adapter, image, tenant)
-  std::string client;              // fairness is between clients; "" is one client
+  int64_t max_tokens = -1;        // -1: until the context is full
+  std::vector<TokenId> stop_ids;  // end-of-generation tokens; ends the answer, is not part of it
+  bool ignore_eos = false;        // bans stop_ids instead
+  bool cache_prompt = true;       // false: neither reads nor feeds the prefix cache
+  uint64_t cache_namespace = 0;  // requests share a prefix only within one (adapter, image, tenant)
+  std::string client;            // fairness is between clients; "" is one client
+  bool context_shift = false;    // a full context is shifted (engine/context_shift.h) instead of
+                                 // ending the answer
+  int64_t keep = 0;              // tokens at the front that a shift keeps; -1: the whole prompt
 };
+
+// Waiting -> Running <-> Paused, and from each of them -> Finished.
+enum class SequenceStatus : uint8_t { kWaiting, kRunning, kPaused, kFinished };
 
 enum class FinishReason { kStop, kLength, kCancelled, kError };
 
 // Fixed at admission (prompt and cached tokens) or at the end (the rest).
 struct Usage {
   int prompt_tokens = 0;
-  int cached_tokens = 0;           // 0 <= cached_tokens < prompt_tokens
+  int cached_tokens = 0;  // 0 <= cached_tokens < prompt_tokens
   int completion_tokens = 0;
   int num_pauses = 0;
-  double queue_ms = 0;             // submit to admission
-  double prefill_ms = 0;           // admission to first token
-  double decode_ms = 0;            // first token to last
+  int context_shifts = 0;
+  int64_t dropped_tokens = 0;  // from the context, by those shifts
+  double queue_ms = 0;         // submit to admission
+  double prefill_ms = 0;       // admission to first token
+  double decode_ms = 0;        // first token to last
 };
 
 // One thing that happened to a request, in order. Exactly one event is the last one.
 struct TokenEvent {
-  enum class Kind { kAdmitted, kToken, kFinished, kFailed };
+  enum class Kind { kAdmitted, kToken, kShifted, kFinished, kFailed };
   Kind kind = Kind::kToken;
-  TokenId token = 0;               // kToken
-  float logprob = 0;               // kToken, when sampling.num_logprobs >= 0
-  std::vector<TokenLogprob> top;   // kToken, when sampling.num_logprobs > 0; best first
+  TokenId token = 0;                          // kToken
+  float logprob = 0;                          // kToken, when sampling.num_logprobs >= 0
+  std::vector<TokenLogprob> top;              // kToken, when sampling.num_logprobs > 0; best first
   FinishReason reason = FinishReason::kStop;  // kFinished
-  TokenId stop_token = -1;         // kFinished by a stop id: which
-  Usage usage;                     // kAdmitted (prompt, cached), kFinished, kFailed
-  Error error;                     // kFailed
+  TokenId stop_token = -1;                    // kFinished by a stop id: which
+  Usage usage;  // kAdmitted (prompt, cached), kShifted (shifts), kFinished, kFailed
+  Error error;  // kFailed
   bool last() const { return kind == Kind::kFinished || kind == Kind::kFailed; }
 };
 

@@ -84,7 +84,7 @@ void Scheduler::TopUp(Budget& budget, ScheduledBatch& batch) {
     if (more <= 0) continue;
     const int64_t end = kv_->Reservable(*s.kv, scheduled + more);
     if (end <= scheduled) continue;
-    CHECK(kv_->Reserve(*s.kv, end));
+    Reserve(s, end);
     const int granted = static_cast<int>(end - scheduled);
     item.num_tokens += granted;
     batch.num_prefill_tokens += granted;
@@ -95,14 +95,11 @@ void Scheduler::TopUp(Budget& budget, ScheduledBatch& batch) {
 
 int Scheduler::MakeRoom(Sequence* sequence, int wanted, ScheduledBatch& batch) {
   const int64_t computed = sequence->num_computed();
-  const int64_t evictions = kv_->num_evictions();
   while (true) {
     const int granted =
         static_cast<int>(kv_->Reservable(*sequence->kv, computed + wanted) - computed);
     if (granted > 0) {
-      CHECK(kv_->Reserve(*sequence->kv, computed + granted));
-      const int64_t evicted = kv_->num_evictions() - evictions;
-      if (evicted > 0) LogPool("evict", *sequence, evicted);
+      Reserve(*sequence, computed + granted);
       return granted;
     }
     Sequence* victim = PickVictim(sequence);
@@ -116,6 +113,13 @@ int Scheduler::MakeRoom(Sequence* sequence, int wanted, ScheduledBatch& batch) {
   }
 }
 
+void Scheduler::Reserve(Sequence& sequence, int64_t num_tokens) {
+  const int64_t evictions = kv_->num_evictions();
+  CHECK(kv_->Reserve(*sequence.kv, num_tokens));
+  const int64_t evicted = kv_->num_evictions() - evictions;
+  if (evicted > 0) LogPool("evict", sequence, {evicted, sequence.num_computed()});
+}
+
 Sequence* Scheduler::PickVictim(const Sequence* needy) const {
   for (Sequence* s : running_) {
     if (s != needy && s->stalled()) return s;
@@ -125,7 +129,7 @@ Sequence* Scheduler::PickVictim(const Sequence* needy) const {
 }
 
 void Scheduler::Pause(Sequence* sequence, ScheduledBatch& batch) {
-  const int64_t blocks = sequence->kv->table(kv_->main_group()).num_held();
+  const Held held = HeldBy(*sequence);
   kv_->Release(*sequence->kv);
   EraseFrom(running_, sequence);
   InsertBySeniority(paused_, sequence);
@@ -134,7 +138,7 @@ void Scheduler::Pause(Sequence* sequence, ScheduledBatch& batch) {
   ++sequence->usage.num_pauses;
   ++num_pauses_;
   std::erase_if(batch.items, [=](const auto& item) { return item.sequence == sequence; });
-  LogPool("pause", *sequence, blocks);
+  LogPool("pause", *sequence, held);
 }
 
 void Scheduler::PauseStalled(ScheduledBatch& batch) {
@@ -205,13 +209,13 @@ Scheduler::Start Scheduler::TryStart(Sequence* s, Budget& budget, ScheduledBatch
   batch.num_prefill_tokens += granted;
   budget.prefill -= granted;
   budget.tokens -= granted;
-  LogPool(resumes ? "resume" : "admit", *s, s->kv->table(kv_->main_group()).num_held());
+  LogPool(resumes ? "resume" : "admit", *s, HeldBy(*s));
   return Start::kStarted;
 }
 
 int64_t Scheduler::ExpectedTokens(const Sequence& s) const {
-  const int64_t more = std::max<int64_t>(
-      kv::kBlockTokens, static_cast<int64_t>(expected_answer_) - s.num_generated());
+  const int64_t more =
+      std::max<int64_t>(kv::kBlockTokens, static_cast<int64_t>(expected_answer_) - s.num_answered);
   return std::min(s.max_tokens_total, s.num_tokens() + more);
 }
 
@@ -233,17 +237,32 @@ void Scheduler::Remove(Sequence* s) {
     case SequenceStatus::kFinished:
       return;
   }
+  const Held held = HeldBy(*s);
   kv_->Release(*s->kv);
   s->status = SequenceStatus::kFinished;
+  LogPool("finish", *s, held);
 }
 
-void Scheduler::LogPool(const char* event, const Sequence& s, int64_t num_blocks) const {
+void Scheduler::Restart(Sequence* s) {
+  CHECK(s->status == SequenceStatus::kRunning);
+  // Its place in running_ is kept, so whoever is oldest still moves in every step; blocks it finds
+  // as any running sequence does, from younger ones if need be.
+  kv_->Attach(*s->kv, s->tokens, kv_->Match(*s->kv, s->tokens));
+  LogPool("shift", *s, HeldBy(*s));
+}
+
+Scheduler::Held Scheduler::HeldBy(const Sequence& s) const {
+  return {s.kv->table(kv_->main_group()).num_held(), s.num_computed()};
+}
+
+void Scheduler::LogPool(const char* event, const Sequence& s, Held held) const {
   if (LogVerbosity() < 3) return;
   LogVerbose(3,
-             "kv {} id={} prompt={} generated={} computed={} blocks={} running={} paused={} "
+             "kv {} id={} prompt={} cached={} answer={} computed={} blocks={} running={} paused={} "
              "waiting={} pool: {}",
-             event, s.request.id, s.num_prompt, s.num_generated(), s.num_computed(), num_blocks,
-             running_.size(), paused_.size(), waiting_.size(), kv_->Stats().ToString());
+             event, s.request.id, s.usage.prompt_tokens, s.usage.cached_tokens, s.num_answered,
+             held.computed, held.blocks, running_.size(), paused_.size(), waiting_.size(),
+             kv_->Stats().ToString());
 }
 
 }  // namespace lb

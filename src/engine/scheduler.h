@@ -45,6 +45,9 @@ class Scheduler {
   void Add(Sequence* sequence) { waiting_.Push(sequence); }
   // Takes a sequence out, wherever it stands, and returns its blocks.
   void Remove(Sequence* sequence);
+  // A running sequence's context was cut and nothing of it is held: it goes on as one whose tokens
+  // are still to compute, in its place.
+  void Restart(Sequence* sequence);
   // An answer of this many tokens ended by itself: what to expect of others.
   void ObserveAnswer(int num_tokens);
 
@@ -77,7 +80,16 @@ class Scheduler {
   // Tokens that `sequence` is likely to have at its end.
   int64_t ExpectedTokens(const Sequence& sequence) const;
   bool Full() const { return static_cast<int>(running_.size()) >= config_.max_sequences; }
-  void LogPool(const char* event, const Sequence& sequence, int64_t num_blocks) const;
+  // Takes the blocks, which must be there, and logs what went for them.
+  void Reserve(Sequence& sequence, int64_t num_tokens);
+  // What an event was about: of a pause and a finish what was given back, of an eviction how many
+  // blocks of others went, else what the sequence holds.
+  struct Held {
+    int64_t blocks = 0;  // of the main group
+    int64_t computed = 0;
+  };
+  Held HeldBy(const Sequence& sequence) const;
+  void LogPool(const char* event, const Sequence& sequence, Held held) const;
 
   SchedulerConfig config_;
   kv::KvCacheManager* kv_;

@@ -12,9 +12,6 @@
 
 namespace lb {
 
-// Waiting -> Running <-> Paused, and from each of them -> Finished.
-enum class SequenceStatus : uint8_t { kWaiting, kRunning, kPaused, kFinished };
-
 // Made by Submit on any thread, then the engine thread's alone.
 struct Sequence {
   Sequence(Request r, Sampler s) : request(std::move(r)), sampler(std::move(s)) {}
@@ -25,9 +22,12 @@ struct Sequence {
   std::shared_ptr<StreamState> stream;
   std::unique_ptr<kv::SequenceKv> kv;  // null until the engine thread has seen the sequence
 
-  std::vector<TokenId> tokens;  // prompt, then answer
-  int num_prompt = 0;
-  int64_t max_tokens_total = 0;  // the answer ends when tokens reaches this
+  std::vector<TokenId> tokens;   // the context: prompt, then answer
+  int num_prompt = 0;            // after a context shift: all that was kept
+  int num_answered = 0;          // tokens of the answer, those that a shift dropped too
+  int64_t max_answer = 0;        // tokens of the whole answer
+  int64_t max_tokens_total = 0;  // when tokens reaches this, the answer ends or the context shifts
+  int64_t num_seen = 0;          // tokens of the context that were computed once, if not now
 
   SequenceStatus status = SequenceStatus::kWaiting;
   uint64_t seniority = 0;      // order of first admission; 0: not admitted yet

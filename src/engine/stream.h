@@ -29,6 +29,9 @@ class StreamState {
   std::vector<TokenEvent> Wait();
   void OnReady(std::function<void()> wake);
   void Abandon();
+  // What Abandon means then: done, not cancelled.
+  void Satisfy() { satisfied_.store(true, std::memory_order_relaxed); }
+  bool satisfied() const { return satisfied_.load(std::memory_order_relaxed); }
 
  private:
   std::vector<TokenEvent> TakeLocked();
@@ -37,6 +40,7 @@ class StreamState {
   const int capacity_;
   const std::shared_ptr<Inbox> inbox_;
   std::atomic<int> num_events_{0};
+  std::atomic<bool> satisfied_{false};
   std::mutex mutex_;
   std::condition_variable arrived_;
   std::vector<TokenEvent> events_;
@@ -53,6 +57,7 @@ class StreamReader final : public TokenStream {
   std::vector<TokenEvent> Take() override { return state_->Take(); }
   std::vector<TokenEvent> Wait() override { return state_->Wait(); }
   void OnReady(std::function<void()> wake) override { state_->OnReady(std::move(wake)); }
+  void Finish() override { state_->Satisfy(); }
 
  private:
   std::shared_ptr<StreamState> state_;

@@ -97,7 +97,8 @@ class KvCacheManager {
   void set_now_ms(int64_t now_ms) { now_ms_ = now_ms; }
   int64_t num_evictions() const { return evictions_; }  // blocks taken from the tree; only grows
   KvStats Stats() const;
-  KvSnapshot Snapshot() const;
+  // At most `max_runs` runs of the tree, those used last. Takes time in proportion to the tree.
+  KvSnapshot Snapshot(int max_runs) const;
   // The cached nodes, most recently used first, parents before children. Empty for a model of
   // windows only. Whatever a sequence holds at this moment is left out.
   std::vector<SavedNode> Save() const;

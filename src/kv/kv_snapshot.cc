@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "kv/kv_cache_manager.h"
 
@@ -28,7 +29,38 @@ KvStats KvCacheManager::Stats() const {
   return stats;
 }
 
-KvSnapshot KvCacheManager::Snapshot() const {
+namespace {
+
+// Keeps the `max_runs` runs whose subtrees were used last. A run's subtree holds its descendants',
+// so nobody loses a parent.
+void KeepRecent(size_t max_runs, KvSnapshot& snapshot) {
+  std::vector<KvRun>& runs = snapshot.runs;
+  std::vector<int64_t> idle;  // of the whole subtree
+  for (const KvRun& run : runs) idle.push_back(run.idle_ms);
+  for (size_t i = runs.size(); i-- > 0;) {
+    if (runs[i].parent < 0) continue;
+    int64_t& above = idle[static_cast<size_t>(runs[i].parent)];
+    above = std::min(above, idle[i]);
+  }
+  std::vector<int> order(runs.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::stable_sort(order, {}, [&](int i) { return idle[static_cast<size_t>(i)]; });
+  snapshot.runs_left_out = static_cast<int64_t>(order.size() - std::min(order.size(), max_runs));
+  order.resize(std::min(order.size(), max_runs));
+  std::vector<KvRun> kept;
+  std::vector<int> place(runs.size(), -1);
+  for (int i : order) {
+    KvRun run = runs[static_cast<size_t>(i)];
+    place[static_cast<size_t>(i)] = run.id = static_cast<int>(kept.size());
+    if (run.parent >= 0) run.parent = place[static_cast<size_t>(run.parent)];
+    kept.push_back(run);
+  }
+  runs = std::move(kept);
+}
+
+}  // namespace
+
+KvSnapshot KvCacheManager::Snapshot(int max_runs) const {
   KvSnapshot snapshot;
   snapshot.stats = Stats();
   std::vector<NodeId> order;
@@ -56,6 +88,7 @@ KvSnapshot KvCacheManager::Snapshot() const {
                                    [](BlockId b) { return b != kNoBlock; });
     if (whole) r.window_tokens += kBlockTokens;
   }
+  KeepRecent(static_cast<size_t>(max_runs), snapshot);
   return snapshot;
 }
 

@@ -35,7 +35,8 @@ struct KvRun {
 
 struct KvSnapshot {
   KvStats stats;
-  std::vector<KvRun> runs;  // parents before children
+  std::vector<KvRun> runs;  // parents before children, those used last first
+  int64_t runs_left_out = 0;
 };
 
 }  // namespace lb::kv

@@ -86,6 +86,9 @@ Router MakeRoutes(const Readiness& readiness, const Metrics& metrics) {
   table.Add("POST", "/detokenize", true, false, [](const api::Service& s, const HttpRequest& r) {
     return ToOutcome(s.Detokenize(r.body));
   });
+  table.Add("GET", "/kv", true, false, [](const api::Service& s, const HttpRequest&) {
+    return ToOutcome(s.Kv());
+  });
   table.Add("GET", "/props", false, false,
             [](const api::Service& s, const HttpRequest&) -> Outcome {
               return JsonReply(s.Props());

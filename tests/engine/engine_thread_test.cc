@@ -168,16 +168,16 @@ TEST_F(EngineThreadTest, APictureOfTheCacheComesBetweenSteps) {
   ReadAll(**engine_->Submit(Ask(100, 1, 5)));
   std::mutex mutex;
   std::condition_variable came;
-  std::optional<kv::KvSnapshot> picture;
-  engine_->InspectKv([&](kv::KvSnapshot s) {
+  std::optional<EngineSnapshot> picture;
+  engine_->InspectKv([&](EngineSnapshot s) {
     std::lock_guard lock(mutex);
     picture = std::move(s);
     came.notify_all();
   });
   std::unique_lock lock(mutex);
   ASSERT_TRUE(came.wait_for(lock, std::chrono::seconds(60), [&] { return picture.has_value(); }));
-  ASSERT_EQ(picture->runs.size(), 1u);
-  EXPECT_EQ(picture->runs[0].num_tokens, 96);
+  ASSERT_EQ(picture->kv.runs.size(), 1u);
+  EXPECT_EQ(picture->kv.runs[0].num_tokens, 96);
 }
 
 }  // namespace

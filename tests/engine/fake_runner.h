@@ -172,14 +172,18 @@ class FakeRunner final : public ModelRunner {
   std::vector<float> logits_;
 };
 
-// The answer to `request` alone, without engine and cache.
+// The answer to `request` alone, without engine and cache. A shifted context is a new model that
+// reads the kept tokens as its prompt.
 struct PlainAnswer {
   std::vector<TokenId> tokens;
   FinishReason reason = FinishReason::kLength;
+  int shifts = 0;
+  int64_t dropped = 0;
 };
 inline PlainAnswer AnswerAlone(const Request& request, std::vector<int> windows, int64_t limit) {
-  PlainModel model(std::move(windows));
-  for (TokenId t : request.prompt) model.Append(t);
+  PlainModel model(windows);
+  std::vector<TokenId> prompt = request.prompt, generated;
+  for (TokenId t : prompt) model.Append(t);
   SamplingParams params = request.sampling;
   if (request.ignore_eos) {
     for (TokenId t : request.stop_ids) {
@@ -189,18 +193,35 @@ inline PlainAnswer AnswerAlone(const Request& request, std::vector<int> windows,
   Sampler sampler = Sampler::Create(params, kVocab).value();
   SamplerWorkspace workspace;
   PlainAnswer answer;
-  int64_t room = limit - static_cast<int64_t>(request.prompt.size());
-  if (request.max_tokens >= 0) room = std::min(room, request.max_tokens);
+  int64_t room = request.context_shift ? limit : limit - static_cast<int64_t>(prompt.size());
+  if (request.max_tokens >= 0) {
+    room = request.context_shift ? request.max_tokens : std::min(room, request.max_tokens);
+  }
   std::vector<float> logits(kVocab);
   while (static_cast<int64_t>(answer.tokens.size()) < room) {
+    if (static_cast<int64_t>(prompt.size() + generated.size()) == limit) {
+      std::vector<TokenId> all = prompt;
+      all.insert(all.end(), generated.begin(), generated.end());
+      int64_t keep = request.keep < 0 ? static_cast<int64_t>(request.prompt.size()) : request.keep;
+      keep = std::max<int64_t>(1, std::min(keep, limit / 2));
+      const int64_t gone = std::max<int64_t>(1, (limit - keep) / 2);
+      all.erase(all.begin() + keep, all.begin() + keep + gone);
+      ++answer.shifts;
+      answer.dropped += gone;
+      prompt = all;
+      generated.clear();
+      model = PlainModel(windows);
+      for (TokenId t : prompt) model.Append(t);
+      sampler = Sampler::Create(params, kVocab).value();
+    }
     model.Logits(logits.data());
-    const TokenId t =
-        sampler.Sample(logits, request.prompt, answer.tokens, workspace).value().token;
+    const TokenId t = sampler.Sample(logits, prompt, generated, workspace).value().token;
     if (!request.ignore_eos && std::ranges::find(request.stop_ids, t) != request.stop_ids.end()) {
       answer.reason = FinishReason::kStop;
       break;
     }
     answer.tokens.push_back(t);
+    generated.push_back(t);
     model.Append(t);
   }
   return answer;

@@ -78,6 +78,65 @@ TEST(KvSizingTest, RefusesWithTheArithmetic) {
   EXPECT_THAT(ParseKvDType("-ctk", "q6_K").error().message, HasSubstr("-ctk q6_K"));
 }
 
+// Gemma 3 270M: 18 layers of one kv head of 256, 15 of them with a window of 512.
+ModelConfig Gemma() {
+  ModelConfig m;
+  m.num_layers = 18;
+  m.num_kv_heads.assign(18, 1);
+  m.k_dim = m.v_dim = 256;
+  m.context_length = 32768;
+  m.kv_groups = {{512, {}}, {0, {}}};
+  return m;
+}
+
+TEST(KvSizingTest, EveryTypeAndEveryGroupIsInTheArithmetic) {
+  struct Case {
+    DType dtype;
+    int64_t qwen, gemma;  // bytes of one token, by hand
+  };
+  for (const auto& [dtype, qwen, gemma] : {Case{DType::kF32, 28 * 2 * 2 * 512, 18 * 2 * 1024},
+                                           Case{DType::kF16, 28 * 2 * 2 * 256, 18 * 2 * 512},
+                                           Case{DType::kBF16, 28 * 2 * 2 * 256, 18 * 2 * 512},
+                                           Case{DType::kQ8_0, 28 * 2 * 2 * 136, 18 * 2 * 272},
+                                           Case{DType::kQ4_0, 28 * 2 * 2 * 72, 18 * 2 * 144}}) {
+    for (const auto& [model, bytes] : {std::pair{Qwen(), qwen}, std::pair{Gemma(), gemma}}) {
+      KvSizing sizing = {4096, 0, {dtype, dtype}, 4096 * bytes};
+      const auto fits = PlanKv(model, sizing);
+      ASSERT_TRUE(fits.has_value()) << fits.error().message;
+      EXPECT_EQ(fits->pool_bytes, 4096 * bytes);
+      for (const kv::KvGroupConfig& group : fits->groups) EXPECT_EQ(group.num_blocks, 256);
+      // One byte less than it takes, of the machine or of what was allowed.
+      sizing.available_bytes -= 1;
+      const std::string machine = PlanKv(model, sizing).error().message;
+      EXPECT_THAT(machine, HasSubstr(fmt::format("4096 tokens of {} bytes", bytes)));
+      EXPECT_THAT(machine, HasSubstr("this machine has"));
+      EXPECT_THAT(machine, HasSubstr("which is 4080 tokens"));
+      sizing = {4096, 4096 * bytes, {dtype, dtype}, 0};
+      EXPECT_TRUE(PlanKv(model, sizing).has_value());
+      sizing.memory_bytes -= 1;
+      EXPECT_THAT(PlanKv(model, sizing).error().message, HasSubstr("--kv-memory allows"));
+      // From memory: never more than was allowed, and never less than a block below it.
+      const KvPlan plan = PlanKv(model, {0, 1000 * bytes, {dtype, dtype}, 0}).value();
+      EXPECT_EQ(plan.pool_tokens, 992);
+      EXPECT_EQ(plan.max_request_tokens, 992);
+    }
+  }
+}
+
+TEST(KvSizingTest, AutomaticIsHalfOfWhatThereIsAndNoMoreThanIsOfUse) {
+  const int64_t full = int64_t{32768} * 28672;
+  EXPECT_EQ(PlanKv(Qwen(), {0, 0, {}, full}).value().pool_tokens, 16384);
+  EXPECT_EQ(PlanKv(Qwen(), {0, 0, {}, full * 1000}).value().pool_tokens, 16 * 32768);
+  EXPECT_EQ(PlanKv(Qwen(), {0, 0, {}, 0}).value().pool_tokens, 32768);
+  EXPECT_THAT(PlanKv(Qwen(), {0, 0, {}, 800000}).error().message, HasSubstr("half of the 0.8 MiB"));
+}
+
+TEST(KvSizingTest, APoolBelowABlockOrBeyondCountingIsRefused) {
+  EXPECT_THAT(PlanKv(Qwen(), Ctx(1)).error().message, HasSubstr("a request may have 1"));
+  EXPECT_TRUE(PlanKv(Qwen(), Ctx(2)).has_value());
+  EXPECT_THAT(PlanKv(Qwen(), Ctx(int64_t{1} << 32)).error().message, HasSubstr("2147483647"));
+}
+
 TEST(KvSizingTest, AWindowAsWideAsThePoolIsNone) {
   ModelConfig m = Qwen();
   m.kv_groups = {{512, {}}, {0, {}}};

@@ -111,6 +111,12 @@ TEST_F(PromptCacheFileTest, WhatDoesNotFitIsRefused) {
   EXPECT_EQ(Make(60, {0, 64})->LoadPromptCache(path_, "model").error().code,
             ErrorCode::kUnsupported);
   EXPECT_EQ(Make(60)->LoadPromptCache(path_ + "x", "model").error().code, ErrorCode::kNotFound);
+  for (const char* foreign : {"x", "GGUF, say, or somebody's letters"}) {
+    std::ofstream(path_, std::ios::trunc) << foreign;
+    EXPECT_EQ(Make(60)->LoadPromptCache(path_, "model").error().code, ErrorCode::kInvalidArgument);
+  }
+  std::ofstream(path_, std::ios::trunc).close();
+  EXPECT_EQ(Make(60)->LoadPromptCache(path_, "model").error().code, ErrorCode::kCorrupt);
   EXPECT_EQ(before->SavePromptCache("/nonexistent/folder/file", "model").error().code,
             ErrorCode::kIo);
 }

@@ -23,6 +23,7 @@ class RunningClock final : public Clock {
 
 struct Totals {
   int64_t requests = 0, completed = 0, cancelled = 0, failed = 0, pauses = 0, evictions = 0;
+  int64_t shifts = 0, left_midway = 0, stopped_midway = 0;
   int64_t steps = 0, cached_tokens = 0, worst_bypass_percent = 0, stopped = 0;
 };
 
@@ -70,12 +71,16 @@ class Simulation {
     config_.stream_capacity = Pick(3) == 0 ? 1 + static_cast<int>(Pick(8)) : 256;
     slow_readers_ = config_.stream_capacity < 256;
     config_.prefix_cache = Pick(8) != 0;
+    shifts_ = Pick(3) == 0;
     fault_rate_ = Pick(3) == 0 ? 0.002 : 0;
     spoil_rate_ = Pick(3) == 0 ? 0.0005 : 0;
     cancel_rate_ = Pick(2) == 0 ? 0.1 : 0;
     auto runner = std::make_unique<test::FakeRunner>(windows_, sizes);
     runner_ = runner.get();
-    runner_->fail = [this](const ForwardBatch&) { return Chance(fault_rate_); };
+    runner_->fail = [this](const ForwardBatch&) {
+      MidStep();
+      return Chance(fault_rate_);
+    };
     runner_->spoil = [this](std::span<float> logits) {
       if (Chance(spoil_rate_)) logits[3] = std::numeric_limits<float>::infinity();
     };
@@ -83,6 +88,23 @@ class Simulation {
     EXPECT_TRUE(engine.has_value()) << engine.error().message;
     engine_ = std::move(*engine);
     for (int i = 0; i < 4; ++i) texts_.push_back(RandomTokens(static_cast<size_t>(max_request_)));
+  }
+
+  // What other threads may do while a step runs: a client leaves, the server is told to stop.
+  void MidStep() {
+    if (Chance(cancel_rate_ / 20)) {
+      for (auto& [id, open] : open_) {
+        if (!open->stream || open->ended || Pick(3) != 0) continue;
+        open->stream.reset();
+        ++totals_->cancelled;
+        ++totals_->left_midway;
+        break;
+      }
+    }
+    if (stop_midway_) {
+      engine_->StopAccepting();
+      ++totals_->stopped_midway;
+    }
   }
 
   // Some simulations are stopped in the middle: every stream then ends, and every block is back.
@@ -106,7 +128,13 @@ class Simulation {
     int sent = 0;
     for (step_ = 0; sent < num_requests || !engine_->idle(); ++step_) {
       ASSERT_LT(step_, 3'000'000) << "the simulation does not end";
-      if (step_ == stop_at) return StopAll();
+      if (step_ == stop_at) {
+        stop_midway_ = Pick(2) == 0;
+        if (stop_midway_) {
+          ASSERT_NO_FATAL_FAILURE(Step());
+        }
+        return StopAll();
+      }
       while (sent < num_requests && Chance(arrival)) {
         Send();
         ++sent;
@@ -162,12 +190,23 @@ class Simulation {
     if (Pick(3) == 0) r.stop_ids = {static_cast<TokenId>(Pick(test::kVocab))};
     r.ignore_eos = Pick(4) == 0;
     r.cache_prompt = Pick(8) != 0;
+    if (shifts_ && Pick(3) == 0) {
+      r.context_shift = true;
+      r.keep = static_cast<int64_t>(Pick(static_cast<size_t>(max_request_))) - 1;
+      if (r.max_tokens > 0) r.max_tokens *= 3;
+    }
     r.client = std::string(1, static_cast<char>('a' + Pick(4)));
     if (Chance(cancel_rate_)) open->cancel_at_step = step_ + static_cast<int>(Pick(200));
     if (slow_readers_ && Pick(4) == 0) open->read_every = 1 + static_cast<int>(Pick(50));
     const int64_t room = max_request_ - static_cast<int64_t>(r.prompt.size());
-    open->work = static_cast<int64_t>(r.prompt.size()) +
-                 (r.max_tokens < 0 ? room : std::min(room, r.max_tokens));
+    open->work = static_cast<int64_t>(r.prompt.size());
+    if (r.context_shift) {
+      // Every shift makes room for a quarter of the context, and has the rest computed again.
+      const int64_t answer = r.max_tokens < 0 ? max_request_ : r.max_tokens;
+      open->work += answer + (answer / (max_request_ / 4) + 1) * max_request_;
+    } else {
+      open->work += r.max_tokens < 0 ? room : std::min(room, r.max_tokens);
+    }
     int before = 0;
     for (const auto& [id, o] : open_) before += !o->admitted && o->request.client == r.client;
     open->place = before + 1;
@@ -181,11 +220,13 @@ class Simulation {
     // Who must move: the oldest running one whose reader keeps up.
     std::string mover;
     int64_t computed = 0, missing = 0;
+    int answered = 0;
     for (const Sequence* s : engine_->scheduler().running()) {
       if (s->stalled()) continue;
       mover = s->request.id;
       computed = s->num_computed();
       missing = s->num_missing();
+      answered = s->num_answered;
       break;
     }
     for (auto& [id, open] : open_) {
@@ -207,7 +248,9 @@ class Simulation {
     if (!mover.empty() && stats.failed == failed) {
       for (const Sequence* s : engine_->scheduler().running()) {
         if (s->request.id != mover) continue;
-        ASSERT_TRUE(s->num_computed() > computed) << mover << " stood still with " << missing;
+        // An answer that grew may have had its context shifted, and so less of it computed.
+        ASSERT_TRUE(s->num_computed() > computed || s->num_answered > answered)
+            << mover << " stood still with " << missing;
       }
       for (const Sequence* s : engine_->scheduler().paused()) {
         ASSERT_NE(s->request.id, mover) << "the oldest was paused";
@@ -292,6 +335,9 @@ class Simulation {
         ++totals_->completed;
         EXPECT_EQ(o.tokens, alone.tokens) << o.request.id << " paused " << u.num_pauses;
         EXPECT_EQ(o.last.reason, alone.reason);
+        EXPECT_EQ(u.context_shifts, alone.shifts);
+        EXPECT_EQ(u.dropped_tokens, alone.dropped);
+        totals_->shifts += u.context_shifts;
       } else {
         ++totals_->failed;
         EXPECT_EQ(o.last.error.code, ErrorCode::kComputeFault);
@@ -313,6 +359,8 @@ class Simulation {
   std::vector<int> windows_;
   int64_t max_request_ = 0;
   bool slow_readers_ = false;
+  bool shifts_ = false;
+  bool stop_midway_ = false;
   double fault_rate_ = 0, spoil_rate_ = 0, cancel_rate_ = 0;
   test::FakeRunner* runner_ = nullptr;
   std::unique_ptr<Engine> engine_;
@@ -336,16 +384,21 @@ int64_t Simulate(int scenarios, int requests, uint64_t first_seed) {
   std::printf(
       "simulated %ld requests in %ld steps: %ld completed, %ld cancelled, %ld failed by injected "
       "faults, %ld "
-      "pauses, %ld evictions, %ld cached tokens; longest wait %ld %% of its bound\n",
+      "pauses, %ld evictions, %ld cached tokens, %ld context shifts; longest wait %ld %% of its "
+      "bound\n",
       totals.requests, totals.steps, totals.completed, totals.cancelled, totals.failed,
-      totals.pauses, totals.evictions, totals.cached_tokens, totals.worst_bypass_percent);
+      totals.pauses, totals.evictions, totals.cached_tokens, totals.shifts,
+      totals.worst_bypass_percent);
   // A simulation that never met trouble proves nothing.
   EXPECT_GT(totals.pauses, 0);
   EXPECT_GT(totals.evictions, 0);
   EXPECT_GT(totals.cached_tokens, 0);
   EXPECT_GT(totals.failed, 0);
   EXPECT_GT(totals.cancelled, 0);
+  EXPECT_GT(totals.left_midway, 0);
   EXPECT_GT(totals.stopped, 0);
+  EXPECT_GT(totals.stopped_midway, 0);
+  EXPECT_GT(totals.shifts, 0);
   return totals.requests;
 }
 

@@ -277,7 +277,7 @@ TEST_F(KvCacheManagerTest, TheSnapshotShowsRunsAndForks) {
   fork[50] = 1;
   Compute(fork).reset();
   kv_->set_now_ms(1500);
-  const KvSnapshot s = kv_->Snapshot();
+  const KvSnapshot s = kv_->Snapshot(100);
   ASSERT_EQ(s.runs.size(), 3u);  // the common front, and two tails
   EXPECT_EQ(s.runs[0].num_tokens, 48);
   EXPECT_EQ(s.runs[0].sequences, 1);
@@ -288,6 +288,29 @@ TEST_F(KvCacheManagerTest, TheSnapshotShowsRunsAndForks) {
   EXPECT_EQ(s.runs[2].parent, 0);
   EXPECT_EQ(s.stats.groups[0].total, 40);
   EXPECT_EQ(s.stats.groups[0].free + s.stats.groups[0].cached + s.stats.groups[0].used, 40);
+}
+
+TEST_F(KvCacheManagerTest, ABoundedSnapshotHasWhatWasUsedLastAndItsParents) {
+  Make({{0, 100}});
+  Compute(Text(100)).reset();
+  auto fork = Text(100);
+  fork[50] = 1;
+  for (int i = 0; i < 5; ++i) {
+    kv_->set_now_ms(1000 * (i + 1));
+    Compute(Text(40, static_cast<TokenId>(100 * i + 300))).reset();
+  }
+  kv_->set_now_ms(9000);
+  Compute(fork).reset();
+  EXPECT_EQ(kv_->Snapshot(100).runs.size(), 8u);
+  const KvSnapshot s = kv_->Snapshot(3);
+  EXPECT_EQ(s.runs_left_out, 5);
+  ASSERT_EQ(s.runs.size(), 3u);
+  EXPECT_EQ(s.runs[0].num_tokens, 48);  // the front of the fork, then its tail
+  EXPECT_EQ(s.runs[0].parent, -1);
+  EXPECT_EQ(s.runs[1].start_token, 48);
+  EXPECT_EQ(s.runs[1].parent, 0);
+  EXPECT_EQ(s.runs[1].idle_ms, 0);
+  EXPECT_EQ(s.runs[2].idle_ms, 4000);
 }
 
 TEST_F(KvCacheManagerTest, DropCachedSparesWhatIsHeld) {

@@ -260,9 +260,9 @@ TEST(FrontDoor, MetricsCountReplies) {
   client.Get("/metrics");
   const std::string text = client.ReadReply();
   EXPECT_THAT(text, HasSubstr("text/plain; version=0.0.4"));
-  EXPECT_THAT(text, HasSubstr("llamabox_http_replies_total{status=\"200\"} 1"));
+  EXPECT_THAT(text, HasSubstr("llamabox:http_replies_total{status=\"200\"} 1"));
   EXPECT_THAT(text, HasSubstr("vllm:num_requests_running"));
-  EXPECT_THAT(text, HasSubstr("llamabox_time_to_first_token_seconds_count 1"));
+  EXPECT_THAT(text, HasSubstr("vllm:time_to_first_token_seconds_count 0"));  // the fake counts none
 }
 
 }  // namespace
