@@ -33,13 +33,18 @@ def seconds(url, ids, clients):
 
 
 def measure(server, run, clients, tokens):
-    alone = seconds(server.url, exact_prompt(server.url, f"{run} alone", tokens), 1)
-    together = seconds(server.url, exact_prompt(server.url, f"{run} together", tokens), clients)
-    print(f"  {server.name:10} one {alone[0]:6.2f} s ({alone[1]} computed)   "
-          f"{clients} {together[0]:6.2f} s ({together[1]} computed)   "
-          f"ratio {together[0] / alone[0]:.2f}"
-          f"{'' if len(together[2]) == 1 else '   different first tokens'}", flush=True)
-    return alone[0], together[0]
+    """Seconds and processor seconds, each of one request and of all at once."""
+    taken = []
+    for count in (1, clients):
+        ids = exact_prompt(server.url, f"{run} of {count}", tokens)
+        before = server.cpu_seconds()
+        took, computed, first_tokens = seconds(server.url, ids, count)
+        taken.append((took, server.cpu_seconds() - before))
+        print(f"  {server.name:10} {count} at once: {took:6.2f} s, {taken[-1][1]:6.2f} s of processor, "
+              f"{computed} tokens computed"
+              f"{'' if len(first_tokens) == 1 else ', different first tokens'}", flush=True)
+    (wall_one, cpu_one), (wall_all, cpu_all) = taken
+    return wall_one, wall_all, cpu_one, cpu_all
 
 
 def main():
@@ -69,11 +74,12 @@ def main():
             for server in servers:
                 times[server.name].append(measure(server, run, args.clients, args.tokens))
     ratios = {}
-    for name, pairs in times.items():
-        one, all_of_them = (statistics.median(column) for column in zip(*pairs))
-        ratios[name] = statistics.median(b / a for a, b in pairs)
-        print(f"{name}: one {one:.2f} s, {args.clients} at once {all_of_them:.2f} s, "
-              f"ratio {ratios[name]:.2f} (medians of {args.runs})")
+    for name, rows in times.items():
+        wall = statistics.median(row[1] / row[0] for row in rows)
+        processor = statistics.median(row[3] / row[2] for row in rows)
+        ratios[name] = wall
+        print(f"{name}: {args.clients} at once take {wall:.2f} times as long as one, "
+              f"{processor:.2f} times the processor (medians of {args.runs})")
     return 0 if ratios["llama-box"] <= LIMIT else 1
 
 

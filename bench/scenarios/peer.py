@@ -40,10 +40,9 @@ def serve(settings):
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = settings["threads"]
     if settings["batch"]:
         params.n_batch = settings["batch"]
-    server = xllamacpp.Server(params)
+    server = xllamacpp.Server(params)  # noqa: F841  it serves as long as it lives
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
-    del server
-    os._exit(0)
+    os._exit(0)  # its destructor would wait for the answers that are under way
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 """Throughput over the size of the KV pool: clients that chat, each with a context of its own.
 
     bench/scenarios/pool_size.py [--pools 512 1024 ...] [--clients 8] [--prompt 300] [--answer 64]
-                                 [--more 32] [--rounds 3] [--no-peer] [--png FILE]
+                                 [--more 32] [--rounds 3] [--threads N] [--no-peer] [--png FILE]
 
 A client's next prompt is its last one, the answer, and `--more` new tokens. Counted: answer tokens
 of full answers a second. A small pool costs time (clients wait, cached contexts are evicted and
@@ -10,6 +10,7 @@ computed again), but no answer: the exit code is 1 if one of ours is not full.
 """
 
 import argparse
+import os
 import sys
 import time
 
@@ -55,6 +56,7 @@ def main():
     parser.add_argument("--answer", type=int, default=64)
     parser.add_argument("--more", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of both servers")
     parser.add_argument("--no-peer", action="store_true")
     parser.add_argument("--png", default=str(ROOT / "docs/plots/pool_size.png"))
     args = parser.parse_args()
@@ -62,10 +64,10 @@ def main():
     pools = args.pools or [blocks_up(int(base * times)) for times in (1, 1.5, 2, 3, 4, 6, 8)]
     total = args.clients * args.rounds
     print(f"{args.clients} clients x {args.rounds} rounds, {args.prompt} + {args.answer} tokens, then "
-          f"{args.more} + {args.answer} more, {SMOLLM2.name}; {machine()}")
+          f"{args.more} + {args.answer} more, {args.threads} threads, {SMOLLM2.name}; {machine()}")
     rates, missing = {}, 0
     for pool in pools:
-        with llama_box(SMOLLM2, "-c", pool) as server:
+        with llama_box(SMOLLM2, "-c", pool, "--threads", args.threads) as server:
             full, took = load(server.url, args)
             now, paused = metrics(server.url), pauses(server.url)
         missing += total - full
@@ -75,7 +77,8 @@ def main():
                 f"computed")
         if not args.no_peer:
             import peer
-            with peer.llama_cpp(SMOLLM2, ctx=pool, parallel=args.clients) as server:
+            with peer.llama_cpp(SMOLLM2, ctx=pool, parallel=args.clients,
+                                threads=args.threads) as server:
                 full, took = load(server.url, args)
             rates.setdefault(peer.version(), []).append((full * args.answer / took, full))
             line += f"   llama.cpp {rates[peer.version()][-1][0]:6.1f} tok/s, {full} of {total} full"
