@@ -41,7 +41,12 @@ class Checksum {
 
 class Writer {
  public:
-  explicit Writer(const std::string& path) : out_(path, std::ios::binary | std::ios::trunc) {}
+  explicit Writer(const std::string& path) : out_(path, std::ios::binary | std::ios::trunc) {
+    // What users said is in it.
+    std::error_code ignored;
+    using std::filesystem::perms;
+    std::filesystem::permissions(path, perms::owner_read | perms::owner_write, ignored);
+  }
   void Bytes(const void* data, size_t bytes) {
     sum_.Add(data, bytes);
     out_.write(static_cast<const char*>(data), static_cast<std::streamsize>(bytes));

@@ -15,7 +15,7 @@ namespace lb {
 // Both return the number of tokens. Nothing runs meanwhile. Errors: kIo; for Load also kNotFound
 // (no such file), kInvalidArgument (no prompt cache but something else), kUnsupported (another key
 // or layout), kCorrupt. A failed Load leaves the cache
-// empty; a failed Save leaves an older file as it was.
+// empty; a failed Save leaves an older file as it was. Only the owner may read the file.
 Result<int64_t> SavePromptCache(const kv::KvCacheManager& kv, ModelRunner& runner,
                                 const std::string& path, const std::string& key);
 Result<int64_t> LoadPromptCache(kv::KvCacheManager& kv, ModelRunner& runner,

@@ -75,6 +75,8 @@ TEST_F(PromptCacheFileTest, ARestartFindsItsPromptsAgain) {
   const auto saved = before->SavePromptCache(path_, "model");
   ASSERT_TRUE(saved.has_value()) << saved.error().message;
   EXPECT_GT(*saved, 500);
+  EXPECT_EQ(std::filesystem::status(path_).permissions(),
+            std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
 
   auto after = Make(60);
   const auto loaded = after->LoadPromptCache(path_, "model");
