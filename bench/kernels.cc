@@ -9,9 +9,9 @@
 
 #include "base/memory.h"
 #include "bench/clock.h"
-#include "bench/walls.h"
 #include "kernels/backends.h"
 #include "kernels/cpu/thread_pool.h"
+#include "kernels/cpu/walls.h"
 
 namespace lb {
 namespace {
@@ -162,14 +162,14 @@ int Main(int argc, char** argv) {
   app.add_flag("--all-shapes", all_shapes, "every shape of Qwen2.5-1.5B, not one");
   app.add_flag("--cpu-time", g_cpu_time, "with --threads 1 on a busy machine: count CPU time only");
   CLI11_PARSE(app, argc, argv);
-  auto made = MakeCpuOps({threads, isa});
+  auto made = MakeCpuOps({{threads}, isa});
   if (!made) {
     std::fprintf(stderr, "%s\n", made.error().message.c_str());
     return 1;
   }
   Ops& ops = **made;
   ThreadPool pool(threads);
-  const Walls walls = MeasureWalls(pool);
+  const Walls walls = MeasureWalls(pool, &Seconds);
   std::printf("%s: read %.1f GB/s, int8 %.0f GOP/s (%s), f32 %.0f GFLOP/s\n",
               std::string(ops.name()).c_str(), walls.read_gbs, walls.int8_gops, walls.int8_how,
               walls.f32_gflops);

@@ -75,9 +75,10 @@ def _load_library():
 
 
 class LlamaCpp:
-    """One model and one context of `context` tokens, which run in one batch."""
+    """One model and one context: `sequences` of `context` tokens each, at most `batch` in one batch
+    (default: all of a context)."""
 
-    def __init__(self, path, context=512, threads=None):
+    def __init__(self, path, context=512, threads=None, sequences=1, batch=None):
         self._lib = lib = _load_library()
         self._quiet = _LOG(lambda level, text, data: None)
         lib.llama_log_set(self._quiet, None)
@@ -91,7 +92,10 @@ class LlamaCpp:
                 params.n_threads not in range(1, 1025) or \
                 params.n_threads_batch != params.n_threads:
             raise RuntimeError(f"{version()}: llama_context_params is laid out differently")
-        params.n_ctx = params.n_batch = params.n_ubatch = context
+        batch = batch or context
+        params.n_ctx = context * sequences
+        params.n_batch = params.n_ubatch = batch
+        params.n_seq_max = sequences
         params.n_threads = params.n_threads_batch = threads or os.cpu_count()
         self._context = lib.llama_init_from_model(self._model, params)
         if not self._context:
@@ -100,7 +104,7 @@ class LlamaCpp:
         self.vocab_size = lib.llama_vocab_n_tokens(self._vocab)
         self.bos = lib.llama_vocab_bos(self._vocab)
         self.adds_bos = lib.llama_vocab_get_add_bos(self._vocab)
-        self._batch = lib.llama_batch_init(context, 0, 1)
+        self._batch = lib.llama_batch_init(batch, 0, 1)
 
     def tokenize(self, text):
         """With BOS where the model wants one; special tokens' texts are text."""
@@ -116,16 +120,27 @@ class LlamaCpp:
     def clear(self):
         self._lib.llama_memory_clear(self._lib.llama_get_memory(self._context), True)
 
-    def run(self, ids, position, all_logits):
+    def run(self, ids, position, all_logits, sequence=0):
         """The ids from `position` on; logits of all of them or of the last one only."""
+        last = len(ids) - 1
+        return self._decode((token, position + i, sequence, all_logits or i == last)
+                            for i, token in enumerate(ids))
+
+    def step(self, ids, position):
+        """One token for each of the sequences 0, 1, ..., all at `position`; logits of all."""
+        return self._decode((token, position, sequence, True) for sequence, token in enumerate(ids))
+
+    def _decode(self, rows):
+        """Rows of (token, position, sequence, logits wanted)."""
         batch = self._batch
-        batch.n_tokens = len(ids)
-        for i, token in enumerate(ids):
+        batch.n_tokens = 0
+        for i, (token, position, sequence, wanted) in enumerate(rows):
             batch.token[i] = token
-            batch.pos[i] = position + i
+            batch.pos[i] = position
             batch.n_seq_id[i] = 1
-            batch.seq_id[i][0] = 0
-            batch.logits[i] = int(all_logits or i == len(ids) - 1)
+            batch.seq_id[i][0] = sequence
+            batch.logits[i] = int(wanted)
+            batch.n_tokens = i + 1
         status = self._lib.llama_decode(self._context, batch)
         if status != 0:
             raise RuntimeError(f"llama_decode returned {status}")

@@ -12,21 +12,13 @@
 #include "base/system_memory.h"
 #include "engine/kv_sizing.h"
 #include "engine/model_runner.h"
-#include "kernels/backends.h"
 
 namespace lb::app {
 namespace {
 
 constexpr double kMiB = 1024.0 * 1024.0;
-std::string FileName(const std::string& path) { return std::filesystem::path(path).filename().string(); }
 
-Result<std::unique_ptr<Ops>> MakeOps(const Flags& flags) {
-  if (flags.cpu_isa == "ref") return MakeRefOps();
-  CpuOptions options;
-  options.num_threads = std::max(0, flags.threads);
-  options.isa = flags.cpu_isa;
-  return MakeCpuOps(options);
-}
+std::string FileName(const std::string& path) { return std::filesystem::path(path).filename().string(); }
 
 Result<KvPlan> Plan(const Flags& flags, const ModelConfig& model) {
   KvSizing sizing;
@@ -39,35 +31,6 @@ Result<KvPlan> Plan(const Flags& flags, const ModelConfig& model) {
   LogVerbose(1, "{}", plan.summary);
   if (!plan.warning.empty()) LogWarning("{}", plan.warning);
   return plan;
-}
-
-Result<void> StartEngine(const Flags& flags, Composition* c) {
-  LB_ASSIGN_OR_RETURN(const KvPlan plan, Plan(flags, c->model->config()));
-  EngineConfig config;
-  config.kv_groups = plan.groups;
-  config.max_request_tokens = plan.max_request_tokens;
-  config.max_batch_tokens = flags.batch_size;
-  // Automatic: as many as the pool serves at a few hundred tokens each, within a step's tokens.
-  config.max_sequences = flags.parallel > 0
-                             ? flags.parallel
-                             : static_cast<int>(std::clamp<int64_t>(plan.pool_tokens / 256, 4, 64));
-  config.max_sequences = std::min(config.max_sequences, std::max(1, flags.batch_size / 2));
-  config.prefix_cache = flags.cache_prompt;
-
-  RunnerConfig runner_config;
-  for (const auto& group : plan.groups) runner_config.group_blocks.push_back(group.num_blocks);
-  LB_ASSIGN_OR_RETURN(runner_config.k_dtype, ParseKvDType("--cache-type-k", flags.cache_type_k));
-  LB_ASSIGN_OR_RETURN(runner_config.v_dtype, ParseKvDType("--cache-type-v", flags.cache_type_v));
-  runner_config.max_batch_tokens = config.max_batch_tokens;
-  runner_config.max_logit_rows = config.max_sequences;
-  LB_ASSIGN_OR_RETURN(auto runner, MakeModelRunner(*c->model, *c->ops, runner_config));
-  LB_ASSIGN_OR_RETURN(c->engine, Engine::Create(std::move(config), std::move(runner), &c->clock));
-  LB_RETURN_IF_ERROR(LoadPromptCache(flags, c));
-  c->engine_thread = std::make_unique<EngineThread>(c->engine.get(), &c->clock);
-  const EngineLimits& limits = c->engine->limits();
-  LogVerbose(1, "engine: up to {} sequences together, {} tokens in a step, {} requests may wait",
-          limits.max_sequences, limits.max_batch_tokens, limits.max_queue);
-  return {};
 }
 
 api::ModelCard MakeCard(const Flags& flags, const Composition& c) {
@@ -112,6 +75,38 @@ Result<api::GenerationDefaults> MakeDefaults(const Flags& flags) {
 
 }  // namespace
 
+Result<std::unique_ptr<Ops>> MakeOps(const Flags& flags) {
+  if (flags.cpu.isa == "ref") return MakeRefOps();
+  return MakeCpuOps(flags.cpu);
+}
+
+Result<std::unique_ptr<Engine>> MakeEngine(const Flags& flags, EngineConfig config,
+                                           const Model& model, Ops& ops, const Clock* clock) {
+  LB_ASSIGN_OR_RETURN(const KvPlan plan, Plan(flags, model.config()));
+  config.kv_groups = plan.groups;
+  config.max_request_tokens = plan.max_request_tokens;
+  config.max_batch_tokens = flags.batch_size;
+  // Automatic: as many as the pool serves at a few hundred tokens each, within a step's tokens.
+  config.max_sequences = flags.parallel > 0
+                             ? flags.parallel
+                             : static_cast<int>(std::clamp<int64_t>(plan.pool_tokens / 256, 4, 64));
+  config.max_sequences = std::min(config.max_sequences, std::max(1, flags.batch_size / 2));
+  config.prefix_cache = flags.cache_prompt;
+
+  RunnerConfig runner_config;
+  for (const auto& group : plan.groups) runner_config.group_blocks.push_back(group.num_blocks);
+  LB_ASSIGN_OR_RETURN(runner_config.k_dtype, ParseKvDType("--cache-type-k", flags.cache_type_k));
+  LB_ASSIGN_OR_RETURN(runner_config.v_dtype, ParseKvDType("--cache-type-v", flags.cache_type_v));
+  runner_config.max_batch_tokens = config.max_batch_tokens;
+  runner_config.max_logit_rows = config.max_sequences;
+  LB_ASSIGN_OR_RETURN(auto runner, MakeModelRunner(model, ops, runner_config));
+  LB_ASSIGN_OR_RETURN(auto engine, Engine::Create(std::move(config), std::move(runner), clock));
+  const EngineLimits& limits = engine->limits();
+  LogVerbose(1, "engine: up to {} sequences together, {} tokens in a step, {} requests may wait",
+             limits.max_sequences, limits.max_batch_tokens, limits.max_queue);
+  return engine;
+}
+
 Result<int64_t> ParseMemorySize(const std::string& text) {
   if (text == "auto") return int64_t{0};
   double number = 0;
@@ -147,7 +142,9 @@ Result<std::unique_ptr<Composition>> Compose(const Flags& flags, const LoadProgr
           model.name, model.arch, static_cast<double>(model.num_parameters) / 1e6,
           static_cast<double>(c->file->file_bytes()) / kMiB, model.num_layers, model.vocab_size,
           c->tokenizer->model(), c->tokenizer->pre(), model.context_length, c->ops->name());
-  LB_RETURN_IF_ERROR(StartEngine(flags, c.get()));
+  LB_ASSIGN_OR_RETURN(c->engine, MakeEngine(flags, {}, *c->model, *c->ops, &c->clock));
+  LB_RETURN_IF_ERROR(LoadPromptCache(flags, c.get()));
+  c->engine_thread = std::make_unique<EngineThread>(c->engine.get(), &c->clock);
   api::Service::Parts parts;
   parts.tokenizer = c->tokenizer;
   parts.chat_template = c->chat_template;

@@ -33,6 +33,12 @@ struct Composition {
 // Logs what a person wants to know. `progress` may be null. Every error is one line.
 Result<std::unique_ptr<Composition>> Compose(const Flags& flags, const LoadProgress& progress);
 
+// The parts of it that others put together differently.
+Result<std::unique_ptr<Ops>> MakeOps(const Flags& flags);
+// `config` has what no flag sets. Model, ops and clock outlive the engine.
+Result<std::unique_ptr<Engine>> MakeEngine(const Flags& flags, EngineConfig config,
+                                           const Model& model, Ops& ops, const Clock* clock);
+
 // The template that flags and model ask for: --chat-template(-file), the model's own, or a built-in
 // that fits its vocabulary. A bad one from a flag is an error, a bad one from the model a warning.
 Result<std::shared_ptr<const text::ChatTemplate>> ChooseChatTemplate(

@@ -6,6 +6,9 @@
 #include <map>
 #include <set>
 
+#include "app/bench_flags.h"
+#include "app/cpu_flags.h"
+
 namespace lb::app {
 namespace {
 
@@ -16,7 +19,7 @@ const std::map<std::string, std::string>& Spellings() {
       {"-to", "--timeout"},        {"-lv", "--verbosity"},     {"--log-verbosity", "--verbosity"},
       {"--n-predict", "--predict"}, {"--dry-seq-breaker", "--dry-sequence-breaker"},
       {"--repeat_penalty", "--repeat-penalty"}, {"--threads-http", "--http-threads"},
-      {"-fa", "--flash-attn"},     {"--usage", "--help"},      {"--top-n-sigma", "--top-nsigma"},
+      {"-fa", "--flash-attn"},     {"-Cr", "--cpu-range"},    {"--usage", "--help"},      {"--top-n-sigma", "--top-nsigma"},
       {"--log-verbose", "--verbose"}, {"--typical-p", "--typical"}, {"--n_predict", "--predict"},
   };
   return table;
@@ -28,7 +31,8 @@ struct Parser {
                "Usage: llama-box -m MODEL.gguf [flags]              serve (the default)\n"
                "       llama-box run -m MODEL.gguf [flags] [PROMPT] answer, or chat, in the terminal\n"
                "       llama-box inspect -m MODEL.gguf              what is in the file\n"
-               "       llama-box perplexity -m MODEL.gguf -f TEXT   score a text"};
+               "       llama-box perplexity -m MODEL.gguf -f TEXT   score a text\n"
+               "       llama-box bench -m MODEL.gguf                how fast it runs here (bench --help)"};
   bool no_cache_prompt = false, verbose = false;
   bool version = false;
 };
@@ -62,14 +66,13 @@ Parser::Parser(Flags* f) {
   app.add_option("--kv-memory", f->kv_memory, "Memory of the KV pool: auto, or a size such as 512M or 4G; with --ctx-size only a limit")->capture_default_str()->group(group);
   app.add_option("--parallel", f->parallel, "Most sequences that run together (-np); -1: automatic")->check(range(-1, 4096))->group(group);
   app.add_option("-b,--batch-size", f->batch_size, "Most tokens in one step")->check(range(16, 65536))->capture_default_str()->group(group);
-  app.add_option("-t,--threads", f->threads, "Compute threads; -1: one per core")->check(range(-1, 1024))->group(group);
+  AddCpuFlags(app, &f->cpu);
   app.add_option("--cache-type-k", f->cache_type_k, "Type of cached keys (-ctk): f16, bf16, f32, q8_0, q4_0")->capture_default_str()->group(group);
   app.add_option("--cache-type-v", f->cache_type_v, "Type of cached values (-ctv)")->capture_default_str()->group(group);
   app.add_flag("--no-cache-prompt", no_cache_prompt, "Never reuse computed prompts")->group(group);
   app.add_flag("--context-shift,!--no-context-shift", f->context_shift, "When the context is full, drop the older half of it and go on, and say so in the reply; else the answer ends with \"length\"")->group(group);
   app.add_option("--keep", f->keep, "Tokens at the front that --context-shift keeps, at most half the context; -1: the prompt")->check(range(-1, 2147483647))->capture_default_str()->group(group);
   app.add_option("--prompt-cache-file", f->prompt_cache_file, "File that keeps computed prompts from one run to the next")->group(group);
-  app.add_option("--cpu-isa", f->cpu_isa, "Force an instruction set: avx512, avx2, portable, ref")->group(group);
 
   group = "Answers (defaults that requests may change)";
   app.add_option("-n,--predict", f->max_tokens, "Most tokens of an answer; -1: until the context is full")->check(range(int64_t{-1}, big))->capture_default_str()->group(group);
@@ -171,6 +174,7 @@ Result<Flags> ParseFlags(int argc, const char* const* argv) {
   Parser parser(&flags);
   std::vector<std::string> arguments(argv + 1, argv + argc);
   if (!arguments.empty()) {
+    if (arguments[0] == "bench") return ParseBenchFlags(argc - 1, argv + 1);
     static const std::map<std::string, Command> commands = {{"serve", Command::kServe},
                                                             {"run", Command::kRun},
                                                             {"inspect", Command::kInspect},

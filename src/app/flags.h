@@ -5,12 +5,14 @@
 #include <string>
 #include <vector>
 
+#include "app/bench/plan.h"
 #include "base/result.h"
+#include "kernels/backends.h"
 #include "sampling/params.h"
 
 namespace lb::app {
 
-enum class Command { kServe, kRun, kInspect, kPerplexity, kPrint };
+enum class Command { kServe, kRun, kInspect, kPerplexity, kBench, kPrint };
 
 struct Flags {
   Command command = Command::kServe;
@@ -29,8 +31,7 @@ struct Flags {
   std::string kv_memory = "auto";
   int parallel = -1;          // -1: automatic
   int batch_size = 512;
-  int threads = -1;           // -1: one per core
-  std::string cpu_isa;        // "": the best of this machine; "ref": the plain specification
+  CpuOptions cpu;             // threads, instruction set, where the threads run
   std::string cache_type_k = "f16", cache_type_v = "f16";
   bool cache_prompt = true;
   bool context_shift = false;
@@ -51,6 +52,8 @@ struct Flags {
   int verbosity = 1;
   std::string prompt;         // of `run`; "": chat
   std::string text_file;      // of `perplexity`
+
+  BenchOptions bench;
 
   std::vector<std::string> warnings;  // one line each, to be shown
 };

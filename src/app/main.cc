@@ -1,13 +1,14 @@
 // llama-box: reads the command line and hands over.
 #include <cstdio>
 
+#include "app/bench_command.h"
+#include "app/compose.h"
 #include "app/flags.h"
 #include "app/inspect.h"
 #include "app/perplexity.h"
 #include "app/run.h"
 #include "app/serve.h"
 #include "base/log.h"
-#include "kernels/backends.h"
 
 namespace lb::app {
 namespace {
@@ -23,10 +24,7 @@ int Inspect(const Flags& flags) {
 }
 
 int Perplexity(const Flags& flags) {
-  CpuOptions cpu;
-  cpu.num_threads = flags.threads > 0 ? flags.threads : 0;
-  cpu.isa = flags.cpu_isa;
-  auto ops = MakeCpuOps(cpu);
+  auto ops = MakeOps(flags);
   if (!ops.has_value()) {
     LogError("{}", ops.error().message);
     return 1;
@@ -53,8 +51,9 @@ int Main(int argc, const char* const* argv) {
     return 1;
   }
   for (const std::string& warning : flags->warnings) LogWarning("{}", warning);
-  // What `run` prints is its answer: facts about the model only for who asks.
-  const bool quiet = flags->command == Command::kRun && flags->verbosity == 1;
+  // What `run` and `bench` print is their answer: facts about the model only for who asks.
+  const bool quiet =
+      (flags->command == Command::kRun || flags->command == Command::kBench) && flags->verbosity == 1;
   SetLogVerbosity(quiet ? 0 : flags->verbosity);
   switch (flags->command) {
     case Command::kPrint:
@@ -62,6 +61,7 @@ int Main(int argc, const char* const* argv) {
       return 0;
     case Command::kInspect: return Inspect(*flags);
     case Command::kPerplexity: return Perplexity(*flags);
+    case Command::kBench: return Bench(*flags);
     case Command::kRun:
       BlockSignals();
       return Run(*flags);

@@ -53,7 +53,7 @@ uint64_t Fingerprint(const gguf::GgufFile& file) {
 std::string Key(const Flags& flags, const Composition& c) {
   return fmt::format("{} {:016x} k={} v={} {} llama-box {}", c.model->config().arch,
                      Fingerprint(*c.file), flags.cache_type_k, flags.cache_type_v,
-                     flags.cpu_isa == "ref" ? "ref" : "cpu", LLAMABOX_VERSION);
+                     flags.cpu.isa == "ref" ? "ref" : "cpu", LLAMABOX_VERSION);
 }
 
 double SecondsSince(steady_clock::time_point start) {

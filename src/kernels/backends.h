@@ -5,13 +5,14 @@
 #include <string>
 #include <vector>
 
+#include "kernels/cpu/thread_pool.h"
 #include "kernels/ops.h"
 
 namespace lb {
 
 struct CpuOptions {
-  int num_threads = 0;   // 0: one per core
-  std::string isa;       // "", or force one (tests): "avx512", "avx2vnni", "avx2", "neon", "portable"
+  ThreadOptions threads;
+  std::string isa;  // "", or force one (tests): "avx512", "avx2vnni", "avx2", "neon", "portable"
 };
 
 // The plain specification, one thread.

@@ -13,7 +13,7 @@ namespace lb {
 namespace {
 
 std::unique_ptr<Ops> MakeCpu(const std::string& isa, int threads) {
-  auto ops = MakeCpuOps({threads, isa});
+  auto ops = MakeCpuOps({{threads}, isa});
   CHECK(ops.has_value());
   return std::move(ops).value();
 }
@@ -142,6 +142,9 @@ std::vector<Shape> Shapes() {
   shapes.push_back({.heads = 3, .kv_heads = 1, .k_dim = 20, .v_dim = 12, .k_dtype = DType::kF32});
   shapes.push_back({.heads = 4, .kv_heads = 1, .k_dim = 256, .v_dim = 256,
                     .params = {0.0625f, 37, 0.0f}});
+  // Groups of heads that do not divide into what a kernel takes at a time.
+  shapes.push_back({.heads = 14, .kv_heads = 2, .k_dim = 64, .v_dim = 96});
+  shapes.push_back({.heads = 5, .kv_heads = 1, .k_dim = 32, .v_dim = 16});
   shapes.push_back({.params = {0.125f, 1, 0.0f}});
   shapes.push_back({.params = {0.5f, 0, 5.0f}});
   shapes.push_back({.params = {0.125f, 600, 20.0f}});

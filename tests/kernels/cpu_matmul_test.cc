@@ -10,7 +10,7 @@ namespace lb {
 namespace {
 
 std::unique_ptr<Ops> MakeCpu(const std::string& isa, int threads) {
-  auto ops = MakeCpuOps({threads, isa});
+  auto ops = MakeCpuOps({{threads}, isa});
   CHECK(ops.has_value());
   return std::move(ops).value();
 }
@@ -135,8 +135,8 @@ TEST(CpuMatmulFaults, NotANumberShowsInItsRowOnly) {
 }
 
 TEST(CpuSelect, UnknownOrMissingInstructionSetIsAnError) {
-  EXPECT_EQ(MakeCpuOps({1, "mmx"}).error().code, ErrorCode::kUnsupported);
-  EXPECT_EQ(MakeCpuOps({-1, ""}).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(MakeCpuOps({{1}, "mmx"}).error().code, ErrorCode::kUnsupported);
+  EXPECT_EQ(MakeCpuOps({{-1}, ""}).error().code, ErrorCode::kInvalidArgument);
   EXPECT_EQ(CpuIsas().back(), "portable");
 }
 

@@ -12,7 +12,7 @@ namespace {
 class Rows : public testing::TestWithParam<std::string> {
  protected:
   std::unique_ptr<Ops> ref_ = MakeRefOps();
-  std::unique_ptr<Ops> cpu_ = std::move(MakeCpuOps({2, GetParam()})).value();
+  std::unique_ptr<Ops> cpu_ = std::move(MakeCpuOps({{2}, GetParam()})).value();
 };
 
 TEST_P(Rows, RmsNormGivesTheBitsOfTheSpecification) {

@@ -55,7 +55,7 @@ class ForwardTest : public testing::TestWithParam<Case> {
     if (GetParam().backend == std::string("ref")) {
       ops_ = MakeRefOps();
     } else {
-      auto ops = MakeCpuOps({2, ""});
+      auto ops = MakeCpuOps({{2}, ""});
       ASSERT_TRUE(ops.has_value()) << ops.error().message;
       ops_ = std::move(*ops);
     }

@@ -14,9 +14,9 @@ static_assert(static_cast<int>(Activation::kSilu) == 0 &&
 
 }  // namespace
 
-CpuOps::CpuOps(const CpuKernels& kernels, int num_threads)
+CpuOps::CpuOps(const CpuKernels& kernels, const ThreadOptions& threads)
     : kernels_(kernels),
-      pool_(num_threads),
+      pool_(threads),
       name_(fmt::format("cpu {} x {}", kernels.name, pool_.num_threads())),
       scratch_(nullptr, &FreeMemory) {}
 

@@ -16,7 +16,7 @@ namespace lb {
 
 class CpuOps : public HostOps {
  public:
-  CpuOps(const CpuKernels& kernels, int num_threads);
+  CpuOps(const CpuKernels& kernels, const ThreadOptions& threads);
 
   std::string_view name() const override { return name_; }
   Result<std::unique_ptr<Matrix>> LoadMatrix(const TensorView& raw) override;

@@ -57,17 +57,14 @@ std::vector<std::string> CpuIsas() {
 }
 
 Result<std::unique_ptr<Ops>> MakeCpuOps(const CpuOptions& options) {
-  if (options.num_threads < 0) {
-    return Fail(ErrorCode::kInvalidArgument, "{} threads; want 1 or more, or 0 for one per core",
-                options.num_threads);
-  }
+  LB_RETURN_IF_ERROR(CheckThreads(options.threads));
   std::string known;
   for (const IsaRow& row : kIsas) {
     if (options.isa.empty() ? row.has() : row.name == options.isa) {
       if (!row.has()) {
         return Fail(ErrorCode::kUnsupported, "this processor has no {}", row.name);
       }
-      return std::unique_ptr<Ops>(std::make_unique<CpuOps>(*row.table(), options.num_threads));
+      return std::unique_ptr<Ops>(std::make_unique<CpuOps>(*row.table(), options.threads));
     }
     known += known.empty() ? "" : ", ";
     known += row.name;

@@ -1,16 +1,22 @@
 #include "kernels/cpu/thread_pool.h"
 
 #include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <cstring>
+#include <utility>
+
+#include "base/log.h"
 
 namespace lb {
 namespace {
 
-// How long a worker looks for the next region before it sleeps. Regions of one step follow each other
-// within microseconds; waking a sleeper costs about 50.
-constexpr auto kSpin = std::chrono::microseconds(100);
+// Nice values of the priorities from -1 on.
+constexpr int kNice[] = {10, 0, -5, -10, -20};
 
 void Pause() {
 #if defined(__x86_64__)
@@ -20,11 +26,18 @@ void Pause() {
 #endif
 }
 
-int CpusOfProcess() {
+cpu_set_t CpusOfProcess() {
   cpu_set_t set;
   CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof(set), &set) == 0) return std::max(1, CPU_COUNT(&set));
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  if (sched_getaffinity(0, sizeof(set), &set) != 0) CPU_SET(0, &set);
+  return set;
+}
+
+int CountOf(const ThreadOptions& options) {
+  if (options.count > 0) return options.count;
+  if (!options.cpus.empty()) return static_cast<int>(options.cpus.size());
+  const cpu_set_t set = CpusOfProcess();
+  return std::max(1, CPU_COUNT(&set));
 }
 
 // Spins until `done`, or until the time is up. Between looks at the clock it yields, so that on a
@@ -43,8 +56,29 @@ bool SpinUntil(const Done& done, std::chrono::microseconds limit) {
 
 }  // namespace
 
-ThreadPool::ThreadPool(int num_threads) {
-  const int n = num_threads > 0 ? num_threads : CpusOfProcess();
+Result<void> CheckThreads(const ThreadOptions& options) {
+  if (options.count < 0 || options.count > 1024) {
+    return Fail(ErrorCode::kInvalidArgument, "{} threads; want 1 to 1024, or 0 for one per core",
+                options.count);
+  }
+  if (options.priority < -1 || options.priority > 3 || options.poll < 0 || options.poll > 100) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "thread priority {} and poll level {}; want -1 to 3 and 0 to 100", options.priority,
+                options.poll);
+  }
+  const cpu_set_t allowed = CpusOfProcess();
+  for (int cpu : options.cpus) {
+    if (cpu < 0 || cpu >= CPU_SETSIZE || !CPU_ISSET(cpu, &allowed)) {
+      return Fail(ErrorCode::kInvalidArgument, "this process may not use CPU {} (it has {} CPUs)", cpu,
+                  CPU_COUNT(&allowed));
+    }
+  }
+  return {};
+}
+
+ThreadPool::ThreadPool(ThreadOptions options)
+    : options_(std::move(options)), places_(!options_.cpus.empty() || options_.priority != 0) {
+  const int n = CountOf(options_);
   for (int i = 1; i < n; ++i) workers_.emplace_back([this, i] { Work(i); });
 }
 
@@ -55,6 +89,33 @@ ThreadPool::~ThreadPool() {
   }
   wake_.notify_all();
   for (std::thread& worker : workers_) worker.join();
+}
+
+void ThreadPool::Place(int thread) const {
+  if (!options_.cpus.empty()) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (options_.strict) {
+      CPU_SET(options_.cpus[static_cast<size_t>(thread) % options_.cpus.size()], &set);
+    } else {
+      for (int cpu : options_.cpus) CPU_SET(cpu, &set);
+    }
+    if (sched_setaffinity(0, sizeof(set), &set) != 0) {
+      LogWarning("cannot bind thread {} to its CPUs: {}", thread, std::strerror(errno));
+    }
+  }
+  // Of one thread, whatever the name of the call says.
+  if (options_.priority != 0 &&
+      setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNice[options_.priority + 1]) != 0) {
+    LogWarning("cannot give thread {} priority {}: {}", thread, options_.priority,
+               std::strerror(errno));
+  }
+}
+
+void ThreadPool::PlaceCaller() {
+  if (caller_ == std::this_thread::get_id()) return;
+  caller_ = std::this_thread::get_id();
+  Place(0);
 }
 
 void ThreadPool::TakePieces(int thread) {
@@ -89,7 +150,8 @@ void ThreadPool::Run(int64_t n, int64_t grain, Call call, const void* fn) {
 
 bool ThreadPool::WaitForRegion(uint32_t seen) {
   const auto ready = [this, seen] { return region_.load() != seen || stop_.load(); };
-  if (!SpinUntil(ready, kSpin)) {
+  // Regions of one step follow each other within microseconds; waking a sleeper costs about 50.
+  if (!SpinUntil(ready, std::chrono::microseconds(2 * options_.poll))) {
     std::unique_lock lock(mutex_);
     sleeping_.fetch_add(1);
     wake_.wait(lock, ready);
@@ -99,6 +161,7 @@ bool ThreadPool::WaitForRegion(uint32_t seen) {
 }
 
 void ThreadPool::Work(int thread) {
+  if (places_) Place(thread);
   uint32_t seen = 0;
   while (WaitForRegion(seen)) {
     seen = region_.load();

@@ -9,14 +9,28 @@
 #include <thread>
 #include <vector>
 
+#include "base/result.h"
+
 namespace lb {
+
+// How many threads there are, and where and how they run.
+struct ThreadOptions {
+  ThreadOptions(int num_threads = 0) : count(num_threads) {}  // a bare number says all that most need
+
+  int count;              // the caller included; 0: one for each CPU they may use
+  std::vector<int> cpus;  // the CPUs they may use; empty: those of the process
+  bool strict = false;    // thread i stays on cpus[i], and not on any of them
+  int priority = 0;       // -1 low, 0 normal, 1 medium, 2 high, 3 highest; above 0 needs privileges
+  int poll = 50;          // 0 to 100: how long a worker looks for work before it sleeps, in units of 2 us
+};
+// kInvalidArgument names a number out of range, or a CPU that this process may not use.
+Result<void> CheckThreads(const ThreadOptions& options);
 
 // One caller at a time (the engine thread). Workers look for work for a short while after a region,
 // then sleep: an idle pool takes no CPU.
 class ThreadPool {
  public:
-  // num_threads counts the caller; 0: one for each CPU this process may run on.
-  explicit ThreadPool(int num_threads);
+  explicit ThreadPool(ThreadOptions options);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
@@ -29,6 +43,7 @@ class ThreadPool {
   template <typename Fn>
   void ParallelFor(int64_t n, int64_t grain, const Fn& fn) {
     if (n <= 0) return;
+    if (places_) PlaceCaller();
     if (workers_.empty() || n <= grain) {
       fn(int64_t{0}, n, 0);
       return;
@@ -45,7 +60,13 @@ class ThreadPool {
   void Work(int thread);
   void TakePieces(int thread);
   bool WaitForRegion(uint32_t seen);
+  // Puts the calling thread, number `thread` of the pool, where the options say.
+  void Place(int thread) const;
+  void PlaceCaller();
 
+  const ThreadOptions options_;
+  const bool places_;         // there is something to do for Place
+  std::thread::id caller_;    // the thread that was placed as number 0
   std::vector<std::thread> workers_;
 
   // The region in progress. Written by the caller while it is closed and nobody is inside.

@@ -165,7 +165,7 @@ Result<void> Main(Args args) {
   if (args.ref) {
     ops = MakeRefOps();
   } else {
-    LB_ASSIGN_OR_RETURN(ops, MakeCpuOps({args.threads, args.isa}));
+    LB_ASSIGN_OR_RETURN(ops, MakeCpuOps({{args.threads}, args.isa}));
   }
   LB_ASSIGN_OR_RETURN(const auto file, gguf::GgufFile::Open(args.model));
   const auto start = std::chrono::steady_clock::now();

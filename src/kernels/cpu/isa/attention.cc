@@ -67,11 +67,17 @@ Decode DecodeOf(int dtype) {
   }
 }
 
-struct Chunk {
-  float* keys;    // [k_dim rounded up, kKeyChunk]: transposed
-  float* values;  // [kKeyChunk, v_pad]
-  float* rows;    // [8, k_dim rounded up], to transpose from
-};
+// Vectors of keys, or of values, that one pass over a chunk works on. With 16 registers, the sums of
+// six rows leave room for one vector (two registers) of theirs; one or two rows alone need more
+// chains than one vector has to keep the multipliers busy.
+#if defined(__AVX512F__) || defined(__aarch64__)
+template <int NQ>
+constexpr int kTogether = kVectors;
+#else
+template <int NQ>
+constexpr int kTogether = NQ <= 2 ? kVectors : 1;
+#endif
+constexpr int kMaxRows = 6;  // that share what is read of a chunk
 
 LB_FN const char* RowAt(const AttentionJob& job, const KvSide& side, int position) {
   const int64_t block = job.table[position / kBlockTokens];
@@ -80,49 +86,145 @@ LB_FN const char* RowAt(const AttentionJob& job, const KvSide& side, int positio
              side.row_bytes;
 }
 
-// The keys and values of positions [begin, end) of the chunk that starts at `start`; zeros elsewhere.
-void LoadChunk(const AttentionJob& job, Decode decode_k, Decode decode_v, int start, int begin,
-               int end, const Chunk& out) {
-  const int k_pad = RoundUp16(job.k.dim), v_pad = RoundUp16(job.v.dim);
-  for (int i = 0; i < kKeyChunk; i += 8) {
-    for (int j = 0; j < 8; ++j) {
-      const int position = start + i + j;
-      float* key = out.rows + j * k_pad;
-      float* value = out.values + (i + j) * v_pad;
-      if (position >= begin && position < end) {
-        decode_k(RowAt(job, job.k, position), job.k.dim, key);
-        decode_v(RowAt(job, job.v, position), job.v.dim, value);
-      } else {
-        memset(key, 0, static_cast<size_t>(k_pad) * 4);
-        memset(value, 0, static_cast<size_t>(v_pad) * 4);
+// 32 keys and values decoded to floats.
+struct FloatChunk {
+  float* keys;    // [k_dim rounded up, kKeyChunk]: transposed
+  float* values;  // [kKeyChunk, v_pad]
+  float* rows;    // [8, k_dim rounded up], to transpose from
+  int v_pad;
+  Decode decode_k, decode_v;
+
+  explicit FloatChunk(const AttentionJob& job)
+      : v_pad(RoundUp16(job.v.dim)),
+        decode_k(DecodeOf(job.k.dtype)),
+        decode_v(DecodeOf(job.v.dtype)) {
+    keys = static_cast<float*>(job.scratch);
+    values = keys + RoundUp16(job.k.dim) * kKeyChunk;
+    rows = values + v_pad * kKeyChunk;
+  }
+  // The keys and values of positions [begin, end) of the chunk that starts at `start`; zeros elsewhere.
+  void Load(const AttentionJob& job, int start, int begin, int end) {
+    const int k_pad = RoundUp16(job.k.dim);
+    for (int i = 0; i < kKeyChunk; i += 8) {
+      for (int j = 0; j < 8; ++j) {
+        const int position = start + i + j;
+        float* key = rows + j * k_pad;
+        float* value = values + (i + j) * v_pad;
+        if (position >= begin && position < end) {
+          decode_k(RowAt(job, job.k, position), job.k.dim, key);
+          decode_v(RowAt(job, job.v, position), job.v.dim, value);
+        } else {
+          memset(key, 0, static_cast<size_t>(k_pad) * 4);
+          memset(value, 0, static_cast<size_t>(v_pad) * 4);
+        }
+      }
+      for (int d = 0; d < k_pad; d += 8) {
+        Transpose8(rows + d, k_pad, keys + d * kKeyChunk + i, kKeyChunk);
       }
     }
-    for (int d = 0; d < k_pad; d += 8) {
-      Transpose8(out.rows + d, k_pad, out.keys + d * kKeyChunk + i, kKeyChunk);
+  }
+  // Dimension d of 16 keys; 16 dimensions of the j-th value.
+  LB_FN Vf Key(const FloatChunk& c, int64_t d, int v) {
+    return LoadF(c.keys + d * kKeyChunk + v * kLanes);
+  }
+  LB_FN Vf Value(const FloatChunk& c, int j, int at) { return LoadF(c.values + j * c.v_pad + at); }
+};
+
+// F16 in whole vectors: values stay where they are, keys are only transposed.
+struct HalfChunk {
+  uint16_t* keys;                 // [k_dim, kKeyChunk]
+  const char* values[kKeyChunk];  // where each one is
+  const char* zeros;
+
+  explicit HalfChunk(const AttentionJob& job) {
+    keys = static_cast<uint16_t*>(job.scratch);
+    uint16_t* after = keys + job.k.dim * kKeyChunk;
+    memset(after, 0, static_cast<size_t>(job.k.dim > job.v.dim ? job.k.dim : job.v.dim) * 2);
+    zeros = reinterpret_cast<const char*>(after);
+  }
+  void Load(const AttentionJob& job, int start, int begin, int end) {
+    for (int i = 0; i < kKeyChunk; i += 8) {
+      const char* rows[8];
+      for (int j = 0; j < 8; ++j) {
+        const int position = start + i + j;
+        const bool there = position >= begin && position < end;
+        rows[j] = there ? RowAt(job, job.k, position) : zeros;
+        values[i + j] = there ? RowAt(job, job.v, position) : zeros;
+      }
+      for (int d = 0; d < job.k.dim; d += 16) {
+        TransposeHalves(rows, 2 * d, keys + d * kKeyChunk + i, kKeyChunk);
+      }
     }
+  }
+  LB_FN Vf Key(const HalfChunk& c, int64_t d, int v) {
+    return LoadHalf(c.keys + d * kKeyChunk + v * kLanes);
+  }
+  LB_FN Vf Value(const HalfChunk& c, int j, int at) { return LoadHalf(c.values[j] + 2 * at); }
+};
+
+// The blocks of the next chunk, to be asked from memory meanwhile. Where there is nothing to ask for,
+// some memory of our own: asking for what is near costs nothing.
+struct Ahead {
+  const char* k[kVectors];
+  const char* v[kVectors];
+};
+static_assert(kLanes == kBlockTokens, "a vector of keys is a block");
+
+LB_FN Ahead AheadOf(const AttentionJob& job, int start) {
+  Ahead ahead;
+  for (int i = 0; i < kVectors; ++i) {
+    const int position = start + i * kLanes;
+    const bool there = position < job.kv_end;
+    ahead.k[i] = there ? RowAt(job, job.k, position) : static_cast<const char*>(job.scratch);
+    ahead.v[i] = there ? RowAt(job, job.v, position) : static_cast<const char*>(job.scratch);
+  }
+  return ahead;
+}
+
+template <int NQ, int NV, typename Chunk>
+LB_FN void ScoresOfDim(const float* const* q, const Chunk& chunk, int64_t d, int first,
+                       Vf (*sum)[NV]) {
+  Vf k[NV];
+  LB_UNROLL for (int v = 0; v < NV; ++v) k[v] = Chunk::Key(chunk, d, first + v);
+  LB_UNROLL for (int r = 0; r < NQ; ++r) {
+    const Vf x = Set(q[r][d]);
+    LB_UNROLL for (int v = 0; v < NV; ++v) sum[r][v] = Fma(x, k[v], sum[r][v]);
   }
 }
 
 // Scores of NQ rows against the chunk: one chain over the dimensions for each key.
-template <int NQ>
-LB_FN void Scores(const float* const* q, const float* keys, int dim, Vf (*s)[kVectors]) {
-  LB_UNROLL for (int r = 0; r < NQ; ++r) {
-    LB_UNROLL for (int v = 0; v < kVectors; ++v) s[r][v] = Set(0.0f);
-  }
-  for (int d = 0; d < dim; ++d) {
-    Vf k[kVectors];
-    LB_UNROLL for (int v = 0; v < kVectors; ++v) k[v] = LoadF(keys + d * kKeyChunk + v * kLanes);
+template <int NQ, typename Chunk>
+LB_FN void Scores(const float* const* q, const Chunk& chunk, int64_t dim, Ahead ahead,
+                  Vf (*s)[kVectors]) {
+  constexpr int kNow = kTogether<NQ>;
+  LB_UNROLL for (int first = 0; first < kVectors; first += kNow) {
+    Vf sum[NQ][kNow];
     LB_UNROLL for (int r = 0; r < NQ; ++r) {
-      const Vf x = Set(q[r][d]);
-      LB_UNROLL for (int v = 0; v < kVectors; ++v) s[r][v] = Fma(x, k[v], s[r][v]);
+      LB_UNROLL for (int v = 0; v < kNow; ++v) sum[r][v] = Set(0.0f);
+    }
+    int64_t d = 0;
+    for (; d + 2 <= dim; d += 2) {
+      // A block of 16 tokens in F16 has a line for every two dimensions.
+      LB_UNROLL for (int v = first; v < first + kNow; ++v) {
+        __builtin_prefetch(ahead.k[v]);
+        __builtin_prefetch(ahead.v[v]);
+        ahead.k[v] += 64;
+        ahead.v[v] += 64;
+      }
+      ScoresOfDim<NQ, kNow>(q, chunk, d, first, sum);
+      ScoresOfDim<NQ, kNow>(q, chunk, d + 1, first, sum);
+    }
+    if (d < dim) ScoresOfDim<NQ, kNow>(q, chunk, d, first, sum);
+    LB_UNROLL for (int r = 0; r < NQ; ++r) {
+      LB_UNROLL for (int v = 0; v < kNow; ++v) s[r][first + v] = sum[r][v];
     }
   }
 }
 
 // acc = acc * alpha + sum over keys of p * value, keys in order.
-template <int NQ, int NV>
+template <int NQ, int NV, typename Chunk>
 LB_FN void AddValues(float* const* acc, const float* alpha, const float (*p)[kKeyChunk],
-                     const float* values, int v_pad, int at) {
+                     const Chunk& chunk, int at) {
   Vf a[NQ][NV];
   LB_UNROLL for (int r = 0; r < NQ; ++r) {
     LB_UNROLL for (int v = 0; v < NV; ++v) {
@@ -131,7 +233,7 @@ LB_FN void AddValues(float* const* acc, const float* alpha, const float (*p)[kKe
   }
   for (int j = 0; j < kKeyChunk; ++j) {
     Vf x[NV];
-    LB_UNROLL for (int v = 0; v < NV; ++v) x[v] = LoadF(values + j * v_pad + at + v * kLanes);
+    LB_UNROLL for (int v = 0; v < NV; ++v) x[v] = Chunk::Value(chunk, j, at + v * kLanes);
     LB_UNROLL for (int r = 0; r < NQ; ++r) {
       const Vf w = Set(p[r][j]);
       LB_UNROLL for (int v = 0; v < NV; ++v) a[r][v] = Fma(w, x[v], a[r][v]);
@@ -150,8 +252,9 @@ LB_FN float ExpOne(float x) {
 }
 
 // NQ rows against one chunk. `row` numbers them within the job.
-template <int NQ>
-void RunRows(const AttentionJob& job, const Chunk& chunk, int start, const int* row) {
+template <int NQ, typename Chunk>
+__attribute__((noinline)) void RunRows(const AttentionJob& job, const Chunk& chunk, int start, const int* row,
+             const Ahead& ahead) {
   const int v_pad = RoundUp16(job.v.dim);
   const float* q[NQ];
   float* acc[NQ];
@@ -160,9 +263,10 @@ void RunRows(const AttentionJob& job, const Chunk& chunk, int start, const int* 
     acc[r] = job.acc + static_cast<int64_t>(row[r]) * v_pad;
   }
   Vf s[NQ][kVectors];
-  Scores<NQ>(q, chunk.keys, job.k.dim, s);
+  Scores<NQ>(q, chunk, job.k.dim, ahead, s);
   float p[NQ][kKeyChunk];
-  float alpha[NQ];
+  float alpha[kLanes] = {};
+  float sums[NQ];
   LB_UNROLL for (int r = 0; r < NQ; ++r) {
     const int position = job.positions[job.t0 + row[r] / job.group];
     // Lanes of the chunk that this row sees.
@@ -178,7 +282,7 @@ void RunRows(const AttentionJob& job, const Chunk& chunk, int start, const int* 
     }
     float* largest = job.largest + row[r];
     const float now = Largest(Max(most, Set(*largest)));
-    alpha[r] = ExpOne(*largest - now);
+    alpha[r] = *largest - now;
     *largest = now;
     Vf sum = Set(0.0f);
     LB_UNROLL for (int v = 0; v < kVectors; ++v) {
@@ -187,42 +291,77 @@ void RunRows(const AttentionJob& job, const Chunk& chunk, int start, const int* 
       StoreF(p[r] + v * kLanes, e);
       sum = Add(sum, e);
     }
-    job.sum[row[r]] = job.sum[row[r]] * alpha[r] + Sum(sum);
+    sums[r] = Sum(sum);
   }
+  StoreF(alpha, Exp(LoadF(alpha)));
+  LB_UNROLL for (int r = 0; r < NQ; ++r) {
+    float* sum = job.sum + row[r];
+    *sum = *sum * alpha[r] + sums[r];
+  }
+  constexpr int kNow = kTogether<NQ>;
   int at = 0;
-  for (; at + 32 <= v_pad; at += 32) AddValues<NQ, 2>(acc, alpha, p, chunk.values, v_pad, at);
-  if (at < v_pad) AddValues<NQ, 1>(acc, alpha, p, chunk.values, v_pad, at);
+  for (; at + kNow * kLanes <= v_pad; at += kNow * kLanes) {
+    AddValues<NQ, kNow>(acc, alpha, p, chunk, at);
+  }
+  if (at < v_pad) AddValues<NQ, 1>(acc, alpha, p, chunk, at);
+}
+
+// n rows, 1 to kMaxRows.
+template <typename Chunk>
+void RunSome(const AttentionJob& job, const Chunk& chunk, int start, const int* row, int n,
+             const Ahead& ahead) {
+  switch (n) {
+    case 1: return RunRows<1>(job, chunk, start, row, ahead);
+    case 2: return RunRows<2>(job, chunk, start, row, ahead);
+    case 3: return RunRows<3>(job, chunk, start, row, ahead);
+    case 4: return RunRows<4>(job, chunk, start, row, ahead);
+    case 5: return RunRows<5>(job, chunk, start, row, ahead);
+    default: return RunRows<6>(job, chunk, start, row, ahead);
+  }
+}
+
+// Whether `row` sees any key of the chunk.
+LB_FN bool Sees(const AttentionJob& job, int row, int start) {
+  const int position = job.positions[job.t0 + row / job.group];
+  return position >= start && (job.window == 0 || position - job.window + 1 < start + kKeyChunk);
+}
+
+template <typename Chunk>
+void RunChunks(const AttentionJob& job, int num_rows) {
+  Chunk chunk(job);
+  for (int start = job.kv_begin / kKeyChunk * kKeyChunk; start < job.kv_end; start += kKeyChunk) {
+    chunk.Load(job, start, job.kv_begin, job.kv_end);
+    Ahead ahead = AheadOf(job, start + kKeyChunk);
+    int left = 0;
+    for (int row = 0; row < num_rows; ++row) left += Sees(job, row, start);
+    int pending[kMaxRows];
+    int n = 0;
+    // In parts of about the same size: few rows alone are slow.
+    for (int row = 0; left > 0; ++row) {
+      if (!Sees(job, row, start)) continue;
+      pending[n++] = row;
+      const int parts = (left + kMaxRows - 1) / kMaxRows;
+      if (n < (left + parts - 1) / parts) continue;
+      RunSome(job, chunk, start, pending, n, ahead);
+      ahead = AheadOf(job, job.kv_end);
+      left -= n;
+      n = 0;
+    }
+  }
 }
 
 void AttentionSplit(const AttentionJob& job) {
-  const int k_pad = RoundUp16(job.k.dim), v_pad = RoundUp16(job.v.dim);
+  const int v_pad = RoundUp16(job.v.dim);
   const int num_rows = (job.t1 - job.t0) * job.group;
   for (int r = 0; r < num_rows; ++r) {
     job.largest[r] = kLowest;
     job.sum[r] = 0;
   }
   memset(job.acc, 0, static_cast<size_t>(num_rows) * static_cast<size_t>(v_pad) * 4);
-  Chunk chunk;
-  chunk.keys = static_cast<float*>(job.scratch);
-  chunk.values = chunk.keys + k_pad * kKeyChunk;
-  chunk.rows = chunk.values + v_pad * kKeyChunk;
-  const Decode decode_k = DecodeOf(job.k.dtype), decode_v = DecodeOf(job.v.dtype);
-  for (int start = job.kv_begin / kKeyChunk * kKeyChunk; start < job.kv_end; start += kKeyChunk) {
-    LoadChunk(job, decode_k, decode_v, start, job.kv_begin, job.kv_end, chunk);
-    int pending[2];
-    int n = 0;
-    for (int row = 0; row < num_rows; ++row) {
-      const int position = job.positions[job.t0 + row / job.group];
-      if (position < start) continue;
-      if (job.window > 0 && position - job.window + 1 >= start + kKeyChunk) continue;
-      pending[n++] = row;
-      if (n == 2) {
-        RunRows<2>(job, chunk, start, pending);
-        n = 0;
-      }
-    }
-    if (n == 1) RunRows<1>(job, chunk, start, pending);
-  }
+  const bool halves = job.k.dtype == kPackF16 && job.v.dtype == kPackF16 &&
+                      job.k.dim % 16 == 0 && job.v.dim % 16 == 0;
+  if (halves) return RunChunks<HalfChunk>(job, num_rows);
+  RunChunks<FloatChunk>(job, num_rows);
 }
 
 void Merge(float* largest, float* sum, float* acc, float l2, float s2, const float* a2, int64_t n) {

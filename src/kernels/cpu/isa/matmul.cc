@@ -22,22 +22,41 @@ struct Tokens {
   int64_t q_stride;
   const ActBlock* blocks;
   int64_t block_stride;
+  // Lines and records that are needed soon, of the block in hand; null: none.
+  const uint8_t* ahead = nullptr;
+  const uint8_t* records_ahead = nullptr;
 };
 
-// Asks for what comes after the 32 values in hand: the panel's next lines when they come from memory,
-// the next tokens' activations when the panel is in scratch.
-template <typename From, int NT>
+// Asks for what comes after the 32 values in hand. Of a panel that comes from memory: its next lines.
+// Of one in scratch: the next tokens' activations, and (tok.ahead) the lines that will be unpacked
+// next, so that memory is busy meanwhile.
+template <typename F, typename From, int NT>
 LB_FN void Prefetch(const uint8_t* lines, const Tokens& tok, int64_t block) {
   if constexpr (From::kPrefetch) {
     LB_UNROLL for (int i = 0; i < From::kBytes; i += 64) {
       __builtin_prefetch(lines + kPrefetchBytes + i);
     }
   } else {
+    if (tok.ahead != nullptr) {
+      LB_UNROLL for (int i = 0; i < F::kLineBytes; i += 64) {
+        __builtin_prefetch(tok.ahead + block * F::kLineBytes + i);
+      }
+      __builtin_prefetch(tok.records_ahead + block * 32 * F::kRecordBytes / F::kUnit);
+    }
     LB_UNROLL for (int t = 0; t < NT; ++t) {
       __builtin_prefetch(tok.q + (t + NT) * tok.q_stride + block * 32);
       __builtin_prefetch(tok.blocks + (t + NT) * tok.block_stride + block);
     }
   }
+}
+
+template <typename F>
+LB_FN void Advance(Tokens* tok, int64_t blocks) {
+  tok->q += 32 * blocks;
+  tok->blocks += blocks;
+  if (tok->ahead == nullptr) return;
+  tok->ahead += blocks * F::kLineBytes;
+  tok->records_ahead += blocks * 32 * F::kRecordBytes / F::kUnit;
 }
 
 // ---- 32 values with their own scale ----
@@ -59,7 +78,7 @@ struct ScratchFactors {
 template <typename F, typename From, int NT, typename Factors>
 LB_FN void RunBlocks(const uint8_t* lines, Factors factors, int64_t num_blocks, Tokens tok, Vf* acc) {
   for (int64_t b = 0; b < num_blocks; ++b) {
-    Prefetch<From, NT>(lines, tok, 0);
+    Prefetch<F, From, NT>(lines, tok, 0);
     Vf sum[NT];
     BlockSum<F, From, NT>(lines, tok.q, tok.q_stride, tok.blocks, tok.block_stride, nullptr, sum);
     const Vf d = Factors::D(factors, b);
@@ -74,8 +93,7 @@ LB_FN void RunBlocks(const uint8_t* lines, Factors factors, int64_t num_blocks, 
       }
     }
     lines += From::kBytes;
-    tok.q += 32;
-    ++tok.blocks;
+    Advance<F>(&tok, 1);
   }
 }
 
@@ -111,7 +129,7 @@ LB_FN void RunSuper(const uint8_t* lines, const Prepared<F>& p, Tokens tok, Vf* 
   const uint8_t* scales = p.scales;
   const int8_t* q = tok.q;
   for (int i = 0; i < 8; ++i) {
-    Prefetch<From, NT>(lines, tok, i);
+    Prefetch<F, From, NT>(lines, tok, i);
     Vf sum[NT];
     BlockSum<F, From, NT>(lines, q, tok.q_stride, tok.blocks + i, tok.block_stride, scales, sum);
     LB_UNROLL for (int t = 0; t < NT; ++t) {
@@ -168,7 +186,8 @@ LB_FN void Write(const PanelJob& job, int panel, int64_t t, Vf acc) {
 
 LB_FN Tokens TokensAt(const PanelJob& job, int64_t t, int64_t block) {
   const int64_t blocks = job.cols / 32;
-  return {job.q + t * job.cols + block * 32, job.cols, job.blocks + t * blocks + block, blocks};
+  return {job.q + t * job.cols + block * 32, job.cols, job.blocks + t * blocks + block, blocks,
+          nullptr, nullptr};
 }
 
 template <typename F, int NT>
@@ -210,7 +229,7 @@ struct Stretch {
 template <typename F>
 void Unpack(const uint8_t* lines, const uint8_t* records, int64_t num_blocks, Stretch<F>* out) {
   for (int64_t b = 0; b < num_blocks; ++b) {
-    Prefetch<FromPanel<F>, 1>(lines, Tokens{}, 0);
+    Prefetch<F, FromPanel<F>, 1>(lines, Tokens{}, 0);
     LB_UNROLL for (int g = 0; g < 8; ++g) {
       StoreB(out->codes + b * 512 + g * 64, FromPanel<F>::Get(lines, g));
     }
@@ -235,18 +254,37 @@ void RunStretch(const Stretch<F>& s, int64_t num_blocks, Tokens tok, float* acc_
   } else {
     for (int64_t b = 0; b < num_blocks; b += 8) {
       RunSuper<F, FromScratch<F>, NT>(s.codes + b * 512, s.prepared[b / 8], tok, acc);
-      tok.q += 256;
-      tok.blocks += 8;
+      Advance<F>(&tok, 8);
     }
   }
   LB_UNROLL for (int t = 0; t < NT; ++t) StoreF(acc_out + t * 16, acc[t]);
 }
 
+// The stretch of panel `p` that begins at block `b`.
 template <typename F>
-void StretchTokens(const PanelJob& job, const Stretch<F>& s, int64_t b, int64_t n, float* acc) {
+struct Source {
+  const uint8_t* lines;
+  const uint8_t* records;
+};
+template <typename F>
+LB_FN Source<F> SourceAt(const PanelJob& job, int p, int64_t b) {
+  const uint8_t* panel = job.panels + p * job.panel_bytes;
+  return {panel + b * F::kLineBytes,
+          panel + PanelCodeBytes(F::kPack, job.cols) + b * 32 / F::kUnit * F::kRecordBytes};
+}
+
+// `next` is unpacked after this.
+template <typename F>
+void StretchTokens(const PanelJob& job, const Stretch<F>& s, int64_t b, int64_t n,
+                   const Source<F>& next, float* acc) {
   int64_t t = 0;
   for (; t + kTokenBlock <= job.num_tokens; t += kTokenBlock) {
-    RunStretch<F, kTokenBlock>(s, n, TokensAt(job, t, b), acc + t * 16);
+    Tokens tok = TokensAt(job, t, b);
+    if (t == 0) {
+      tok.ahead = next.lines;
+      tok.records_ahead = next.records;
+    }
+    RunStretch<F, kTokenBlock>(s, n, tok, acc + t * 16);
   }
   for (; t + 2 <= job.num_tokens; t += 2) {
     RunStretch<F, 2>(s, n, TokensAt(job, t, b), acc + t * 16);
@@ -264,10 +302,15 @@ void ManyTokens(const PanelJob& job) {
   for (int64_t b = 0; b < num_blocks; b += kStretchBlocks) {
     const int64_t n = num_blocks - b < kStretchBlocks ? num_blocks - b : kStretchBlocks;
     for (int p = 0; p < job.num_panels; ++p) {
-      const uint8_t* lines = job.panels + p * job.panel_bytes;
-      const uint8_t* records = lines + PanelCodeBytes(F::kPack, job.cols);
-      Unpack<F>(lines + b * F::kLineBytes, records + b * 32 / F::kUnit * F::kRecordBytes, n, s);
-      StretchTokens<F>(job, *s, b, n, s->acc + p * job.num_tokens * 16);
+      const Source<F> source = SourceAt<F>(job, p, b);
+      Source<F> next = {nullptr, nullptr};
+      if (p + 1 < job.num_panels) {
+        next = SourceAt<F>(job, p + 1, b);
+      } else if (b + n < num_blocks) {
+        next = SourceAt<F>(job, 0, b + n);
+      }
+      Unpack<F>(source.lines, source.records, n, s);
+      StretchTokens<F>(job, *s, b, n, next, s->acc + p * job.num_tokens * 16);
     }
   }
   for (int p = 0; p < job.num_panels; ++p) {

@@ -36,6 +36,12 @@
 #include "kernels/cpu/isa/simd_portable.h"
 #endif
 
+#if defined(__AVX2__)
+#include "kernels/cpu/isa/half_x86.h"
+#else
+#include "kernels/cpu/isa/half_plain.h"
+#endif
+
 namespace lb::LB_ISA {
 
 // The four bytes at p, as one number.

@@ -1,33 +1,32 @@
-#include "bench/walls.h"
+#include "kernels/cpu/walls.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 
 #include "base/check.h"
 #include "base/memory.h"
-#include "bench/clock.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include "kernels/backends.h"
 
 namespace lb {
 namespace {
 
+using Seconds = double (*)();
+
 // Rounds per second of `fn` on all threads at once: the best of several runs.
 template <typename Fn>
-double Rate(ThreadPool& pool, const Fn& fn) {
+double Rate(ThreadPool& pool, Seconds seconds, const Fn& fn) {
   double best = 0;
   for (int run = 0; run < 6; ++run) {
-    const double begin = Seconds();
+    const double begin = seconds();
     pool.ParallelFor(pool.num_threads(), 1, [&](int64_t, int64_t, int thread) { fn(thread); });
-    best = std::max(best, 1.0 / (Seconds() - begin));
+    best = std::max(best, 1.0 / (seconds() - begin));
   }
   return best;
 }
 
 // Sums 8 independent streams of each thread's part, so that only memory can be the limit.
-double ReadRate(ThreadPool& pool) {
+double ReadRate(ThreadPool& pool, Seconds seconds) {
   const int64_t bytes = int64_t{384} << 20;
   auto* data = static_cast<uint64_t*>(AllocateMemory(static_cast<size_t>(bytes)));
   CHECK(data != nullptr);
@@ -37,7 +36,7 @@ double ReadRate(ThreadPool& pool) {
   // Small pieces, claimed as threads get to them, as the kernels do.
   double best = 0;
   for (int run = 0; run < 5; ++run) {
-    const double begin = Seconds();
+    const double begin = seconds();
     pool.ParallelFor(words, 64 * 1024, [&](int64_t from, int64_t to, int) {
       uint64_t sum[8] = {};
       for (int64_t i = from; i + 8 <= to; i += 8) {
@@ -46,13 +45,13 @@ double ReadRate(ThreadPool& pool) {
       for (uint64_t s : sum) sink = sink + s;
     });
     best = std::max(best, static_cast<double>(bytes) /
-                              (Seconds() - begin));
+                              (seconds() - begin));
   }
   FreeMemory(data);
   return best;
 }
 
-constexpr int64_t kRounds = 4'000'000;
+constexpr int64_t kRounds = 4'000'000;  // some 10 ms
 
 #if defined(__x86_64__)
 // In assembly: the compiler would find a shorter way to the same nothing.
@@ -63,6 +62,14 @@ __attribute__((target("avx2,fma"))) void FmaRounds() {
 #define LB_FMA(n) "vfmadd231ps %%ymm14, %%ymm15, %%ymm" n "\n"
   for (int64_t i = 0; i < kRounds; ++i) {
     asm volatile(LB_REPEAT_10(LB_FMA) ::: "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",
+                 "xmm7", "xmm8", "xmm9");
+  }
+}
+// vpdpbusd of 256 bits: processors with AVX-VNNI.
+__attribute__((target("avx2"))) void Vnni256Rounds() {
+#define LB_DOT256(n) "%{vex%} vpdpbusd %%ymm14, %%ymm15, %%ymm" n "\n"
+  for (int64_t i = 0; i < kRounds; ++i) {
+    asm volatile(LB_REPEAT_10(LB_DOT256) ::: "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",
                  "xmm7", "xmm8", "xmm9");
   }
 }
@@ -92,19 +99,28 @@ void Fma512Rounds() {
 
 }  // namespace
 
-Walls MeasureWalls(ThreadPool& pool) {
+double WallSeconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+Walls MeasureWalls(ThreadPool& pool, Seconds seconds) {
   Walls w;
-  w.read_gbs = ReadRate(pool) * 1e-9;
+  w.read_gbs = ReadRate(pool, seconds) * 1e-9;
 #if defined(__x86_64__)
+  const std::string isa = CpuIsas().front();
   const double all = 10.0 * kRounds * pool.num_threads() * 1e-9;
-  if (__builtin_cpu_supports("avx512vnni")) {
-    w.int8_gops = Rate(pool, [](int) { Vnni512Rounds(); }) * all * 128;
+  if (isa == "avx512") {
+    w.int8_gops = Rate(pool, seconds, [](int) { Vnni512Rounds(); }) * all * 128;
     w.int8_how = "vpdpbusd zmm";
-    w.f32_gflops = Rate(pool, [](int) { Fma512Rounds(); }) * all * 32;
-  } else if (__builtin_cpu_supports("avx2")) {
-    w.int8_gops = Rate(pool, [](int) { MaddRounds(); }) * all * 64;
+    w.f32_gflops = Rate(pool, seconds, [](int) { Fma512Rounds(); }) * all * 32;
+  } else if (isa == "avx2vnni") {
+    w.int8_gops = Rate(pool, seconds, [](int) { Vnni256Rounds(); }) * all * 64;
+    w.int8_how = "vpdpbusd ymm";
+    w.f32_gflops = Rate(pool, seconds, [](int) { FmaRounds(); }) * all * 16;
+  } else if (isa == "avx2") {
+    w.int8_gops = Rate(pool, seconds, [](int) { MaddRounds(); }) * all * 64;
     w.int8_how = "vpmaddubsw ymm, sums in 16 bits";
-    w.f32_gflops = Rate(pool, [](int) { FmaRounds(); }) * all * 16;
+    w.f32_gflops = Rate(pool, seconds, [](int) { FmaRounds(); }) * all * 16;
   }
 #endif
   return w;
