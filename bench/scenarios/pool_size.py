@@ -89,10 +89,12 @@ def main():
             axes.plot(pools, [rate for rate, _ in points], marker="o", label=label)
             for pool, (rate, full) in zip(pools, points):
                 if full < total:
-                    axes.annotate(f"{full} of {total}\nanswered", (pool, rate), fontsize=7,
+                    axes.annotate(f"{full} of {total}", (pool, rate), fontsize=7,
                                   xytext=(0, 5), textcoords="offset points", ha="center")
-        axes.set(xlabel="tokens in the KV pool", ylabel="answer tokens a second", ylim=(0, None),
-                 title=f"{args.clients} clients with chats of up to {base} tokens, {SMOLLM2.stem}, CPU")
+        axes.set(xlabel="tokens in the KV pool (numbers: full answers, where not all)",
+                 ylabel="answer tokens a second", ylim=(0, None),
+                 title=f"{args.clients} clients with chats of up to {base} tokens, {SMOLLM2.stem}, "
+                       f"{args.threads} thread(s)")
 
     plot(args.png, draw)
     return 1 if missing else 0

@@ -21,6 +21,7 @@ from common import (BLOCK, SMOLLM2, at_once, blocks_up, leaked_blocks, llama_box
                     pauses, post, token_ids)
 
 FACTS = (4, 48, 9, 60, 22, 6, 35, 15)  # of the prompts: 60 to 800 tokens
+PARALLEL = 16  # more than fit into a small pool, where the automatic number would be careful
 
 
 def prompts(count):
@@ -46,9 +47,10 @@ def answers(url, texts, answer, num_neighbours=8):
         # These short answers make the scheduler expect short ones, and so admit more than fits.
         at_once(lambda i: ask(url, f"{i}", 1), range(64))
         neighbours = [notes(200 + i, 3) for i in range(num_neighbours)]
+        # They come first: the younger are paused when room runs out, and those are compared.
         got = at_once(lambda text: ask(url, text, answer * (4 if text in neighbours else 1)),
-                      texts + neighbours)
-        return got[:len(texts)]
+                      neighbours + texts)
+        return got[len(neighbours):]
 
     def after_shared_prefixes():
         for text in texts:
@@ -79,7 +81,7 @@ def check(model, kv, args):
     for pool, threads, batch in itertools.product(("large", "small"), args.threads, args.batch):
         size = 16384 if pool == "large" else small
         with llama_box(model, "-c", size, "-ctk", kv, "-ctv", kv, "--threads", threads,
-                       "--batch-size", batch) as server:
+                       "--batch-size", batch, "--parallel", PARALLEL) as server:
             small = small or blocks_up(largest_request(server, texts, args.answer)) + BLOCK
             ways = answers(server.url, texts, args.answer)
             paused, leaked = pauses(server.url), leaked_blocks(server.url)

@@ -30,7 +30,8 @@ def test_answers_are_the_same_bytes_with_pauses_and_without():
         large = same_bytes.answers(server.url, texts, answer=12, num_neighbours=3)
         room = same_bytes.largest_request(server, texts, answer=12)
     small_pool = common.blocks_up(room) + common.BLOCK
-    with common.llama_box(SMOLLM2, "-c", small_pool, "--threads", 1, "--batch-size", 32) as server:
+    with common.llama_box(SMOLLM2, "-c", small_pool, "--threads", 1, "--batch-size", 32,
+                          "--parallel", 8) as server:
         small = same_bytes.answers(server.url, texts, answer=12, num_neighbours=3)
         assert common.pauses(server.url) > 0, server.log()
         assert common.leaked_blocks(server.url) == 0
