@@ -7,7 +7,9 @@
 #include <thread>
 #include <utility>
 
+#include "app/model_overrides.h"
 #include "app/prompt_cache.h"
+#include "app/token_flags.h"
 #include "base/log.h"
 #include "base/system_memory.h"
 #include "engine/kv_sizing.h"
@@ -50,9 +52,10 @@ api::ModelCard MakeCard(const Flags& flags, const Composition& c) {
   return card;
 }
 
-Result<api::GenerationDefaults> MakeDefaults(const Flags& flags) {
+Result<api::GenerationDefaults> MakeDefaults(const Flags& flags, const text::Tokenizer& tokenizer) {
   api::GenerationDefaults defaults;
   defaults.sampling = flags.sampling;
+  LB_RETURN_IF_ERROR(ReadTokenFlags(flags, tokenizer, &defaults.sampling));
   if (!flags.samplers.empty()) {
     std::vector<std::string> names(1);
     for (const char ch : flags.samplers) {
@@ -128,10 +131,11 @@ Result<int64_t> ParseMemorySize(const std::string& text) {
 Result<std::unique_ptr<Composition>> Compose(const Flags& flags, const LoadProgress& progress) {
   const auto start = std::chrono::steady_clock::now();
   auto c = std::make_unique<Composition>();
-  LB_ASSIGN_OR_RETURN(const api::GenerationDefaults defaults, MakeDefaults(flags));
   LB_ASSIGN_OR_RETURN(c->file, gguf::GgufFile::Open(flags.model));
+  LB_RETURN_IF_ERROR(OverrideMetadata(flags, c->file->mutable_metadata()));
   LB_ASSIGN_OR_RETURN(auto tokenizer, text::Tokenizer::FromMetadata(c->file->metadata()));
   c->tokenizer = std::move(tokenizer);
+  LB_ASSIGN_OR_RETURN(const api::GenerationDefaults defaults, MakeDefaults(flags, *c->tokenizer));
   LB_ASSIGN_OR_RETURN(c->chat_template,
                       ChooseChatTemplate(flags, c->file->metadata(), *c->tokenizer));
   LB_ASSIGN_OR_RETURN(c->ops, MakeOps(flags));

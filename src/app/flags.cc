@@ -3,11 +3,14 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <cctype>
 #include <map>
 #include <set>
 
 #include "app/bench_flags.h"
 #include "app/cpu_flags.h"
+#include "app/idle_flags.h"
+#include "app/system_info.h"
 
 namespace lb::app {
 namespace {
@@ -19,7 +22,9 @@ const std::map<std::string, std::string>& Spellings() {
       {"-to", "--timeout"},        {"-lv", "--verbosity"},     {"--log-verbosity", "--verbosity"},
       {"--n-predict", "--predict"}, {"--dry-seq-breaker", "--dry-sequence-breaker"},
       {"--repeat_penalty", "--repeat-penalty"}, {"--threads-http", "--http-threads"},
-      {"-fa", "--flash-attn"},     {"-Cr", "--cpu-range"},    {"--usage", "--help"},      {"--top-n-sigma", "--top-nsigma"},
+      {"-Cr", "--cpu-range"},      {"--usage", "--help"},      {"--top-n-sigma", "--top-nsigma"},
+      {"--usage", "--help"},       {"-l", "--logit-bias"},      {"--top-n-sigma", "--top-nsigma"},
+      {"--cors-origins", "--cors"},
       {"--log-verbose", "--verbose"}, {"--typical-p", "--typical"}, {"--n_predict", "--predict"},
   };
   return table;
@@ -34,12 +39,14 @@ struct Parser {
                "       llama-box perplexity -m MODEL.gguf -f TEXT   score a text\n"
                "       llama-box bench -m MODEL.gguf                how fast it runs here (bench --help)"};
   bool no_cache_prompt = false, verbose = false;
-  bool version = false;
+  bool version = false, system_info = false, list_devices = false, escape = true;
 };
 
 Parser::Parser(Flags* f) {
   app.set_help_flag("-h,--help", "Print this and exit");
   app.add_flag("--version", version, "Print the version and exit");
+  app.add_flag("--system-info", system_info, "Print what this machine has and exit");
+  app.add_flag("--list-devices,--list-buffer-types", list_devices, "Print what can compute and exit");
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   SamplingParams& s = f->sampling;
   const auto range = [](auto low, auto high) { return CLI::Range(low, high); };
@@ -55,8 +62,12 @@ Parser::Parser(Flags* f) {
   app.add_option("--host", f->host, "Address to listen on, or a unix socket when it ends in .sock")->capture_default_str()->group(group);
   app.add_option("--port", f->port, "Port to listen on; 0: any free one")->check(range(0, 65535))->capture_default_str()->group(group);
   app.add_option("--timeout", f->timeout_seconds, "Seconds a request's body or a write may take (-to)")->check(range(1.0, 86400.0))->capture_default_str()->group(group);
+  app.add_option("--conn-idle", f->idle_seconds, "Seconds a connection may wait for its next request")->check(range(1.0, 86400.0))->capture_default_str()->group(group);
   app.add_option("--http-threads", f->http_threads, "I/O threads (--threads-http); -1: 2")->check(range(-1, 256))->group(group);
   app.add_option("--api-key", f->api_keys, "Key that clients must send; may be given more than once, or be a list with commas")->delimiter(',')->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->group(group);
+  app.add_option("--api-key-file", f->api_key_file, "File with such keys, one a line")->group(group);
+  app.add_option("--ssl-cert-file", f->ssl_cert_file, "Certificate chain (PEM): serve over TLS")->group(group);
+  app.add_option("--ssl-key-file", f->ssl_key_file, "Its private key (PEM)")->group(group);
   app.add_option("--cors", f->cors_origins, "Origin whose pages may call this server, or *; default: none")->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->group(group);
   app.add_option("--verbosity", f->verbosity, "0 life of the process, 1 requests, 2 more of each, 3 the cache, 6 everything (-lv)")->check(range(0, 1000))->capture_default_str()->group(group);
   app.add_flag("-v,--verbose", verbose, "As --verbosity 6")->group(group);
@@ -73,6 +84,19 @@ Parser::Parser(Flags* f) {
   app.add_flag("--context-shift,!--no-context-shift", f->context_shift, "When the context is full, drop the older half of it and go on, and say so in the reply; else the answer ends with \"length\"")->group(group);
   app.add_option("--keep", f->keep, "Tokens at the front that --context-shift keeps, at most half the context; -1: the prompt")->check(range(-1, 2147483647))->capture_default_str()->group(group);
   app.add_option("--prompt-cache-file", f->prompt_cache_file, "File that keeps computed prompts from one run to the next")->group(group);
+
+  app.add_flag("--mlock", f->mlock, "Keep weights and cache in memory, never swapped")->group(group);
+
+  group = "Over what the file says";
+  app.add_option("--override-kv", f->override_kv, "Metadata as KEY=TYPE:VALUE, with int, float, bool or str; may be given more than once")->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->group(group);
+  app.add_option("--rope-scaling", f->rope_scaling, "Scaling of positions")->check(CLI::IsMember({"none", "linear", "yarn"}))->group(group);
+  app.add_option("--rope-scale", f->rope_scale, "The context grows by this factor")->check(range(1e-3, 1e6))->group(group);
+  app.add_option("--rope-freq-base", f->rope_freq_base, "Base of the rotations")->check(range(0.0, 1e15))->group(group);
+  app.add_option("--rope-freq-scale", f->rope_freq_scale, "The factor's inverse")->check(range(0.0, 1e3))->group(group);
+  app.add_option("--yarn-orig-ctx", f->yarn_orig_ctx, "Context that the model was trained on before YaRN")->check(range(int64_t{0}, int64_t{1} << 30))->group(group);
+  app.add_option("--yarn-attn-factor", f->yarn_attn_factor, "YaRN's factor of magnitude")->check(range(0.0, 1e3))->group(group);
+  app.add_option("--yarn-beta-fast", f->yarn_beta_fast, "Where YaRN stops extrapolating")->check(range(0.0, 1e6))->group(group);
+  app.add_option("--yarn-beta-slow", f->yarn_beta_slow, "Where YaRN interpolates in full")->check(range(0.0, 1e6))->group(group);
 
   group = "Answers (defaults that requests may change)";
   app.add_option("-n,--predict", f->max_tokens, "Most tokens of an answer; -1: until the context is full")->check(range(int64_t{-1}, big))->capture_default_str()->group(group);
@@ -103,11 +127,15 @@ Parser::Parser(Flags* f) {
   number("--dry-base", &s.dry_base, 1, 1e9, "Its growth with each token");
   integer("--dry-allowed-length", &s.dry_allowed_length, 0, imax, "Length that is not punished");
   integer("--dry-penalty-last-n", &s.dry_penalty_last_n, -1, imax, "Tokens that it looks back; -1: all");
+  app.add_option("--dry-sequence-breaker", f->dry_breakers, "Text at which it starts anew (none: never); may be given more than once")->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->group(group);
+  app.add_option("--logit-bias", f->logit_bias, "TOKEN+BIAS or TOKEN-BIAS (-l), as in 15043+1; may be given more than once")->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->group(group);
   number("--dynatemp-range", &s.dynatemp_range, 0, 1e9, "Temperature varies by this much; 0: off");
   number("--dynatemp-exp", &s.dynatemp_exponent, 0, 1e9, "How entropy maps to it");
   integer("--mirostat", &s.mirostat, 0, 2, "1 or 2: mirostat in place of the cuts");
   number("--mirostat-ent", &s.mirostat_tau, 0, 1e9, "Its target entropy");
   number("--mirostat-lr", &s.mirostat_eta, 0, 1e9, "Its learning rate");
+
+  app.add_flag("-e,--escape,!--no-escape", escape, "\\n, \\t and the like in prompts and stops mean what they do in C (the default)")->group(group);
 
   group = "run and perplexity";
   app.add_option("-p,--prompt", f->prompt, "Prompt of `run` (or the words after the flags)")->group(group);
@@ -121,8 +149,25 @@ struct Normalised {
   std::vector<std::string> words;  // bare values that belong to no flag
 };
 
-Normalised Normalise(const std::vector<std::string>& arguments, CLI::App& app, bool keep_words,
-                     std::vector<std::string>* warnings) {
+// Is `word` the value of a flag that came before it?
+bool IsValue(const std::string& word) {
+  return word.empty() || word[0] != '-' || (word.size() > 1 && (std::isdigit(word[1]) || word[1] == '.'));
+}
+
+// The words that belong to the flag at arguments[at], when it is none of ours.
+size_t NumValues(const std::vector<std::string>& arguments, size_t at, const IdleFlag* idle, bool keep_words) {
+  if (arguments[at].find('=') != std::string::npos) return 0;
+  const bool has_next = at + 1 < arguments.size() && IsValue(arguments[at + 1]);
+  if (idle == nullptr) return has_next && !keep_words ? 1 : 0;
+  if (idle->num_values == kSwitch) {
+    static const std::set<std::string> kStates = {"on", "off", "auto", "1", "0", "true", "false"};
+    return has_next && kStates.count(arguments[at + 1]) ? 1 : 0;
+  }
+  return std::min(static_cast<size_t>(idle->num_values), arguments.size() - at - 1);
+}
+
+Result<Normalised> Normalise(const std::vector<std::string>& arguments, CLI::App& app, bool keep_words,
+                             Flags* flags) {
   Normalised out;
   for (size_t i = 0; i < arguments.size(); ++i) {
     const std::string& argument = arguments[i];
@@ -143,11 +188,20 @@ Normalised Normalise(const std::vector<std::string>& arguments, CLI::App& app, b
                                                                  : app.get_option_no_throw(name);
     const bool has_next = i + 1 < arguments.size();
     if (option == nullptr) {
-      const bool value_follows = equals == std::string::npos && has_next && !keep_words &&
-                                 (arguments[i + 1].empty() || arguments[i + 1][0] != '-');
-      warnings->push_back("unknown flag " + argument + (value_follows ? " " + arguments[i + 1] : "") +
-                          " is skipped");
-      if (value_follows) ++i;
+      const std::string value = equals != std::string::npos ? argument.substr(equals + 1)
+                                : has_next                  ? arguments[i + 1]
+                                                            : "";
+      const std::string_view refusal = RefusalOfFlag(name, value);
+      if (!refusal.empty()) return Fail(ErrorCode::kUnsupported, "{}: {}", name, refusal);
+      const IdleFlag* idle = FindIdleFlag(name);
+      std::string given = argument;
+      const size_t num_values = NumValues(arguments, i, idle, keep_words);
+      for (size_t v = 0; v < num_values; ++v) given += " " + arguments[++i];
+      if (idle != nullptr) {
+        flags->notes.push_back(given + " has no effect here: " + std::string(idle->why));
+      } else {
+        flags->warnings.push_back("unknown flag " + given + " is skipped");
+      }
       continue;
     }
     if (name.size() == 2) name = "--" + option->get_lnames().front();
@@ -162,6 +216,23 @@ Normalised Normalise(const std::vector<std::string>& arguments, CLI::App& app, b
   return out;
 }
 
+// C's escapes; what is none stays as it is.
+std::string Unescape(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    static constexpr std::string_view kNames = "nrt\\'\"0", kBytes{"\n\r\t\\'\"\0", 7};
+    const size_t known = text[i] == '\\' && i + 1 < text.size() ? kNames.find(text[i + 1])
+                                                                : std::string_view::npos;
+    if (known == std::string_view::npos) {
+      out += text[i];
+    } else {
+      out += kBytes[known];
+      ++i;
+    }
+  }
+  return out;
+}
+
 std::string OneLine(std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
   return text;
@@ -169,7 +240,7 @@ std::string OneLine(std::string text) {
 
 }  // namespace
 
-Result<Flags> ParseFlags(int argc, const char* const* argv) {
+Result<Flags> ParseFlags(int argc, const char* const* argv, const GetEnv& get_env) {
   Flags flags;
   Parser parser(&flags);
   std::vector<std::string> arguments(argv + 1, argv + argc);
@@ -185,8 +256,10 @@ Result<Flags> ParseFlags(int argc, const char* const* argv) {
       arguments.erase(arguments.begin());
     }
   }
-  Normalised input =
-      Normalise(arguments, parser.app, flags.command != Command::kServe, &flags.warnings);
+  const std::vector<std::string> environment = FlagsOfEnvironment(get_env);
+  arguments.insert(arguments.begin(), environment.begin(), environment.end());
+  LB_ASSIGN_OR_RETURN(Normalised input,
+                      Normalise(arguments, parser.app, flags.command != Command::kServe, &flags));
   try {
     std::reverse(input.known.begin(), input.known.end());  // CLI11 takes them from the back
     parser.app.parse(input.known);
@@ -202,7 +275,21 @@ Result<Flags> ParseFlags(int argc, const char* const* argv) {
     flags.text_to_print = "llama-box " LLAMABOX_VERSION "\n";
     return flags;
   }
+  if (parser.system_info || parser.list_devices) {
+    flags.command = Command::kPrint;
+    flags.text_to_print = parser.system_info ? SystemInfo() : ListDevices();
+    return flags;
+  }
   flags.cache_prompt = !parser.no_cache_prompt;
+  if (parser.escape) {
+    flags.prompt = Unescape(flags.prompt);
+    for (std::string& text : flags.stop) text = Unescape(text);
+    for (std::string& text : flags.dry_breakers) text = Unescape(text);
+  }
+  if (flags.ssl_cert_file.empty() != flags.ssl_key_file.empty()) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "TLS needs both --ssl-cert-file and --ssl-key-file; only one was given");
+  }
   if (parser.verbose) flags.verbosity = 6;
   if (flags.http_threads < 1) flags.http_threads = 2;
   flags.sampling.temperature = std::max(0.0f, flags.sampling.temperature);

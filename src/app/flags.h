@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "app/bench/plan.h"
+#include "app/env_flags.h"
 #include "base/result.h"
 #include "kernels/backends.h"
 #include "sampling/params.h"
@@ -23,8 +24,11 @@ struct Flags {
   std::string host = "127.0.0.1";
   int port = 8080;
   double timeout_seconds = 600;
+  double idle_seconds = 60;
   int http_threads = 2;
   std::vector<std::string> api_keys;
+  std::string api_key_file;   // one key a line
+  std::string ssl_cert_file, ssl_key_file;  // PEM; both or none
   std::vector<std::string> cors_origins;
 
   int64_t ctx_size = 0;       // tokens of the pool and of the longest request; 0: from memory
@@ -37,6 +41,13 @@ struct Flags {
   bool context_shift = false;
   int keep = 0;           // tokens that a context shift keeps at the front; -1: the whole prompt
   std::string prompt_cache_file;  // "": the cache ends with the process
+  bool mlock = false;
+
+  std::vector<std::string> override_kv;  // KEY=TYPE:VALUE, over the file's own metadata
+  std::string rope_scaling;              // this and the next: over the model's own when given
+  double rope_scale = 0, rope_freq_base = 0, rope_freq_scale = 0;
+  int64_t yarn_orig_ctx = 0;
+  double yarn_attn_factor = 0, yarn_beta_fast = 0, yarn_beta_slow = 0;
 
   std::string chat_template;       // a built-in's name, or Jinja source
   std::string chat_template_file;
@@ -48,6 +59,8 @@ struct Flags {
   int64_t max_tokens = -1;
   bool ignore_eos = false;
   std::vector<std::string> stop;
+  std::vector<std::string> dry_breakers;
+  std::vector<std::string> logit_bias;  // ID+BIAS or ID-BIAS
 
   int verbosity = 1;
   std::string prompt;         // of `run`; "": chat
@@ -56,11 +69,13 @@ struct Flags {
   BenchOptions bench;
 
   std::vector<std::string> warnings;  // one line each, to be shown
+  std::vector<std::string> notes;     // of flags without effect
 };
 
-// Unknown flags become warnings, and the bare value after one is skipped with it; of flags given
-// twice the last one counts; `--flag=value` and `--flag value` are the same. An illegal value is an
-// error of one line.
-Result<Flags> ParseFlags(int argc, const char* const* argv);
+// Unknown flags become warnings, and the bare value after one is skipped with it; flags of the
+// servers that this one succeeds which change nothing here become notes (idle_flags.h); of flags
+// given twice the last one counts; `--flag=value` and `--flag value` are the same. The environment
+// (env_flags.h) counts as given first. An illegal value is an error of one line.
+Result<Flags> ParseFlags(int argc, const char* const* argv, const GetEnv& get_env);
 
 }  // namespace lb::app

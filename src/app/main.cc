@@ -1,5 +1,6 @@
 // llama-box: reads the command line and hands over.
 #include <cstdio>
+#include <cstdlib>
 
 #include "app/bench_command.h"
 #include "app/compose.h"
@@ -45,12 +46,13 @@ int Perplexity(const Flags& flags) {
 
 int Main(int argc, const char* const* argv) {
   SetLogVerbosity(1);
-  auto flags = ParseFlags(argc, argv);
+  auto flags = ParseFlags(argc, argv, [](const char* name) { return std::getenv(name); });
   if (!flags.has_value()) {
     LogError("{}", flags.error().message);
     return 1;
   }
   for (const std::string& warning : flags->warnings) LogWarning("{}", warning);
+  for (const std::string& note : flags->notes) LogInfo("{}", note);
   // What `run` and `bench` print is their answer: facts about the model only for who asks.
   const bool quiet =
       (flags->command == Command::kRun || flags->command == Command::kBench) && flags->verbosity == 1;

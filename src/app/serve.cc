@@ -2,12 +2,16 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -47,7 +51,24 @@ void RaiseDescriptorLimit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-server::ServerConfig MakeServerConfig(const Flags& flags) {
+// The keys of --api-key, and those of --api-key-file, one a line.
+Result<std::vector<std::string>> ApiKeys(const Flags& flags) {
+  std::vector<std::string> keys = flags.api_keys;
+  if (flags.api_key_file.empty()) return keys;
+  std::ifstream in(flags.api_key_file);
+  for (std::string line; std::getline(in, line);) {
+    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
+    if (!line.empty()) keys.push_back(std::move(line));
+  }
+  // A file that gives no key would leave the server open to everybody.
+  if (keys.size() == flags.api_keys.size()) {
+    return Fail(ErrorCode::kInvalidArgument, "--api-key-file {}: no key in it, or not readable",
+                flags.api_key_file);
+  }
+  return keys;
+}
+
+Result<server::ServerConfig> MakeServerConfig(const Flags& flags) {
   server::ServerConfig config;
   config.host = flags.host;
   config.port = flags.port;
@@ -55,8 +76,10 @@ server::ServerConfig MakeServerConfig(const Flags& flags) {
   config.worker_threads =
       static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 2u, 8u));
   config.body_seconds = flags.timeout_seconds;
-  config.idle_seconds = std::min(60.0, flags.timeout_seconds);
-  config.api_keys = flags.api_keys;
+  config.idle_seconds = std::min(flags.idle_seconds, flags.timeout_seconds);
+  LB_ASSIGN_OR_RETURN(config.api_keys, ApiKeys(flags));
+  config.tls_cert_file = flags.ssl_cert_file;
+  config.tls_key_file = flags.ssl_key_file;
   config.cors_origins = flags.cors_origins;
   return config;
 }
@@ -92,8 +115,13 @@ int Serve(const Flags& flags) {
   RaiseDescriptorLimit();
   server::Readiness readiness;
   server::Metrics metrics;
+  auto config = MakeServerConfig(flags);
+  if (!config.has_value()) {
+    LogError("{}", config.error().message);
+    return 1;
+  }
   auto listening = server::HttpServer::Listen(
-      MakeServerConfig(flags), server::MakeRoutes(readiness, metrics),
+      std::move(config).value(), server::MakeRoutes(readiness, metrics),
       [&metrics](const server::RequestLog& log) {
         metrics.OnRequest(log);
         LogRequest(log);
@@ -131,6 +159,9 @@ int Serve(const Flags& flags) {
     return 1;
   }
   Composition& composition = ***loaded;
+  if (flags.mlock && mlockall(MCL_CURRENT) != 0) {
+    LogWarning("--mlock: {} (ulimit -l says how much may be locked)", std::strerror(errno));
+  }
   readiness.SetReady(composition.service);
   LogInfo("ready: {}/v1 (model {})", http.url(), composition.service->card().alias);
 

@@ -38,6 +38,8 @@ class GgufFile {
   uint32_t version() const { return version_; }
   // Of a split file: the first part's.
   const Metadata& metadata() const { return metadata_; }
+  // For a caller who knows better than the file (--override-kv), before anybody reads it.
+  Metadata* mutable_metadata() { return &metadata_; }
   std::span<const Tensor> tensors() const { return tensors_; }
   // Null when there is none of that name.
   const Tensor* FindTensor(std::string_view name) const;

@@ -22,6 +22,7 @@
 
 #include "base/log.h"
 #include "server/session.h"
+#include "server/tls.h"
 
 namespace lb::server {
 using boost::system::error_code;
@@ -48,6 +49,8 @@ struct HttpServer::Impl {
   std::vector<std::thread> threads;
   mutable std::mutex mutex;
   std::unordered_map<Session*, std::weak_ptr<Session>> sessions;
+  std::unique_ptr<asio::ssl::context> tls;  // null: plain connections
+  int num_tls = 0;                          // connections that carry a session's bytes
 
   explicit Impl(ServerConfig config)
       : workers(static_cast<size_t>(std::max(1, config.worker_threads))),
@@ -61,6 +64,7 @@ struct HttpServer::Impl {
   template <typename Acceptor>
   asio::awaitable<void> AcceptLoop(Acceptor& acceptor);
   void Open(Session::Socket socket, std::string peer);
+  void OpenTls(tcp::socket socket, std::string peer);
   template <typename F>
   void ForEachSession(F&& f) {
     std::vector<std::shared_ptr<Session>> alive;
@@ -76,10 +80,15 @@ struct HttpServer::Impl {
     std::lock_guard lock(mutex);
     return static_cast<int>(sessions.size());
   }
-  // True when there is no session left.
+  // What TLS still carries was written by its session, but has not reached the client.
+  int num_open() const {
+    std::lock_guard lock(mutex);
+    return static_cast<int>(sessions.size()) + num_tls;
+  }
+  // True when there is none left.
   bool WaitForSessions(double seconds) const {
     const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
-    while (num_sessions() > 0) {
+    while (num_open() > 0) {
       if (std::chrono::steady_clock::now() >= end) return false;
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
@@ -154,6 +163,10 @@ asio::awaitable<void> HttpServer::Impl::AcceptLoop(Acceptor& acceptor) {
       error_code ignored;
       socket.set_option(tcp::no_delay(true), ignored);
       peer = socket.remote_endpoint(ignored).address().to_string();
+      if (tls) {
+        OpenTls(std::move(socket), std::move(peer));
+        continue;
+      }
     }
     Open(Session::Socket(std::move(socket)), std::move(peer));
   }
@@ -172,6 +185,20 @@ void HttpServer::Impl::Open(Session::Socket socket, std::string peer) {
   });
 }
 
+void HttpServer::Impl::OpenTls(tcp::socket socket, std::string peer) {
+  const auto executor = socket.get_executor();
+  {
+    std::lock_guard lock(mutex);
+    ++num_tls;
+  }
+  auto open = [this, peer = std::move(peer)](Session::Socket inner) { Open(std::move(inner), peer); };
+  asio::co_spawn(executor, CarryTls(std::move(socket), *tls, std::move(open)),
+                 [this](std::exception_ptr) {
+                   std::lock_guard lock(mutex);
+                   --num_tls;
+                 });
+}
+
 HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 HttpServer::~HttpServer() { Stop(); }
@@ -181,7 +208,11 @@ Result<std::unique_ptr<HttpServer>> HttpServer::Listen(
   auto impl = std::make_unique<Impl>(std::move(config));
   impl->context.router = std::move(router);
   impl->context.on_request = std::move(on_request);
-  const bool unix_socket = IsUnixPath(impl->context.config.host);
+  const ServerConfig& settings = impl->context.config;
+  if (!settings.tls_cert_file.empty()) {
+    LB_ASSIGN_OR_RETURN(impl->tls, LoadTls(settings.tls_cert_file, settings.tls_key_file));
+  }
+  const bool unix_socket = IsUnixPath(settings.host);
   LB_RETURN_IF_ERROR(unix_socket ? impl->ListenLocal() : impl->ListenTcp());
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
 }
@@ -196,7 +227,7 @@ std::string HttpServer::url() const {
   // What listens everywhere is reached here.
   if (host == "0.0.0.0" || host == "::") host = "127.0.0.1";
   if (host.find(':') != std::string::npos) host = "[" + host + "]";
-  return fmt::format("http://{}:{}", host, impl_->port);
+  return fmt::format("{}://{}:{}", impl_->tls ? "https" : "http", host, impl_->port);
 }
 
 void HttpServer::Start() {

@@ -25,6 +25,7 @@ struct ServerConfig {
   double drain_seconds = 1.5;      // running answers may take this long after Stop
   std::vector<std::string> api_keys;      // empty: everybody may ask
   std::vector<std::string> cors_origins;  // empty: no page of another origin may
+  std::string tls_cert_file, tls_key_file;  // PEM; empty: no TLS
 };
 
 // What the server tells of each request that it has answered. Called on I/O threads.
