@@ -23,8 +23,7 @@ const std::map<std::string, std::string>& Spellings() {
       {"--n-predict", "--predict"}, {"--dry-seq-breaker", "--dry-sequence-breaker"},
       {"--repeat_penalty", "--repeat-penalty"}, {"--threads-http", "--http-threads"},
       {"-Cr", "--cpu-range"},      {"--usage", "--help"},      {"--top-n-sigma", "--top-nsigma"},
-      {"--usage", "--help"},       {"-l", "--logit-bias"},      {"--top-n-sigma", "--top-nsigma"},
-      {"--cors-origins", "--cors"},
+      {"--cors-origins", "--cors"}, {"-l", "--logit-bias"},
       {"--log-verbose", "--verbose"}, {"--typical-p", "--typical"}, {"--n_predict", "--predict"},
   };
   return table;

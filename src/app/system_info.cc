@@ -23,7 +23,7 @@ std::string ProcessorName() {
 
 std::string BackendName() {
   CpuOptions options;
-  options.num_threads = 1;
+  options.threads.count = 1;
   const auto ops = MakeCpuOps(options);
   return ops.has_value() ? std::string((*ops)->name()) : ops.error().message;
 }
