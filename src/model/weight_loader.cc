@@ -80,6 +80,9 @@ std::unique_ptr<Matrix> WeightLoader::LoadMatrix(const std::string& name, int64_
                                                  int64_t cols) {
   const gguf::Tensor* tensor = Take(name, {rows, cols});
   if (tensor == nullptr) return nullptr;
+  // The disk reads this tensor in large pieces, and the next one while this one is packed.
+  file_.Advise(*tensor, MappedFile::Advice::kWillNeed);
+  if (tensor != &file_.tensors().back()) file_.Advise(tensor[1], MappedFile::Advice::kWillNeed);
   auto matrix = ops_.LoadMatrix(tensor->view);
   if (!matrix) {
     FailOn(*tensor, matrix.error());

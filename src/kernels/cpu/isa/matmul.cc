@@ -28,25 +28,18 @@ struct Tokens {
 };
 
 // Asks for what comes after the 32 values in hand. Of a panel that comes from memory: its next lines.
-// Of one in scratch: the next tokens' activations, and (tok.ahead) the lines that will be unpacked
-// next, so that memory is busy meanwhile.
-template <typename F, typename From, int NT>
+// Of one in scratch: the lines that will be unpacked next (tok.ahead), so that memory is busy meanwhile.
+template <typename F, typename From>
 LB_FN void Prefetch(const uint8_t* lines, const Tokens& tok, int64_t block) {
   if constexpr (From::kPrefetch) {
     LB_UNROLL for (int i = 0; i < From::kBytes; i += 64) {
       __builtin_prefetch(lines + kPrefetchBytes + i);
     }
-  } else {
-    if (tok.ahead != nullptr) {
-      LB_UNROLL for (int i = 0; i < F::kLineBytes; i += 64) {
-        __builtin_prefetch(tok.ahead + block * F::kLineBytes + i);
-      }
-      __builtin_prefetch(tok.records_ahead + block * 32 * F::kRecordBytes / F::kUnit);
+  } else if (tok.ahead != nullptr) {
+    LB_UNROLL for (int i = 0; i < F::kLineBytes; i += 64) {
+      __builtin_prefetch(tok.ahead + block * F::kLineBytes + i);
     }
-    LB_UNROLL for (int t = 0; t < NT; ++t) {
-      __builtin_prefetch(tok.q + (t + NT) * tok.q_stride + block * 32);
-      __builtin_prefetch(tok.blocks + (t + NT) * tok.block_stride + block);
-    }
+    __builtin_prefetch(tok.records_ahead + block * 32 * F::kRecordBytes / F::kUnit);
   }
 }
 
@@ -78,7 +71,7 @@ struct ScratchFactors {
 template <typename F, typename From, int NT, typename Factors>
 LB_FN void RunBlocks(const uint8_t* lines, Factors factors, int64_t num_blocks, Tokens tok, Vf* acc) {
   for (int64_t b = 0; b < num_blocks; ++b) {
-    Prefetch<F, From, NT>(lines, tok, 0);
+    Prefetch<F, From>(lines, tok, 0);
     Vf sum[NT];
     BlockSum<F, From, NT>(lines, tok.q, tok.q_stride, tok.blocks, tok.block_stride, nullptr, sum);
     const Vf d = Factors::D(factors, b);
@@ -129,7 +122,7 @@ LB_FN void RunSuper(const uint8_t* lines, const Prepared<F>& p, Tokens tok, Vf* 
   const uint8_t* scales = p.scales;
   const int8_t* q = tok.q;
   for (int i = 0; i < 8; ++i) {
-    Prefetch<F, From, NT>(lines, tok, i);
+    Prefetch<F, From>(lines, tok, i);
     Vf sum[NT];
     BlockSum<F, From, NT>(lines, q, tok.q_stride, tok.blocks + i, tok.block_stride, scales, sum);
     LB_UNROLL for (int t = 0; t < NT; ++t) {
@@ -229,7 +222,7 @@ struct Stretch {
 template <typename F>
 void Unpack(const uint8_t* lines, const uint8_t* records, int64_t num_blocks, Stretch<F>* out) {
   for (int64_t b = 0; b < num_blocks; ++b) {
-    Prefetch<F, FromPanel<F>, 1>(lines, Tokens{}, 0);
+    Prefetch<F, FromPanel<F>>(lines, Tokens{}, 0);
     LB_UNROLL for (int g = 0; g < 8; ++g) {
       StoreB(out->codes + b * 512 + g * 64, FromPanel<F>::Get(lines, g));
     }
