@@ -43,10 +43,16 @@ def run(url, clients, prompt, answer, rounds):
     return outcomes.pop("full", 0), outcomes
 
 
-def report(name, args, started, result, more=""):
-    full, others = result
+def timed_run(server, args):
+    start = time.perf_counter()
+    full, others = run(server.url, args.clients, args.prompt, args.answer, args.rounds)
+    return full, others, time.perf_counter() - start
+
+
+def report(name, args, result, more=""):
+    full, others, seconds = result
     total = args.clients * args.rounds
-    print(f"{name}: {full} of {total} full, {time.perf_counter() - started:.1f} s{more}", flush=True)
+    print(f"{name}: {full} of {total} full, {seconds:.1f} s{more}", flush=True)
     for outcome, count in others.most_common(5):
         print(f"    {count} x {outcome}")
     return full == total
@@ -74,21 +80,17 @@ def main():
     good = True
     with contextlib.ExitStack() as stack:
         servers = [stack.enter_context(llama_box(model, "-c", pool)) for model in models]
-        started = time.perf_counter()
-        results = at_once(lambda server: run(server.url, args.clients, args.prompt, args.answer,
-                                             args.rounds), servers)
+        results = at_once(lambda server: timed_run(server, args), servers)
         for model, server, result in zip(models, servers, results):
             left = leaked_blocks(server.url)
             good &= left == 0
-            good &= report(f"llama-box {model.rsplit('/', 1)[-1]}", args, started, result,
+            good &= report(f"llama-box {model.rsplit('/', 1)[-1]}", args, result,
                            f", {pauses(server.url)} pauses, {left} blocks leaked")
     if args.peer:
         import peer
         for model in dict.fromkeys(models):
             with peer.llama_cpp(model, ctx=pool, parallel=args.clients) as server:
-                started = time.perf_counter()
-                report(peer.version(), args, started,
-                       run(server.url, args.clients, args.prompt, args.answer, args.rounds))
+                report(peer.version(), args, timed_run(server, args))
     return 0 if good else 1
 
 
