@@ -160,7 +160,7 @@ bool Engine::Step() {
                           clock_->NowMicros() - start_us);
   }
   const bool worked = got_mail || !batch.items.empty();
-  if (worked) PublishStats();
+  if (worked) Publish();
   return worked;
 }
 
@@ -314,8 +314,7 @@ void Engine::Finish(Sequence& s, FinishReason reason, TokenId stop_token) {
       ++stats_.cancelled;
       LogEnd(s, "cancelled");
   }
-  s.stream->Push(std::move(event));
-  Forget(s);
+  End(s, std::move(event));
 }
 
 void Engine::Fail(Sequence& s, Error error) {
@@ -327,7 +326,11 @@ void Engine::Fail(Sequence& s, Error error) {
   event.kind = TokenEvent::Kind::kFailed;
   event.usage = s.usage;
   event.error = std::move(error);
-  s.stream->Push(std::move(event));
+  End(s, std::move(event));
+}
+
+void Engine::End(Sequence& s, TokenEvent event) {
+  endings_.emplace_back(s.stream, std::move(event));
   Forget(s);
 }
 
@@ -340,7 +343,14 @@ void Engine::Forget(Sequence& s) {
 void Engine::FailAll(const Error& error) {
   DrainInbox();
   while (!sequences_.empty()) Fail(*sequences_.begin()->second, error);
+  Publish();
+}
+
+// Numbers first: who has an answer's last event sees its blocks free.
+void Engine::Publish() {
   PublishStats();
+  for (auto& [stream, event] : endings_) stream->Push(std::move(event));
+  endings_.clear();
 }
 
 Result<int64_t> Engine::LoadPromptCache(const std::string& path, const std::string& key) {

@@ -67,12 +67,15 @@ class Engine final : public EngineClient {
   void SampleNext(Sequence& sequence, std::span<const float> logits);
   void Finish(Sequence& sequence, FinishReason reason, TokenId stop_token);
   void Fail(Sequence& sequence, Error error);
+  // The sequence's last event, which goes out with the step's numbers (Publish).
+  void End(Sequence& sequence, TokenEvent event);
   // Takes the sequence out of everything; it is destroyed.
   void Forget(Sequence& sequence);
   void CompleteUsage(Sequence& sequence);
   void ObserveEnd(const Sequence& sequence);
   void LogEnd(const Sequence& sequence, std::string_view reason) const;
   void PublishStats();
+  void Publish();
   EngineSnapshot Snapshot() const;
 
   const EngineConfig config_;
@@ -87,6 +90,7 @@ class Engine final : public EngineClient {
   SamplerWorkspace sampler_workspace_;
   std::unordered_map<uint64_t, std::unique_ptr<Sequence>> sequences_;  // all that are open
   EngineStats stats_;
+  std::vector<std::pair<std::shared_ptr<StreamState>, TokenEvent>> endings_;  // of this step
 
   std::atomic<uint64_t> next_id_{1};
   std::atomic<int> num_queued_{0};  // submitted and not admitted yet

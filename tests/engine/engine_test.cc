@@ -72,6 +72,24 @@ TEST_F(EngineTest, CachedTokensAreCountedByHand) {
   EXPECT_EQ(Ask(Greedy(next, 5)).cached(), 448);
 }
 
+TEST_F(EngineTest, WhoHasTheLastEventSeesItsBlocksFree) {
+  Start({0}, 64, 512);
+  const Answer whole = Ask(Greedy(Tokens(100, 1), 8));
+  Request request = Greedy(Tokens(100, 1), 8);
+  request.stop_ids = {whole.tokens[4]};  // so that the last event comes alone
+  auto stream = engine_->Submit(std::move(request)).value();
+  EngineStats seen;
+  stream->OnReady([&] { seen = engine_->Stats(); });
+  bool ended = false;
+  while (!ended) {
+    ASSERT_TRUE(engine_->Step());
+    for (const TokenEvent& event : stream->Take()) ended |= event.kind == TokenEvent::Kind::kFinished;
+  }
+  EXPECT_EQ(seen.running, 0);
+  EXPECT_EQ(seen.used_blocks, 0);
+  EXPECT_EQ(seen.finished_stop, 1);
+}
+
 TEST_F(EngineTest, IdenticalPromptsAreComputedOnce) {
   Start({0}, 256, 2048);
   std::vector<std::unique_ptr<Client>> clients;
