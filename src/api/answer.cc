@@ -16,8 +16,14 @@ size_t CountCodePoints(std::string_view text) {
 }  // namespace
 
 Answer::Answer(const text::Tokenizer& tokenizer, const AnswerOptions& options, double now_ms)
-    : options_(options), detokenizer_(tokenizer, false), stops_(options.stop),
-      submitted_ms_(now_ms), first_token_ms_(now_ms), last_token_ms_(now_ms) {}
+    : options_(options),
+      detokenizer_(tokenizer, options.show_control, options.shown),
+      splitter_(MakeSplitter(options.reasoning, options.opened)),
+      stops_(options.stop),
+      submitted_ms_(now_ms),
+      admitted_ms_(now_ms),
+      first_token_ms_(now_ms),
+      last_token_ms_(now_ms) {}
 
 Piece Answer::Push(const TokenEvent& event, double now_ms) {
   Piece piece;
@@ -25,6 +31,7 @@ Piece Answer::Push(const TokenEvent& event, double now_ms) {
   switch (event.kind) {
     case TokenEvent::Kind::kAdmitted:
       admitted_ = true;
+      admitted_ms_ = now_ms;
       usage_ = event.usage;
       usage_.completion_tokens = 0;
       break;
@@ -33,7 +40,7 @@ Piece Answer::Push(const TokenEvent& event, double now_ms) {
       last_token_ms_ = now_ms;
       if (options_.discard_tokens) break;
       ++usage_.completion_tokens;
-      TakeToken(event, &piece);
+      TakeToken(event, now_ms, &piece);
       break;
     case TokenEvent::Kind::kShifted:
       usage_.context_shifts = event.usage.context_shifts;
@@ -55,52 +62,127 @@ Piece Answer::Push(const TokenEvent& event, double now_ms) {
       error_ = event.error;
       break;
   }
+  if (options_.keep_whole) Keep(piece);
   return piece;
 }
 
-void Answer::TakeToken(const TokenEvent& event, Piece* piece) {
-  if (options_.with_logprobs) {
-    pending_.push_back({{event.token, event.logprob, event.top, decoded_chars_}, decoded_bytes_});
-  }
-  Emit(detokenizer_.Push(event.token), piece);
+void Answer::Keep(const Piece& piece) {
+  whole_.reasoning += piece.reasoning;
+  whole_.text += piece.text;
+  whole_.scores.insert(whole_.scores.end(), piece.scores.begin(), piece.scores.end());
+}
+
+void Answer::TakeToken(const TokenEvent& event, double now_ms, Piece* piece) {
+  unclassified_.push_back({{event.token, event.logprob, event.top, 0}, decoded_bytes_});
+  Route(detokenizer_.Push(event.token), piece);
   if (stops_.matched()) {
     finish_ = FinishReason::kStop;
-    ReleaseScores(false, piece);
+  } else if (options_.max_predict_ms > 0 && has_new_line_ &&
+             now_ms - first_token_ms_ > static_cast<double>(options_.max_predict_ms)) {
+    out_of_time_ = true;
+    finish_ = FinishReason::kLength;
+    End(piece);
   }
 }
 
-void Answer::Emit(std::string_view decoded, Piece* piece) {
+void Answer::Route(std::string_view decoded, Piece* piece) {
   decoded_bytes_ += decoded.size();
-  decoded_chars_ += CountCodePoints(decoded);
-  const std::string certain = stops_.Push(decoded);
+  if (splitter_ != nullptr) {
+    TakeSegments(splitter_->Push(decoded), piece);
+  } else if (!decoded.empty()) {
+    TakeSegments({{SegmentKind::kContent, std::string(decoded)}}, piece);
+  }
+}
+
+void Answer::TakeSegments(std::vector<Segment> segments, Piece* piece) {
+  for (const Segment& segment : segments) {
+    Classify(segment);
+    if (segment.kind == SegmentKind::kReasoning) piece->reasoning += segment.text;
+    if (segment.kind == SegmentKind::kContent) TakeContent(segment.text, piece);
+    if (stops_.matched()) return;
+  }
+}
+
+// Moves the tokens that begin in `segment`, the next of the decoded text, to where they belong.
+void Answer::Classify(const Segment& segment) {
+  const size_t end = classified_bytes_ + segment.text.size();
+  size_t taken = 0;
+  for (; taken < unclassified_.size() && unclassified_[taken].offset < end; ++taken) {
+    Pending& token = unclassified_[taken];
+    if (segment.kind != SegmentKind::kContent) {
+      ++reasoning_tokens_;
+      continue;
+    }
+    // Tokens without bytes of their own may lie before the segment.
+    const size_t inside = std::max(token.offset, classified_bytes_) - classified_bytes_;
+    token.offset = content_bytes_ + inside;
+    token.score.char_offset =
+        content_chars_ + CountCodePoints(std::string_view(segment.text).substr(0, inside));
+    logprob_sum_ += static_cast<double>(token.score.logprob);
+    ++logprob_count_;
+    pending_.push_back(std::move(token));
+  }
+  unclassified_.erase(unclassified_.begin(),
+                      unclassified_.begin() + static_cast<std::ptrdiff_t>(taken));
+  classified_bytes_ = end;
+}
+
+void Answer::TakeContent(std::string_view text, Piece* piece) {
+  content_bytes_ += text.size();
+  content_chars_ += CountCodePoints(text);
+  const std::string certain = stops_.Push(text);
   emitted_bytes_ += certain.size();
+  has_new_line_ |= certain.find('\n') != std::string::npos;
   piece->text += certain;
   ReleaseScores(false, piece);
 }
 
 void Answer::End(Piece* piece) {
   // An unfinished character may still complete a stop string: as U+FFFD it is text like any other.
-  Emit(detokenizer_.Flush(), piece);
+  Route(detokenizer_.Flush(), piece);
+  if (splitter_ != nullptr && !stops_.matched()) TakeSegments(splitter_->Flush(), piece);
   if (stops_.matched()) {
     finish_ = FinishReason::kStop;
-    ReleaseScores(false, piece);
     return;
   }
   const std::string rest = stops_.Flush();
   emitted_bytes_ += rest.size();
+  has_new_line_ |= rest.find('\n') != std::string::npos;
   piece->text += rest;
+  // Tokens without bytes at the very end.
+  for (Pending& token : unclassified_) {
+    if (thinking()) {
+      ++reasoning_tokens_;
+      continue;
+    }
+    token.score.char_offset = content_chars_;
+    pending_.push_back(std::move(token));
+  }
+  unclassified_.clear();
   ReleaseScores(true, piece);
 }
 
 void Answer::ReleaseScores(bool all, Piece* piece) {
   size_t ready = 0;
-  while (ready < pending_.size() && (all || pending_[ready].byte_offset < emitted_bytes_)) ++ready;
+  while (ready < pending_.size() && (all || pending_[ready].offset < emitted_bytes_)) ++ready;
   for (size_t i = 0; i < ready; ++i) piece->scores.push_back(std::move(pending_[i].score));
   pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(ready));
 }
 
 std::string_view Answer::finish_text() const {
   return finish_ == FinishReason::kLength ? "length" : "stop";
+}
+
+double Answer::mean_logprob() const {
+  return logprob_count_ == 0 ? 0.0 : logprob_sum_ / logprob_count_;
+}
+
+double Answer::prefill_ms() const {
+  return usage_.prefill_ms > 0 ? usage_.prefill_ms : first_token_ms_ - admitted_ms_;
+}
+
+double Answer::decode_ms() const {
+  return usage_.decode_ms > 0 ? usage_.decode_ms : last_token_ms_ - first_token_ms_;
 }
 
 }  // namespace lb::api

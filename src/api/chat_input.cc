@@ -78,7 +78,8 @@ Value FromMessage(const ChatMessage& message, const TemplateHabits& habits) {
     entries.emplace_back(Ours("tool_call_id"), Value::String(message.tool_call_id));
   }
   if (!message.reasoning.empty()) {
-    entries.emplace_back(Ours("reasoning_content"), Value::String(message.reasoning));
+    entries.emplace_back(Ours(habits.thinking_field ? "thinking" : "reasoning_content"),
+                         Value::String(message.reasoning));
   }
   if (calls) {
     std::vector<Value> list;
@@ -106,6 +107,8 @@ TemplateHabits HabitsOf(const text::ChatTemplate& chat_template) {
                             has("tool_calls|tojson");
   habits.null_content = has("content'] is none") || has("content is none") ||
                         has("content\"] is none");
+  habits.thinking_field = has("message.thinking") || has("message['thinking']") ||
+                          has("\"thinking\" in message") || has("'thinking' in message");
   return habits;
 }
 
@@ -113,14 +116,14 @@ text::ChatInput MakeChatInput(const ChatRequest& request, const TemplateHabits& 
                               int64_t now_unix) {
   text::ChatInput input;
   std::vector<Value> messages;
-  messages.reserve(request.messages.size());
-  for (const ChatMessage& message : request.messages) {
-    messages.push_back(FromMessage(message, habits));
-  }
+  // A message to go on with is no turn of its own: its text follows the answer's beginning.
+  const size_t turns = request.messages.size() - (request.continue_final_message ? 1 : 0);
+  messages.reserve(turns);
+  for (size_t i = 0; i < turns; ++i) messages.push_back(FromMessage(request.messages[i], habits));
   input.messages = Value::List(std::move(messages));
   input.tools = FromJson(request.tools);
   input.documents = FromJson(request.documents);
-  input.add_generation_prompt = request.add_generation_prompt;
+  input.add_generation_prompt = request.add_generation_prompt || request.continue_final_message;
   input.extra = FromJson(request.template_args);
   input.now_unix = now_unix;
   return input;

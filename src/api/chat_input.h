@@ -11,6 +11,7 @@ struct TemplateHabits {
   bool developer_role = false;     // names the role; else it is told "system"
   bool object_arguments = false;   // treats a call's arguments as an object, not as JSON text
   bool null_content = false;       // tells a call from an answer by its null content
+  bool thinking_field = false;     // calls a message's reasoning_content "thinking"
 };
 TemplateHabits HabitsOf(const text::ChatTemplate& chat_template);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 
 namespace lb::api {
 namespace json = boost::json;
@@ -32,6 +33,11 @@ Result<std::string> ParseContent(const Fields& message) {
     LB_ASSIGN_OR_RETURN(const auto type, part.String("type"));
     // "refusal" is what an assistant's own earlier answer may hold.
     const bool refusal = type == "refusal";
+    if (type == "image_url" || type == "input_image" || type == "input_audio" ||
+        type == "video_url" || type == "file" || type == "input_file") {
+      return Error{ErrorCode::kUnsupported,
+                   fmt::format("{}.type: this model reads text, not {}", at, *type), at + ".type"};
+    }
     if (type != "text" && type != "input_text" && type != "output_text" && !refusal) {
       return part.Bad("type", "\"text\" (this model reads nothing else)");
     }
@@ -119,13 +125,86 @@ Result<void> ParseTools(const Fields& fields, json::value* out) {
 }
 
 // chat_template_kwargs, and the fields that are short for one of its entries.
-Result<void> ParseTemplateArgs(const Fields& fields, json::object* out) {
+Result<void> ParseTemplateArgs(const Fields& fields, const GenerationDefaults& defaults,
+                               ChatRequest* request) {
+  json::object& args = request->template_args;
+  args = defaults.template_args;
   LB_ASSIGN_OR_RETURN(const auto* kwargs, fields.Object("chat_template_kwargs"));
-  if (kwargs != nullptr) *out = *kwargs;
-  LB_ASSIGN_OR_RETURN(const auto thinking, fields.Bool("enable_thinking"));
-  if (thinking) (*out)["enable_thinking"] = *thinking;
-  LB_ASSIGN_OR_RETURN(const auto effort, fields.String("reasoning_effort"));
-  if (effort && !out->contains("reasoning_effort")) (*out)["reasoning_effort"] = *effort;
+  if (kwargs != nullptr) {
+    for (const auto& [key, value] : *kwargs) args[key] = value;
+  }
+  LB_ASSIGN_OR_RETURN(auto effort, fields.String("reasoning_effort"));
+  // OpenAI's newer form of the same.
+  LB_ASSIGN_OR_RETURN(const auto* reasoning, fields.Object("reasoning"));
+  if (reasoning != nullptr && !effort) {
+    LB_ASSIGN_OR_RETURN(effort, Fields(*reasoning, "reasoning.").String("effort"));
+  }
+  LB_ASSIGN_OR_RETURN(auto thinking, fields.Bool("enable_thinking"));
+  if (effort && *effort == "none") {
+    if (!thinking) thinking = false;
+  } else if (effort && !args.contains("reasoning_effort")) {
+    args["reasoning_effort"] = *effort;
+  }
+  if (request->thinking_budget == 0 && !thinking) thinking = false;
+  if (!thinking && !args.contains("enable_thinking")) thinking = defaults.enable_thinking;
+  if (thinking) {
+    args["enable_thinking"] = *thinking;
+    if (!args.contains("thinking")) args["thinking"] = *thinking;  // as some templates call it
+  }
+  const json::value* enabled = args.if_contains("enable_thinking");
+  if (enabled != nullptr && enabled->is_bool() && !enabled->get_bool()) {
+    request->thinking_budget = 0;
+  } else if (request->thinking_budget > 0 && !args.contains("thinking_budget")) {
+    args["thinking_budget"] = request->thinking_budget;
+  }
+  return {};
+}
+
+Result<void> ParseReasoning(const Fields& fields, const GenerationDefaults& defaults,
+                            ChatRequest* request) {
+  request->reasoning = defaults.reasoning;
+  std::string format;
+  LB_RETURN_IF_ERROR(fields.Read("reasoning_format", &format));
+  if (format == "auto") {
+    request->reasoning = ReasoningMode::kAuto;
+  } else if (format == "none") {
+    request->reasoning = ReasoningMode::kNone;
+  } else if (format == "deepseek") {
+    request->reasoning = ReasoningMode::kDeepSeek;
+  } else if (fields.Find("reasoning_format") != nullptr) {
+    return fields.Bad("reasoning_format", "\"auto\", \"none\" or \"deepseek\"");
+  }
+  LB_ASSIGN_OR_RETURN(const auto in_content, fields.Bool("reasoning_in_content"));
+  if (in_content == true) request->reasoning = ReasoningMode::kNone;
+  request->thinking_budget = defaults.thinking_budget;
+  for (const char* name : {"thinking_budget", "reasoning_budget", "thinking_budget_tokens"}) {
+    LB_ASSIGN_OR_RETURN(const auto budget,
+                        fields.Int(name, -1, std::numeric_limits<int32_t>::max()));
+    if (!budget) continue;
+    request->thinking_budget = *budget;
+    break;
+  }
+  return {};
+}
+
+// Whether the answer begins a message of its own or goes on with the last one. As with llama.cpp,
+// an assistant's message at the end is one to go on with, unless the request says otherwise.
+Result<void> ParseContinuation(const Fields& fields, ChatRequest* request) {
+  LB_ASSIGN_OR_RETURN(const auto begin, fields.Bool("add_generation_prompt"));
+  LB_ASSIGN_OR_RETURN(const auto go_on, fields.Bool("continue_final_message"));
+  const ChatMessage& last = request->messages.back();
+  const bool can = last.role == "assistant" && last.tool_calls.is_null() &&
+                   !(last.content.empty() && last.reasoning.empty());
+  if (go_on == true && begin == true) {
+    return BadField("continue_final_message",
+                    "continue_final_message and add_generation_prompt cannot both be true");
+  }
+  if (go_on == true && !can) {
+    return BadField("continue_final_message",
+                    "continue_final_message needs a last message of the assistant with some text");
+  }
+  request->continue_final_message = go_on.value_or(can && !begin);
+  request->add_generation_prompt = begin.value_or(true);
   return {};
 }
 
@@ -146,7 +225,7 @@ Result<ChatRequest> ParseChatRequest(const json::object& body, const GenerationD
                                      const text::Tokenizer& tokenizer) {
   const Fields fields(body);
   ChatRequest request;
-  LB_ASSIGN_OR_RETURN(request.options, ParseOptions(fields, defaults, tokenizer));
+  LB_ASSIGN_OR_RETURN(request.options, ParseOptions(fields, defaults, tokenizer, Dialect::kOpenAi));
   LB_RETURN_IF_ERROR(ParseLogprobs(fields, &request.options));
   LB_ASSIGN_OR_RETURN(const auto* messages, fields.Array("messages"));
   if (messages == nullptr || messages->empty()) {
@@ -160,8 +239,9 @@ Result<ChatRequest> ParseChatRequest(const json::object& body, const GenerationD
   LB_RETURN_IF_ERROR(ParseTools(fields, &request.tools));
   LB_ASSIGN_OR_RETURN(const auto* documents, fields.Array("documents"));
   if (documents != nullptr) request.documents = *documents;
-  LB_RETURN_IF_ERROR(ParseTemplateArgs(fields, &request.template_args));
-  LB_RETURN_IF_ERROR(fields.Read("add_generation_prompt", &request.add_generation_prompt));
+  LB_RETURN_IF_ERROR(ParseReasoning(fields, defaults, &request));
+  LB_RETURN_IF_ERROR(ParseTemplateArgs(fields, defaults, &request));
+  LB_RETURN_IF_ERROR(ParseContinuation(fields, &request));
   return request;
 }
 

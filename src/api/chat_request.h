@@ -28,6 +28,10 @@ struct ChatRequest {
   boost::json::value documents;       // null or a list
   boost::json::object template_args;  // chat_template_kwargs and its short forms
   bool add_generation_prompt = true;
+  // The answer goes on where the last message, an assistant's, ends.
+  bool continue_final_message = false;
+  ReasoningMode reasoning = ReasoningMode::kAuto;
+  int64_t thinking_budget = -1;  // tokens of thoughts; -1: no limit; 0: none, please
 };
 
 // Every wrong type or range is kInvalidArgument with `param`; unknown fields are ignored.

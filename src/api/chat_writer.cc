@@ -1,32 +1,36 @@
 // Chat completions: message and delta, logprobs.content.
-#include "api/reply_writer.h"
+#include "api/openai_writer.h"
 
 namespace lb::api {
 namespace {
 
-class ChatWriter : public ReplyWriter {
+class ChatWriter final : public OpenAiWriter {
  public:
-  ChatWriter(const text::Tokenizer& tokenizer, bool with_logprobs)
-      : tokenizer_(tokenizer), with_logprobs_(with_logprobs) {}
+  ChatWriter(const text::Tokenizer& tokenizer, OpenAiReply reply)
+      : OpenAiWriter({"chatcmpl-", "chat.completion", "chat.completion.chunk"}, std::move(reply)),
+        tokenizer_(tokenizer) {}
 
-  std::string_view id_prefix() const override { return "chatcmpl-"; }
-  std::string_view object() const override { return "chat.completion"; }
-  std::string_view chunk_object() const override { return "chat.completion.chunk"; }
-
+ protected:
   bool WriteStart(int index, JsonWriter* w) const override {
     w->BeginObject().Key("index").Int(index);
     w->Key("delta").BeginObject();
-    w->Key("role").String("assistant").Key("content").String("");
+    w->Key("role").String("assistant").Key("content").Null();
     w->EndObject();
     w->Key("logprobs").Null().Key("finish_reason").Null().EndObject();
     return true;
   }
 
-  void WritePiece(int index, const Piece& piece, JsonWriter* w) const override {
+  bool WritePiece(int index, const Piece& piece, JsonWriter* w) const override {
+    const bool scores = reply().with_logprobs && !piece.scores.empty();
+    if (piece.text.empty() && piece.reasoning.empty() && !scores) return false;
     w->BeginObject().Key("index").Int(index);
-    w->Key("delta").BeginObject().Key("content").String(piece.text).EndObject();
+    w->Key("delta").BeginObject();
+    if (!piece.reasoning.empty()) w->Key("reasoning_content").String(piece.reasoning);
+    if (!piece.text.empty() || scores) w->Key("content").String(piece.text);
+    w->EndObject();
     WriteLogprobs(piece.scores, w);
     w->Key("finish_reason").Null().EndObject();
+    return true;
   }
 
   void WriteFinish(int index, std::string_view reason, JsonWriter* w) const override {
@@ -35,14 +39,17 @@ class ChatWriter : public ReplyWriter {
     w->Key("logprobs").Null().Key("finish_reason").String(reason).EndObject();
   }
 
-  void WriteWhole(int index, const Piece& whole, std::string_view reason,
-                  JsonWriter* w) const override {
+  void WriteWhole(int index, const Answer& answer, JsonWriter* w) const override {
+    const Piece& whole = answer.whole();
     w->BeginObject().Key("index").Int(index);
     w->Key("message").BeginObject();
-    w->Key("role").String("assistant").Key("content").String(whole.text);
+    w->Key("role").String("assistant");
+    if (answer.has_reasoning()) w->Key("reasoning_content").String(whole.reasoning);
+    w->Key("content");
+    answer.thinking() ? w->Null() : w->String(whole.text);
     w->EndObject();
     WriteLogprobs(whole.scores, w);
-    w->Key("finish_reason").String(reason).EndObject();
+    w->Key("finish_reason").String(answer.finish_text()).EndObject();
   }
 
  private:
@@ -63,7 +70,7 @@ class ChatWriter : public ReplyWriter {
 
   void WriteLogprobs(const std::vector<TokenScore>& scores, JsonWriter* w) const {
     w->Key("logprobs");
-    if (!with_logprobs_) {
+    if (!reply().with_logprobs) {
       w->Null();
       return;
     }
@@ -83,13 +90,12 @@ class ChatWriter : public ReplyWriter {
   }
 
   const text::Tokenizer& tokenizer_;
-  const bool with_logprobs_;
 };
 
 }  // namespace
 
-std::unique_ptr<ReplyWriter> MakeChatWriter(const text::Tokenizer& tokenizer, bool with_logprobs) {
-  return std::make_unique<ChatWriter>(tokenizer, with_logprobs);
+std::unique_ptr<ReplyWriter> MakeChatWriter(const text::Tokenizer& tokenizer, OpenAiReply reply) {
+  return std::make_unique<ChatWriter>(tokenizer, std::move(reply));
 }
 
 }  // namespace lb::api

@@ -11,6 +11,17 @@ bool IsNumber(const json::value& value) { return AsNumber(value).has_value(); }
 // One prompt: a string, or a list of token ids and strings.
 Result<MixedPrompt> ParsePrompt(const json::value& value, const std::string& at, int num_tokens) {
   if (value.is_string()) return MixedPrompt{std::string(value.get_string())};
+  if (value.is_object()) {
+    const Fields fields(value.get_object(), at + ".");
+    LB_ASSIGN_OR_RETURN(const auto text, fields.String("prompt_string"));
+    if (!text) return fields.Bad("prompt_string", "a string");
+    LB_ASSIGN_OR_RETURN(const auto media, fields.Strings("multimodal_data"));
+    if (!media.empty()) {
+      return Error{ErrorCode::kUnsupported,
+                   fmt::format("{}.multimodal_data: this model reads text only", at), "prompt"};
+    }
+    return MixedPrompt{*text};
+  }
   if (!value.is_array() || value.get_array().empty()) {
     return BadField(at, fmt::format("{} must be a string or a list of token ids, not {}", at,
                                     value.is_array() ? "an empty list" : Describe(value)));
@@ -34,30 +45,6 @@ Result<MixedPrompt> ParsePrompt(const json::value& value, const std::string& at,
   return prompt;
 }
 
-Result<std::vector<MixedPrompt>> ParsePrompts(const Fields& fields, int num_tokens) {
-  std::vector<MixedPrompt> prompts;
-  const json::value* value = fields.Find("prompt");
-  if (value == nullptr) return fields.Bad("prompt", "a string, or a list of strings or token ids");
-  // A list with a number in it is one prompt; any other list is a list of prompts.
-  const bool many = value->is_array() && !value->get_array().empty() &&
-                    std::none_of(value->get_array().begin(), value->get_array().end(), IsNumber);
-  if (!many) {
-    LB_ASSIGN_OR_RETURN(MixedPrompt prompt, ParsePrompt(*value, "prompt", num_tokens));
-    prompts.push_back(std::move(prompt));
-    return prompts;
-  }
-  if (value->get_array().size() > kMaxChoices) {
-    return BadField("prompt", fmt::format("prompt may hold at most {} prompts, not {}", kMaxChoices,
-                                          value->get_array().size()));
-  }
-  for (size_t i = 0; i < value->get_array().size(); ++i) {
-    LB_ASSIGN_OR_RETURN(MixedPrompt prompt, ParsePrompt(value->get_array()[i],
-                                                        fmt::format("prompt[{}]", i), num_tokens));
-    prompts.push_back(std::move(prompt));
-  }
-  return prompts;
-}
-
 Result<void> ParseLogprobs(const Fields& fields, GenerationOptions* options) {
   const json::value* value = fields.Find("logprobs");
   if (value == nullptr || (value->is_bool() && !value->get_bool())) return {};
@@ -69,18 +56,46 @@ Result<void> ParseLogprobs(const Fields& fields, GenerationOptions* options) {
 
 }  // namespace
 
+Result<PromptList> ParsePrompts(const Fields& fields, int num_tokens) {
+  PromptList list;
+  const json::value* value = fields.Find("prompt");
+  if (value == nullptr) return fields.Bad("prompt", "a string, or a list of strings or token ids");
+  // A list with a number in it is one prompt; any other list is a list of prompts.
+  list.many = value->is_array() && !value->get_array().empty() &&
+              std::none_of(value->get_array().begin(), value->get_array().end(), IsNumber);
+  if (!list.many) {
+    LB_ASSIGN_OR_RETURN(MixedPrompt prompt, ParsePrompt(*value, "prompt", num_tokens));
+    list.prompts.push_back(std::move(prompt));
+    return list;
+  }
+  if (value->get_array().size() > kMaxChoices) {
+    return BadField("prompt", fmt::format("prompt may hold at most {} prompts, not {}", kMaxChoices,
+                                          value->get_array().size()));
+  }
+  for (size_t i = 0; i < value->get_array().size(); ++i) {
+    LB_ASSIGN_OR_RETURN(MixedPrompt prompt, ParsePrompt(value->get_array()[i],
+                                                        fmt::format("prompt[{}]", i), num_tokens));
+    list.prompts.push_back(std::move(prompt));
+  }
+  return list;
+}
+
+Result<void> CheckChoices(size_t prompts, int n) {
+  if (static_cast<int>(prompts) * n <= kMaxChoices) return {};
+  return BadField("n", fmt::format("n times the number of prompts may be at most {}, not {} x {}",
+                                   kMaxChoices, n, prompts));
+}
+
 Result<CompletionRequest> ParseCompletionRequest(const json::object& body,
                                                  const GenerationDefaults& defaults,
                                                  const text::Tokenizer& tokenizer) {
   const Fields fields(body);
   CompletionRequest request;
-  LB_ASSIGN_OR_RETURN(request.options, ParseOptions(fields, defaults, tokenizer));
+  LB_ASSIGN_OR_RETURN(request.options, ParseOptions(fields, defaults, tokenizer, Dialect::kOpenAi));
   LB_RETURN_IF_ERROR(ParseLogprobs(fields, &request.options));
-  LB_ASSIGN_OR_RETURN(request.prompts, ParsePrompts(fields, tokenizer.num_tokens()));
-  if (static_cast<int>(request.prompts.size()) * request.options.n > kMaxChoices) {
-    return BadField("n", fmt::format("n times the number of prompts may be at most {}, not {} x {}",
-                                     kMaxChoices, request.options.n, request.prompts.size()));
-  }
+  LB_ASSIGN_OR_RETURN(PromptList list, ParsePrompts(fields, tokenizer.num_tokens()));
+  request.prompts = std::move(list.prompts);
+  LB_RETURN_IF_ERROR(CheckChoices(request.prompts.size(), request.options.n));
   LB_RETURN_IF_ERROR(fields.Read("echo", &request.echo));
   if (request.echo && request.options.with_logprobs) {
     return Error{ErrorCode::kUnsupported,

@@ -16,6 +16,17 @@ namespace lb::api {
 using PromptPart = std::variant<std::string, std::vector<TokenId>>;
 using MixedPrompt = std::vector<PromptPart>;
 
+struct PromptList {
+  std::vector<MixedPrompt> prompts;  // at least one
+  bool many = false;                 // it was written as a list of prompts
+};
+
+// `prompt` in all its forms: text, token ids, both mixed, llama.cpp's {"prompt_string": text}, or a
+// list of these.
+Result<PromptList> ParsePrompts(const Fields& fields, int num_tokens);
+// n times prompts, within the limit.
+Result<void> CheckChoices(size_t prompts, int n);
+
 struct CompletionRequest {
   GenerationOptions options;
   std::vector<MixedPrompt> prompts;  // at least one

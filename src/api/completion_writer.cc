@@ -4,48 +4,49 @@
 #include <algorithm>
 #include <utility>
 
-#include "api/reply_writer.h"
+#include "api/openai_writer.h"
 
 namespace lb::api {
 namespace {
 
-class CompletionWriter : public ReplyWriter {
+class CompletionWriter final : public OpenAiWriter {
  public:
-  CompletionWriter(const text::Tokenizer& tokenizer, bool with_logprobs,
-                   std::vector<std::string> echo, int answers_per_prompt)
-      : tokenizer_(tokenizer), with_logprobs_(with_logprobs), echo_(std::move(echo)),
-        answers_per_prompt_(answers_per_prompt) {}
+  CompletionWriter(const text::Tokenizer& tokenizer, OpenAiReply reply,
+                   std::vector<std::string> echo)
+      : OpenAiWriter({"cmpl-", "text_completion", "text_completion"}, std::move(reply)),
+        tokenizer_(tokenizer),
+        echo_(std::move(echo)) {}
 
-  std::string_view id_prefix() const override { return "cmpl-"; }
-  std::string_view object() const override { return "text_completion"; }
-  std::string_view chunk_object() const override { return "text_completion"; }
-
+ protected:
   bool WriteStart(int index, JsonWriter* w) const override {
     if (echo_.empty()) return false;
-    Write(index, Piece{EchoOf(index), {}}, {}, w);
+    WriteChoice(index, EchoOf(index), {}, {}, w);
     return true;
   }
-  void WritePiece(int index, const Piece& piece, JsonWriter* w) const override {
-    Write(index, piece, {}, w);
+  bool WritePiece(int index, const Piece& piece, JsonWriter* w) const override {
+    if (piece.text.empty() && (!reply().with_logprobs || piece.scores.empty())) return false;
+    WriteChoice(index, piece.text, piece.scores, {}, w);
+    return true;
   }
   void WriteFinish(int index, std::string_view reason, JsonWriter* w) const override {
-    Write(index, Piece{}, reason, w);
+    WriteChoice(index, {}, {}, reason, w);
   }
-  void WriteWhole(int index, const Piece& whole, std::string_view reason,
-                  JsonWriter* w) const override {
-    Write(index, Piece{EchoOf(index) + whole.text, whole.scores}, reason, w);
+  void WriteWhole(int index, const Answer& answer, JsonWriter* w) const override {
+    const Piece& whole = answer.whole();
+    WriteChoice(index, EchoOf(index) + whole.text, whole.scores, answer.finish_text(), w);
   }
 
  private:
   std::string EchoOf(int index) const {
-    return echo_.empty() ? std::string() : echo_[static_cast<size_t>(index / answers_per_prompt_)];
+    return echo_.empty() ? std::string() : echo_[static_cast<size_t>(index / reply().answers_per_prompt)];
   }
 
-  void Write(int index, const Piece& piece, std::string_view reason, JsonWriter* w) const {
+  void WriteChoice(int index, const std::string& text, const std::vector<TokenScore>& scores,
+                   std::string_view reason, JsonWriter* w) const {
     w->BeginObject().Key("index").Int(index);
-    w->Key("text").String(piece.text);
+    w->Key("text").String(text);
     w->Key("logprobs");
-    with_logprobs_ ? WriteLogprobs(piece.scores, w) : static_cast<void>(w->Null());
+    reply().with_logprobs ? WriteLogprobs(scores, w) : static_cast<void>(w->Null());
     w->Key("finish_reason");
     reason.empty() ? w->Null() : w->String(reason);
     w->EndObject();
@@ -91,18 +92,15 @@ class CompletionWriter : public ReplyWriter {
   }
 
   const text::Tokenizer& tokenizer_;
-  const bool with_logprobs_;
   const std::vector<std::string> echo_;
-  const int answers_per_prompt_;
 };
 
 }  // namespace
 
 std::unique_ptr<ReplyWriter> MakeCompletionWriter(const text::Tokenizer& tokenizer,
-                                                  bool with_logprobs, std::vector<std::string> echo,
-                                                  int answers_per_prompt) {
-  return std::make_unique<CompletionWriter>(tokenizer, with_logprobs, std::move(echo),
-                                            answers_per_prompt);
+                                                  OpenAiReply reply,
+                                                  std::vector<std::string> echo) {
+  return std::make_unique<CompletionWriter>(tokenizer, std::move(reply), std::move(echo));
 }
 
 }  // namespace lb::api

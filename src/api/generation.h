@@ -14,13 +14,10 @@
 namespace lb::api {
 
 struct GenerationSetup {
-  std::string model;       // answered back
   bool stream = false;
-  bool include_usage = false;
-  int answers_per_prompt = 1;
   AnswerOptions answer;
   std::unique_ptr<ReplyWriter> writer;
-  // One for each choice, prompt-major; already submitted.
+  // One for each answer, prompt-major; already submitted.
   std::vector<std::unique_ptr<TokenStream>> streams;
 };
 
@@ -32,11 +29,11 @@ class Generation {
   Generation(GenerationSetup setup, const text::Tokenizer& tokenizer);
   ~Generation();
 
-  bool streamed() const { return setup_.stream; }
+  bool streamed() const { return stream_; }
   // `wake` is called from any thread when Advance has something to do; see TokenStream::OnReady.
   void OnReady(const std::function<void()>& wake);
-  // Takes what has happened. When streamed, appends whole server-sent events to `*out`, the last
-  // of them `[DONE]`. True when the reply is complete.
+  // Takes what has happened. When streamed, appends whole server-sent events to `*out`. True when
+  // the reply is complete.
   bool Advance(std::string* out);
   // Ends it from outside (shutdown): the next Advance is the last.
   void Fail(Error error);
@@ -46,33 +43,16 @@ class Generation {
   const std::optional<Error>& error() const { return error_; }
   bool started() const { return started_; }
   // The plain reply; valid when Advance said done and there is no error.
-  std::string Body() const;
-
+  std::string Body() const { return writer_->Whole(answers_); }
 
  private:
-  struct Choice {
-    std::unique_ptr<TokenStream> stream;
-    Answer answer;
-    Piece whole;  // of a plain reply
-    bool start_written = false;
-    bool finish_written = false;
-  };
+  void TakeEvents(size_t index, std::string* out);
 
-  void TakeEvents(int index, std::string* out);
-  void BeginChunk(JsonWriter* w) const;
-  // `shifts` and `dropped`: of the choice that ends with this chunk.
-  void EndChunk(JsonWriter* w, std::string* out, int shifts = 0, int64_t dropped = 0);
-  static void WriteShifts(int times, int64_t dropped, JsonWriter* w);
-  // Of choice 0 between two tokens; 0 when unknown.
-  double token_seconds() const;
-  void WriteStart(int index, std::string* out);
-  void WriteUsage(JsonWriter* w) const;
-  void WriteHead(std::string_view object, JsonWriter* w) const;
-
-  GenerationSetup setup_;
-  std::string id_;
-  int64_t created_ = 0;
-  std::vector<Choice> choices_;
+  const bool stream_;
+  std::unique_ptr<ReplyWriter> writer_;
+  std::vector<std::unique_ptr<TokenStream>> streams_;  // null: ended
+  std::vector<Answer> answers_;                        // of the same index
+  std::vector<bool> start_written_;
   std::optional<Error> error_;
   bool started_ = false;
   bool done_ = false;

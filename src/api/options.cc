@@ -1,10 +1,13 @@
 #include "api/options.h"
 
+#include <algorithm>
 #include <limits>
 #include <random>
 
 namespace lb::api {
 namespace {
+
+constexpr int64_t kMaxMs = int64_t{1} << 40;
 
 uint64_t RandomSeed() {
   // 53 bits, so that a seed in our logs survives a client's floating-point JSON.
@@ -63,6 +66,10 @@ Result<void> RefuseUnenforced(const Fields& fields) {
                  fmt::format("{}: constrained output is not supported by this build", name),
                  fields.Name(name)};
   }
+  LB_ASSIGN_OR_RETURN(const auto* adapters, fields.Array("lora"));
+  if (adapters != nullptr && !adapters->empty()) {
+    return Error{ErrorCode::kUnsupported, "lora: this server has no adapters", fields.Name("lora")};
+  }
   LB_ASSIGN_OR_RETURN(const auto* format, fields.Object("response_format"));
   if (format == nullptr) return {};
   const Fields inner(*format, fields.Name("response_format."));
@@ -81,21 +88,25 @@ Result<void> RefuseUnenforced(const Fields& fields) {
 }  // namespace
 
 Result<GenerationOptions> ParseOptions(const Fields& fields, const GenerationDefaults& defaults,
-                                       const text::Tokenizer& tokenizer) {
+                                       const text::Tokenizer& tokenizer, Dialect dialect) {
   GenerationOptions options;
   options.sampling = defaults.sampling;
   options.cache_prompt = defaults.cache_prompt;
   options.context_shift = defaults.context_shift;
   options.keep = defaults.keep;
   options.ignore_eos = defaults.ignore_eos;
+  options.show_control = defaults.show_control;
 
   LB_RETURN_IF_ERROR(fields.Read("model", &options.model));
   LB_RETURN_IF_ERROR(fields.Read("n", &options.n, 1, kMaxChoices));
+  if (dialect == Dialect::kLlamaCpp) {
+    LB_RETURN_IF_ERROR(fields.Read("n_cmpl", &options.n, 1, kMaxChoices));
+  }
   LB_RETURN_IF_ERROR(fields.Read("stream", &options.stream));
   LB_ASSIGN_OR_RETURN(const auto* stream_options, fields.Object("stream_options"));
   if (stream_options != nullptr) {
     const Fields inner(*stream_options, fields.Name("stream_options."));
-    LB_RETURN_IF_ERROR(inner.Read("include_usage", &options.include_usage));
+    LB_ASSIGN_OR_RETURN(options.include_usage, inner.Bool("include_usage"));
   }
   LB_ASSIGN_OR_RETURN(options.stop, ParseStop(fields));
   options.stop.insert(options.stop.end(), defaults.stop.begin(), defaults.stop.end());
@@ -103,8 +114,12 @@ Result<GenerationOptions> ParseOptions(const Fields& fields, const GenerationDef
   LB_RETURN_IF_ERROR(fields.Read("ignore_eos", &options.ignore_eos));
   LB_RETURN_IF_ERROR(fields.Read("cache_prompt", &options.cache_prompt));
   LB_RETURN_IF_ERROR(fields.Read("n_keep", &options.keep, -1, std::numeric_limits<int>::max()));
+  LB_RETURN_IF_ERROR(fields.Read("timings_per_token", &options.timings_per_token));
+  LB_RETURN_IF_ERROR(fields.Read("verbose", &options.verbose));
+  LB_ASSIGN_OR_RETURN(const auto time_limit, fields.Int("t_max_predict_ms", -1, kMaxMs));
+  options.max_predict_ms = std::max<int64_t>(0, time_limit.value_or(0));
   LB_RETURN_IF_ERROR(ParseSeed(fields, defaults.seed, &options.sampling.seed));
-  LB_RETURN_IF_ERROR(ParseSampling(fields, tokenizer, &options.sampling));
+  LB_RETURN_IF_ERROR(ParseSampling(fields, tokenizer, dialect, &options.sampling));
   LB_RETURN_IF_ERROR(RefuseUnenforced(fields));
   return options;
 }

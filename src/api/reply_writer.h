@@ -1,7 +1,8 @@
-// The JSON of one endpoint's choices; the frame around them is Generation's.
+// The form of one endpoint's replies. Generation says what happens, a writer how it is told.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,26 +13,57 @@
 
 namespace lb::api {
 
-// Each Write appends one element of `choices`. Stateless after construction.
+// One per reply. Start to End append whole server-sent events to `*out`; for each choice they come
+// in the order Start, Write ..., Finish.
 class ReplyWriter {
  public:
   virtual ~ReplyWriter() = default;
-  virtual std::string_view id_prefix() const = 0;     // "chatcmpl-"
-  virtual std::string_view object() const = 0;        // of the plain reply
-  virtual std::string_view chunk_object() const = 0;  // of a streamed chunk
-  // What a stream says of choice `index` before its first text; false when there is nothing.
-  virtual bool WriteStart(int index, JsonWriter* w) const = 0;
-  virtual void WritePiece(int index, const Piece& piece, JsonWriter* w) const = 0;
-  virtual void WriteFinish(int index, std::string_view reason, JsonWriter* w) const = 0;
-  // The plain form: the same start, pieces and finish in one.
-  virtual void WriteWhole(int index, const Piece& whole, std::string_view reason,
-                          JsonWriter* w) const = 0;
+  virtual void Start(int index, std::string* out) = 0;
+  virtual void Write(Answers answers, int index, const Piece& piece, std::string* out) = 0;
+  virtual void Finish(Answers answers, int index, std::string* out) = 0;
+  virtual void End(Answers answers, std::string* out) = 0;  // all choices are finished
+  virtual void Fail(const Error& error, std::string* out) = 0;  // instead of End
+  // The plain form: a body.
+  virtual std::string Whole(Answers answers) const = 0;
 };
 
-std::unique_ptr<ReplyWriter> MakeChatWriter(const text::Tokenizer& tokenizer, bool with_logprobs);
-// `echo[p]` goes before the answers to prompt p; empty: no echo. `answers_per_prompt` is n.
+void AppendEvent(std::string_view json, std::string* out);
+
+// "timings" as llama.cpp has them, of one answer: rates leave out the first token, which comes out
+// of the prompt's own computation.
+void WriteTimings(const Answer& answer, JsonWriter* w);
+
+// What both of OpenAI's endpoints answer around their choices.
+struct OpenAiReply {
+  std::string model;        // answered back
+  std::string fingerprint;  // of this program
+  int answers_per_prompt = 1;
+  bool with_logprobs = false;
+  // Streamed usage: true, in an event of its own without choices; false, none; unset, in the event
+  // with the last finish_reason, as llama-box did.
+  std::optional<bool> include_usage;
+  bool timings_per_token = false;
+  std::string verbose;  // JSON of "__verbose"; "": none
+};
+
+std::unique_ptr<ReplyWriter> MakeChatWriter(const text::Tokenizer& tokenizer, OpenAiReply reply);
+// `echo[p]` goes before the answers to prompt p; empty: no echo.
 std::unique_ptr<ReplyWriter> MakeCompletionWriter(const text::Tokenizer& tokenizer,
-                                                  bool with_logprobs, std::vector<std::string> echo,
-                                                  int answers_per_prompt);
+                                                  OpenAiReply reply, std::vector<std::string> echo);
+
+// What llama.cpp's endpoints answer beside the text.
+struct NativeReply {
+  std::string model;
+  std::string settings;              // JSON of "generation_settings"
+  std::vector<std::string> prompts;  // their text, in order
+  int answers_per_prompt = 1;
+  int n_probs = 0;                   // 0: no probabilities
+  bool after_sampling = false;       // they are those of the draw
+  bool return_tokens = false;
+  bool timings_per_token = false;
+  int64_t max_tokens = -1;           // what was asked for, to tell it from the context's end
+  std::vector<std::string> fields;   // of response_fields; empty: all
+};
+std::unique_ptr<ReplyWriter> MakeNativeWriter(const text::Tokenizer& tokenizer, NativeReply reply);
 
 }  // namespace lb::api

@@ -12,12 +12,13 @@ namespace {
 constexpr int64_t kIntMax = std::numeric_limits<int32_t>::max();
 // Far beyond use, far below where float arithmetic breaks down.
 constexpr double kBig = 1e9;
+constexpr size_t kMaxBiasWords = 4096;  // bytes of one text
 
-struct StageName {
+struct Stage {
   std::string_view name;
   SamplerStage stage;
 };
-constexpr StageName kStageNames[] = {
+constexpr Stage kStages[] = {
     {"penalties", SamplerStage::kPenalties}, {"dry", SamplerStage::kDry},
     {"top_n_sigma", SamplerStage::kTopNSigma}, {"top_k", SamplerStage::kTopK},
     {"typ_p", SamplerStage::kTypical},       {"typical_p", SamplerStage::kTypical},
@@ -46,39 +47,69 @@ Result<TokenId> BiasToken(std::optional<int64_t> id, std::string_view shown, int
   return static_cast<TokenId>(*id);
 }
 
-// {"15": -100, ...} as OpenAI has it, or [[15, -100], ...] as llama.cpp has it.
-Result<void> ParseLogitBias(const Fields& fields, int num_tokens, SamplingParams* sampling) {
+// Every token of the text `words`, as llama.cpp has it.
+void BiasWords(std::string_view words, float bias, const text::Tokenizer& tokenizer,
+               SamplingParams* sampling) {
+  for (const TokenId token : tokenizer.Encode(words.substr(0, kMaxBiasWords), false, true)) {
+    sampling->logit_bias.emplace_back(token, bias);
+  }
+}
+
+// {"15": -100, ...}: OpenAI's form. llama.cpp's endpoints allow words as keys, too.
+Result<void> ParseBiasObject(const json::object& object, const std::string& name, Dialect dialect,
+                             const text::Tokenizer& tokenizer, SamplingParams* sampling) {
+  for (const auto& [key, element] : object) {
+    int64_t id = -1;
+    const auto [end, ec] = std::from_chars(key.data(), key.data() + key.size(), id);
+    const bool number = ec == std::errc() && end == key.data() + key.size();
+    LB_ASSIGN_OR_RETURN(const float bias,
+                        BiasValue(element, name + "." + std::string(std::string_view(key))));
+    if (!number && dialect == Dialect::kLlamaCpp) {
+      BiasWords(key, bias, tokenizer, sampling);
+      continue;
+    }
+    LB_ASSIGN_OR_RETURN(const TokenId token,
+                        BiasToken(number ? std::optional(id) : std::nullopt,
+                                  Describe(json::string(key)), tokenizer.num_tokens(), name));
+    sampling->logit_bias.emplace_back(token, bias);
+  }
+  return {};
+}
+
+// [[15, -100], ["words", 0.5], ...]: llama.cpp's form.
+Result<void> ParseBiasList(const json::array& list, const std::string& name,
+                           const text::Tokenizer& tokenizer, SamplingParams* sampling) {
+  for (size_t i = 0; i < list.size(); ++i) {
+    const json::value& pair = list[i];
+    const std::string at = fmt::format("{}[{}]", name, i);
+    if (!pair.is_array() || pair.get_array().size() != 2) {
+      return BadField(at, fmt::format("{} must be [token id or text, bias], not {}", at,
+                                      Describe(pair)));
+    }
+    const json::value& first = pair.get_array()[0];
+    LB_ASSIGN_OR_RETURN(const float bias, BiasValue(pair.get_array()[1], at));
+    if (first.is_string()) {
+      BiasWords(first.get_string(), bias, tokenizer, sampling);
+      continue;
+    }
+    LB_ASSIGN_OR_RETURN(const TokenId token, BiasToken(AsInt(first), Describe(first),
+                                                       tokenizer.num_tokens(), at));
+    sampling->logit_bias.emplace_back(token, bias);
+  }
+  return {};
+}
+
+Result<void> ParseLogitBias(const Fields& fields, const text::Tokenizer& tokenizer, Dialect dialect,
+                            SamplingParams* sampling) {
   const json::value* value = fields.Find("logit_bias");
   if (value == nullptr) return {};
   const std::string name = fields.Name("logit_bias");
   sampling->logit_bias.clear();
   if (value->is_object()) {
-    for (const auto& [key, element] : value->get_object()) {
-      int64_t id = -1;
-      const auto [end, ec] = std::from_chars(key.data(), key.data() + key.size(), id);
-      const bool number = ec == std::errc() && end == key.data() + key.size();
-      LB_ASSIGN_OR_RETURN(const TokenId token,
-                          BiasToken(number ? std::optional(id) : std::nullopt, Describe(json::string(key)),
-                                    num_tokens, name));
-      LB_ASSIGN_OR_RETURN(const float bias, BiasValue(element, fmt::format("{}.{}", name, id)));
-      sampling->logit_bias.emplace_back(token, bias);
-    }
-    return {};
+    return ParseBiasObject(value->get_object(), name, dialect, tokenizer, sampling);
   }
   if (!value->is_array()) return fields.Bad("logit_bias", "an object of token ids and biases");
-  for (size_t i = 0; i < value->get_array().size(); ++i) {
-    const json::value& pair = value->get_array()[i];
-    const std::string at = fmt::format("{}[{}]", name, i);
-    if (!pair.is_array() || pair.get_array().size() != 2) {
-      return BadField(at, fmt::format("{} must be [token id, bias], not {}", at, Describe(pair)));
-    }
-    const json::value& first = pair.get_array()[0];
-    LB_ASSIGN_OR_RETURN(const TokenId token,
-                        BiasToken(AsInt(first), Describe(first), num_tokens, at));
-    LB_ASSIGN_OR_RETURN(const float bias, BiasValue(pair.get_array()[1], at));
-    sampling->logit_bias.emplace_back(token, bias);
-  }
-  return {};
+  return ParseBiasList(value->get_array(), name, tokenizer, sampling);
 }
 
 Result<void> ParseDry(const Fields& fields, const text::Tokenizer& tokenizer,
@@ -89,7 +120,7 @@ Result<void> ParseDry(const Fields& fields, const text::Tokenizer& tokenizer,
   LB_RETURN_IF_ERROR(fields.Read("dry_penalty_last_n", &sampling->dry_penalty_last_n, -1, kIntMax));
   // llama.cpp's rule: below 1 the base would reward what it should punish, so its default stands.
   if (sampling->dry_base < 1.0f) sampling->dry_base = SamplingParams().dry_base;
-  std::vector<std::string> breakers = {"\n", ":", "\"", "*"};
+  std::vector<std::string> breakers = DefaultDryBreakers();
   const bool given = fields.Find("dry_sequence_breakers") != nullptr;
   if (given) {
     LB_ASSIGN_OR_RETURN(breakers, fields.Strings("dry_sequence_breakers"));
@@ -113,11 +144,11 @@ Result<void> ParseDry(const Fields& fields, const text::Tokenizer& tokenizer,
 Result<std::vector<SamplerStage>> ParseStages(const std::vector<std::string>& names) {
   std::vector<SamplerStage> stages;
   for (const std::string& name : names) {
-    const auto* known = std::find_if(std::begin(kStageNames), std::end(kStageNames),
-                                     [&](const StageName& s) { return s.name == name; });
-    if (known == std::end(kStageNames)) {
+    const auto* known = std::find_if(std::begin(kStages), std::end(kStages),
+                                     [&](const Stage& s) { return s.name == name; });
+    if (known == std::end(kStages)) {
       std::string all;
-      for (const StageName& s : kStageNames) all += (all.empty() ? "" : ", ") + std::string(s.name);
+      for (const Stage& s : kStages) all += (all.empty() ? "" : ", ") + std::string(s.name);
       return BadField("samplers", fmt::format("samplers: unknown sampler {} (known: {})",
                                               Describe(json::string(name)), all));
     }
@@ -127,7 +158,19 @@ Result<std::vector<SamplerStage>> ParseStages(const std::vector<std::string>& na
   return stages;
 }
 
-Result<void> ParseSampling(const Fields& fields, const text::Tokenizer& tokenizer,
+const std::vector<std::string>& DefaultDryBreakers() {
+  static const std::vector<std::string> breakers = {"\n", ":", "\"", "*"};
+  return breakers;
+}
+
+std::string_view StageName(SamplerStage stage) {
+  for (const Stage& known : kStages) {
+    if (known.stage == stage) return known.name;
+  }
+  return {};
+}
+
+Result<void> ParseSampling(const Fields& fields, const text::Tokenizer& tokenizer, Dialect dialect,
                            SamplingParams* s) {
   LB_RETURN_IF_ERROR(fields.Read("temperature", &s->temperature, 0, kBig));
   LB_RETURN_IF_ERROR(fields.Read("dynatemp_range", &s->dynatemp_range, 0, kBig));
@@ -150,7 +193,7 @@ Result<void> ParseSampling(const Fields& fields, const text::Tokenizer& tokenize
   LB_RETURN_IF_ERROR(fields.Read("mirostat_tau", &s->mirostat_tau, 0, kBig));
   LB_RETURN_IF_ERROR(fields.Read("mirostat_eta", &s->mirostat_eta, 0, kBig));
   LB_RETURN_IF_ERROR(ParseDry(fields, tokenizer, s));
-  LB_RETURN_IF_ERROR(ParseLogitBias(fields, tokenizer.num_tokens(), s));
+  LB_RETURN_IF_ERROR(ParseLogitBias(fields, tokenizer, dialect, s));
 
   const json::value* samplers = fields.Find("samplers");
   if (samplers == nullptr) return {};

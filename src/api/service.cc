@@ -1,136 +1,141 @@
 #include "api/service.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
+#include "api/generation_settings.h"
+#include "api/reasoning/budget.h"
+
 namespace lb::api {
-namespace {
-
-int64_t NowUnix() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
-AnswerOptions AnswerOptionsOf(const GenerationOptions& options) {
-  AnswerOptions answer;
-  answer.stop = options.stop;
-  answer.with_logprobs = options.with_logprobs;
-  answer.discard_tokens = options.max_tokens == 0;
-  return answer;
-}
-
-}  // namespace
 
 Service::Service(Parts parts) : parts_(std::move(parts)) {
-  if (parts_.chat_template != nullptr) habits_ = HabitsOf(*parts_.chat_template);
+  if (parts_.chat_template != nullptr) {
+    habits_ = HabitsOf(*parts_.chat_template);
+    reasoning_ = FindReasoningFormat(parts_.chat_template->source(), *parts_.tokenizer);
+  }
   for (TokenId id = 0; id < parts_.tokenizer->num_tokens(); ++id) {
     max_token_bytes_ = std::max(max_token_bytes_, parts_.tokenizer->TokenText(id).size());
   }
 }
 
-// A body of 60 MB would keep a worker busy for a minute, only to be refused: no token stands for
-// more bytes than the longest one has, so the count of bytes can settle it.
-Result<void> Service::CheckBytes(size_t bytes, std::string_view field) const {
-  // WordPiece and Unigram may drop or replace text; there the bound does not hold.
-  if (parts_.tokenizer->model() != "gpt2" && parts_.tokenizer->model() != "llama") return {};
-  const size_t least = bytes / max_token_bytes_;
-  const auto limit = static_cast<size_t>(limits().max_request_tokens);
-  if (least < limit) return {};
-  return Error{ErrorCode::kTooLong,
-               fmt::format("the prompt of {} bytes has at least {} tokens; the limit for one request "
-                           "is {} tokens (--ctx-size)", bytes, least, limit),
-               std::string(field)};
+AnswerOptions Service::AnswerOptionsOf(const GenerationOptions& options) const {
+  AnswerOptions answer;
+  answer.stop = options.stop;
+  answer.discard_tokens = options.max_tokens == 0;
+  answer.show_control = options.show_control;
+  answer.max_predict_ms = options.max_predict_ms;
+  return answer;
 }
 
-Result<std::vector<TokenId>> Service::RenderChat(const ChatRequest& request) const {
-  if (parts_.chat_template == nullptr) {
-    return Error{ErrorCode::kUnsupported, "this model has no chat template; use /v1/completions", {}};
-  }
-  size_t bytes = 0;
-  for (const ChatMessage& message : request.messages) bytes += message.content.size();
-  LB_RETURN_IF_ERROR(CheckBytes(bytes, "messages"));
-  auto prompt = parts_.chat_template->Render(MakeChatInput(request, habits_, NowUnix()));
-  if (!prompt.has_value()) {
-    Error error = prompt.error();
-    if (error.param.empty()) error.param = "messages";
-    return error;
-  }
-  const auto spans = prompt->views();
-  std::vector<TokenId> ids = parts_.tokenizer->Encode(spans, true);
-  if (ids.empty()) return BadField("messages", "messages: the chat template made an empty prompt");
-  return ids;
+OpenAiReply Service::OpenAiReplyOf(const GenerationOptions& options) const {
+  OpenAiReply reply;
+  reply.model = options.model.empty() ? parts_.card.alias : options.model;
+  reply.fingerprint = "box-" + parts_.card.version;
+  reply.answers_per_prompt = options.n;
+  reply.with_logprobs = options.with_logprobs;
+  reply.include_usage = options.include_usage;
+  reply.timings_per_token = options.timings_per_token;
+  return reply;
 }
 
-Result<std::unique_ptr<Generation>> Service::Chat(std::string_view body,
-                                                  const Caller& caller) const {
+NativeReply Service::NativeReplyOf(const GenerationOptions& options, const NativeOptions& native,
+                                   const std::vector<std::vector<TokenId>>& prompts) const {
+  NativeReply reply;
+  reply.model = options.model.empty() ? parts_.card.alias : options.model;
+  JsonWriter settings;
+  WriteGenerationSettings(options, native.n_probs, *parts_.tokenizer, &settings);
+  reply.settings = settings.Take();
+  for (const auto& ids : prompts) reply.prompts.push_back(parts_.tokenizer->Decode(ids, true));
+  reply.answers_per_prompt = options.n;
+  reply.n_probs = native.n_probs;
+  reply.after_sampling = options.sampling.logprobs_after_sampling;
+  reply.return_tokens = native.return_tokens;
+  reply.timings_per_token = options.timings_per_token;
+  reply.max_tokens = options.max_tokens;
+  reply.fields = native.response_fields;
+  return reply;
+}
+
+Result<ChatRequest> Service::ParseChat(std::string_view body) const {
   LB_ASSIGN_OR_RETURN(const boost::json::object object, ParseJsonObject(body));
-  LB_ASSIGN_OR_RETURN(const ChatRequest request,
-                      ParseChatRequest(object, parts_.defaults, *parts_.tokenizer));
-  LB_ASSIGN_OR_RETURN(std::vector<TokenId> ids, RenderChat(request));
-  std::vector<std::vector<TokenId>> prompts;
-  prompts.push_back(std::move(ids));
-  return Start(request.options, caller, std::move(prompts),
-               MakeChatWriter(*parts_.tokenizer, request.options.with_logprobs), "messages");
+  return ParseChatRequest(object, parts_.defaults, *parts_.tokenizer);
 }
 
-Result<Service::Prompts> Service::EncodePrompts(const CompletionRequest& request) const {
-  const text::Tokenizer& tokenizer = *parts_.tokenizer;
-  const text::SpecialTokens& special = tokenizer.special();
-  const bool fill_in = !request.suffix.empty();
-  if (fill_in && (special.fim_prefix < 0 || special.fim_suffix < 0 || special.fim_middle < 0)) {
-    return Error{ErrorCode::kUnsupported,
-                 "suffix: this model has no tokens for filling in the middle", "suffix"};
+Service::Plan Service::PlanOf(const ChatRequest& request, const ChatPrompt& prompt) const {
+  Plan plan;
+  plan.prompt_field = "messages";
+  plan.answer = AnswerOptionsOf(request.options);
+  plan.answer.shown = reasoning_.shown;
+  plan.answer.opened = prompt.opened;
+  if (request.reasoning != ReasoningMode::kNone) plan.answer.reasoning = reasoning_;
+  plan.thinking_budget = request.thinking_budget;
+  if (request.reasoning == ReasoningMode::kDeepSeek &&
+      reasoning_.kind == ReasoningFormat::Kind::kNone) {
+    plan.answer.reasoning = DefaultReasoningFormat(*parts_.tokenizer);
+    plan.answer.shown = plan.answer.reasoning.shown;
+    plan.answer.opened = OpenedByPrompt(plan.answer.reasoning, prompt.text);
   }
-  Prompts prompts;
-  for (const MixedPrompt& mixed : request.prompts) {
-    std::vector<TokenId> ids;
-    std::string shown;
-    bool first = !fill_in;
-    size_t bytes = 0;
-    if (fill_in) ids.push_back(special.fim_prefix);
-    for (const PromptPart& part : mixed) {
-      if (const auto* given = std::get_if<std::vector<TokenId>>(&part)) {
-        ids.insert(ids.end(), given->begin(), given->end());
-        if (request.echo) shown += tokenizer.Decode(*given, true);
-      } else {
-        const std::string& words = std::get<std::string>(part);
-        bytes += words.size();
-        LB_RETURN_IF_ERROR(CheckBytes(bytes, "prompt"));
-        // The beginning and end marks belong to a text that is a whole prompt.
-        const auto encoded = tokenizer.Encode(words, first, true);
-        ids.insert(ids.end(), encoded.begin(), encoded.end());
-        if (request.echo) shown += words;
-      }
-      first = false;
-    }
-    if (fill_in) {
-      LB_RETURN_IF_ERROR(CheckBytes(request.suffix.size(), "suffix"));
-      ids.push_back(special.fim_suffix);
-      const auto encoded = tokenizer.Encode(request.suffix, false, false);
-      ids.insert(ids.end(), encoded.begin(), encoded.end());
-      ids.push_back(special.fim_middle);
-    }
-    // "" is a prompt too: the model's own beginning.
-    if (ids.empty() && special.bos >= 0) ids.push_back(special.bos);
-    if (ids.empty() && special.eos >= 0) ids.push_back(special.eos);
-    if (ids.empty()) return BadField("prompt", "prompt is empty and the model has no begin token");
-    prompts.ids.push_back(std::move(ids));
-    if (request.echo) prompts.echo.push_back(std::move(shown));
-  }
-  return prompts;
+  return plan;
 }
 
-Result<std::unique_ptr<Generation>> Service::Completion(std::string_view body,
-                                                        const Caller& caller) const {
+Service::Reply Service::Chat(std::string_view body, const Caller& caller) const {
+  LB_ASSIGN_OR_RETURN(const ChatRequest request, ParseChat(body));
+  LB_ASSIGN_OR_RETURN(ChatPrompt prompt, RenderChat(request));
+  Plan plan = PlanOf(request, prompt);
+  OpenAiReply reply = OpenAiReplyOf(request.options);
+  if (request.options.verbose) {
+    JsonWriter w;
+    w.BeginObject().Key("prompt").String(prompt.text).Key("generation_settings");
+    WriteGenerationSettings(request.options, std::max(0, request.options.sampling.num_logprobs),
+                            *parts_.tokenizer, &w);
+    reply.verbose = w.EndObject().Take();
+  }
+  return Start(request.options, caller, {std::move(prompt.ids)}, std::move(plan),
+               MakeChatWriter(*parts_.tokenizer, std::move(reply)));
+}
+
+Service::Reply Service::Completion(std::string_view body, const Caller& caller) const {
   LB_ASSIGN_OR_RETURN(const boost::json::object object, ParseJsonObject(body));
   LB_ASSIGN_OR_RETURN(const CompletionRequest request,
                       ParseCompletionRequest(object, parts_.defaults, *parts_.tokenizer));
   LB_ASSIGN_OR_RETURN(Prompts prompts, EncodePrompts(request));
-  return Start(request.options, caller, std::move(prompts.ids),
-               MakeCompletionWriter(*parts_.tokenizer, request.options.with_logprobs,
-                                    std::move(prompts.echo), request.options.n),
-               "prompt");
+  return Start(request.options, caller, prompts.ids,
+               {AnswerOptionsOf(request.options), -1, "prompt"},
+               MakeCompletionWriter(*parts_.tokenizer, OpenAiReplyOf(request.options),
+                                    std::move(prompts.echo)));
+}
+
+Service::Reply Service::NativeCompletion(std::string_view body, const Caller& caller) const {
+  LB_ASSIGN_OR_RETURN(const boost::json::object object, ParseJsonObject(body));
+  LB_ASSIGN_OR_RETURN(const NativeRequest request,
+                      ParseNativeRequest(object, parts_.defaults, *parts_.tokenizer));
+  std::vector<std::vector<TokenId>> prompts;
+  for (const MixedPrompt& mixed : request.prompts) {
+    LB_ASSIGN_OR_RETURN(std::vector<TokenId> ids, EncodeMixed(mixed, true, nullptr));
+    prompts.push_back(std::move(ids));
+  }
+  return Start(
+      request.options, caller, prompts, {AnswerOptionsOf(request.options), -1, "prompt"},
+      MakeNativeWriter(*parts_.tokenizer, NativeReplyOf(request.options, request.native, prompts)));
+}
+
+Service::Reply Service::Infill(std::string_view body, const Caller& caller) const {
+  LB_ASSIGN_OR_RETURN(const boost::json::object object, ParseJsonObject(body));
+  LB_ASSIGN_OR_RETURN(const InfillRequest request,
+                      ParseInfillRequest(object, parts_.defaults, *parts_.tokenizer));
+  LB_ASSIGN_OR_RETURN(std::vector<TokenId> ids, EncodeInfill(request));
+  const std::vector<std::vector<TokenId>> prompts = {std::move(ids)};
+  return Start(
+      request.options, caller, prompts, {AnswerOptionsOf(request.options), -1, "input_prefix"},
+      MakeNativeWriter(*parts_.tokenizer, NativeReplyOf(request.options, request.native, prompts)));
+}
+
+Result<Service::Order> Service::PrepareChat(std::string_view body, const Caller& caller) const {
+  LB_ASSIGN_OR_RETURN(ChatRequest request, ParseChat(body));
+  request.reasoning = ReasoningMode::kNone;
+  LB_ASSIGN_OR_RETURN(ChatPrompt prompt, RenderChat(request));
+  return Order{MakeRequest(request.options, caller, std::move(prompt.ids)),
+               PlanOf(request, prompt).answer};
 }
 
 Request Service::MakeRequest(const GenerationOptions& options, const Caller& caller,
@@ -150,27 +155,17 @@ Request Service::MakeRequest(const GenerationOptions& options, const Caller& cal
   return request;
 }
 
-Result<Service::Order> Service::PrepareChat(std::string_view body, const Caller& caller) const {
-  LB_ASSIGN_OR_RETURN(const boost::json::object object, ParseJsonObject(body));
-  LB_ASSIGN_OR_RETURN(const ChatRequest request,
-                      ParseChatRequest(object, parts_.defaults, *parts_.tokenizer));
-  LB_ASSIGN_OR_RETURN(std::vector<TokenId> ids, RenderChat(request));
-  return Order{MakeRequest(request.options, caller, std::move(ids)),
-               AnswerOptionsOf(request.options)};
-}
-
-Result<std::unique_ptr<Generation>> Service::Start(const GenerationOptions& options,
-                                                   const Caller& caller,
-                                                   std::vector<std::vector<TokenId>> prompts,
-                                                   std::unique_ptr<ReplyWriter> writer,
-                                                   std::string_view prompt_field) const {
+Service::Reply Service::Start(const GenerationOptions& options, const Caller& caller,
+                              const std::vector<std::vector<TokenId>>& prompts, Plan plan,
+                              std::unique_ptr<ReplyWriter> writer) const {
   GenerationSetup setup;
-  setup.model = options.model.empty() ? parts_.card.alias : options.model;
   setup.stream = options.stream;
-  setup.include_usage = options.include_usage;
-  setup.answers_per_prompt = options.n;
-  setup.answer = AnswerOptionsOf(options);
   setup.writer = std::move(writer);
+  // Where thoughts are content they end all the same.
+  const ReasoningFormat& format = plan.answer.reasoning.kind == ReasoningFormat::Kind::kNone
+                                      ? reasoning_
+                                      : plan.answer.reasoning;
+  const bool limited = plan.thinking_budget >= 0 && format.kind != ReasoningFormat::Kind::kNone;
   for (const std::vector<TokenId>& prompt : prompts) {
     for (int i = 0; i < options.n; ++i) {
       Request request = MakeRequest(options, caller, prompt);
@@ -178,15 +173,22 @@ Result<std::unique_ptr<Generation>> Service::Start(const GenerationOptions& opti
         request.id += fmt::format("#{}", setup.streams.size());
       }
       request.sampling.seed += static_cast<uint64_t>(i);
+      if (limited) {
+        request.guide = std::make_shared<ThinkingBudget>(*parts_.tokenizer, format,
+                                                         plan.answer.opened, plan.thinking_budget);
+      }
       auto stream = parts_.engine->Submit(std::move(request));
       if (!stream.has_value()) {
         Error error = stream.error();
-        if (error.param.empty() && error.code == ErrorCode::kTooLong) error.param = prompt_field;
+        if (error.param.empty() && error.code == ErrorCode::kTooLong) {
+          error.param = plan.prompt_field;
+        }
         return error;
       }
       setup.streams.push_back(std::move(stream).value());
     }
   }
+  setup.answer = std::move(plan.answer);
   return std::make_unique<Generation>(std::move(setup), *parts_.tokenizer);
 }
 

@@ -9,6 +9,7 @@
 #include "api/chat_request.h"
 #include "api/completion_request.h"
 #include "api/generation.h"
+#include "api/native_request.h"
 #include "engine/engine_client.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
@@ -35,8 +36,8 @@ struct Caller {
   std::string client;  // fairness is between clients
 };
 
-// Thread-safe. Chat, Completion, Tokenize and Detokenize take time in proportion to the body: they
-// are for worker threads. The others are for any thread.
+// Thread-safe. What takes a body takes time in proportion to it: those calls are for worker threads.
+// The others are for any thread.
 class Service {
  public:
   struct Parts {
@@ -48,15 +49,23 @@ class Service {
   };
   explicit Service(Parts parts);
 
-  Result<std::unique_ptr<Generation>> Chat(std::string_view body, const Caller& caller) const;
-  Result<std::unique_ptr<Generation>> Completion(std::string_view body, const Caller& caller) const;
+  using Reply = Result<std::unique_ptr<Generation>>;
+
+  Reply Chat(std::string_view body, const Caller& caller) const;
+  Reply Completion(std::string_view body, const Caller& caller) const;
+  // llama.cpp's own /completion and /infill.
+  Reply NativeCompletion(std::string_view body, const Caller& caller) const;
+  Reply Infill(std::string_view body, const Caller& caller) const;
   // {content: text, or a list of texts and ids; add_special; parse_special; with_pieces}
   Result<std::string> Tokenize(std::string_view body) const;
   // {tokens: ids}
   Result<std::string> Detokenize(std::string_view body) const;
+  // A chat request's prompt as text, and how many tokens it has.
+  Result<std::string> ApplyTemplate(std::string_view body) const;
+  Result<std::string> CountChatTokens(std::string_view body) const;
 
   // A chat request as one order to the engine, for who reads the tokens himself (the command line).
-  // n and stream do not matter.
+  // n and stream do not matter; thoughts are content.
   struct Order {
     Request request;
     AnswerOptions answer;
@@ -68,6 +77,8 @@ class Service {
 
   std::string Models() const;
   std::string Props() const;
+  // As many as sequences run together; which one is busy has no meaning.
+  std::string Slots() const;
   EngineStats Stats() const { return parts_.engine->Stats(); }
   const EngineLimits& limits() const { return parts_.engine->limits(); }
   const ModelCard& card() const { return parts_.card; }
@@ -77,18 +88,39 @@ class Service {
     std::vector<std::vector<TokenId>> ids;
     std::vector<std::string> echo;  // empty: none
   };
-  Result<std::unique_ptr<Generation>> Start(const GenerationOptions& options, const Caller& caller,
-                                            std::vector<std::vector<TokenId>> prompts,
-                                            std::unique_ptr<ReplyWriter> writer,
-                                            std::string_view prompt_field) const;
-  Result<std::vector<TokenId>> RenderChat(const ChatRequest& request) const;
+  struct ChatPrompt {
+    std::string text;
+    std::vector<TokenId> ids;
+    std::string opened;  // of the answer's thought; see OpenedByPrompt
+  };
+  // What Start needs beside the options.
+  struct Plan {
+    AnswerOptions answer;
+    int64_t thinking_budget = -1;
+    std::string_view prompt_field;  // for errors
+  };
+  Reply Start(const GenerationOptions& options, const Caller& caller,
+              const std::vector<std::vector<TokenId>>& prompts, Plan plan,
+              std::unique_ptr<ReplyWriter> writer) const;
+  OpenAiReply OpenAiReplyOf(const GenerationOptions& options) const;
+  NativeReply NativeReplyOf(const GenerationOptions& options, const NativeOptions& native,
+                            const std::vector<std::vector<TokenId>>& prompts) const;
+  AnswerOptions AnswerOptionsOf(const GenerationOptions& options) const;
+  Plan PlanOf(const ChatRequest& request, const ChatPrompt& prompt) const;
+
+  Result<ChatRequest> ParseChat(std::string_view body) const;
+  Result<ChatPrompt> RenderChat(const ChatRequest& request) const;
   Request MakeRequest(const GenerationOptions& options, const Caller& caller,
                       std::vector<TokenId> prompt) const;
+  Result<std::vector<TokenId>> EncodeMixed(const MixedPrompt& prompt, bool begins,
+                                           std::string* shown) const;
   Result<Prompts> EncodePrompts(const CompletionRequest& request) const;
+  Result<std::vector<TokenId>> EncodeInfill(const InfillRequest& request) const;
   Result<void> CheckBytes(size_t bytes, std::string_view field) const;
 
   Parts parts_;
   TemplateHabits habits_;
+  ReasoningFormat reasoning_;  // of the template
   size_t max_token_bytes_ = 1;
 };
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "api/generation_settings.h"
 #include "api/json_writer.h"
 #include "api/kv_report.h"
 #include "api/service.h"
@@ -19,32 +20,6 @@ int VocabType(std::string_view model) {
   if (model == "bert") return 3;
   if (model == "t5") return 4;
   return 0;
-}
-
-void WriteSampling(const GenerationDefaults& defaults, JsonWriter* w) {
-  const SamplingParams& s = defaults.sampling;
-  w->Key("seed").Int(defaults.seed);
-  w->Key("temperature").Float(s.temperature);
-  w->Key("dynatemp_range").Float(s.dynatemp_range);
-  w->Key("dynatemp_exponent").Float(s.dynatemp_exponent);
-  w->Key("top_k").Int(s.top_k);
-  w->Key("top_p").Float(s.top_p);
-  w->Key("min_p").Float(s.min_p);
-  w->Key("top_n_sigma").Float(s.top_n_sigma);
-  w->Key("xtc_probability").Float(s.xtc_probability);
-  w->Key("xtc_threshold").Float(s.xtc_threshold);
-  w->Key("typical_p").Float(s.typical_p);
-  w->Key("repeat_last_n").Int(s.repeat_last_n);
-  w->Key("repeat_penalty").Float(s.repeat_penalty);
-  w->Key("presence_penalty").Float(s.presence_penalty);
-  w->Key("frequency_penalty").Float(s.frequency_penalty);
-  w->Key("dry_multiplier").Float(s.dry_multiplier);
-  w->Key("dry_base").Float(s.dry_base);
-  w->Key("dry_allowed_length").Int(s.dry_allowed_length);
-  w->Key("dry_penalty_last_n").Int(s.dry_penalty_last_n);
-  w->Key("mirostat").Int(s.mirostat);
-  w->Key("mirostat_tau").Float(s.mirostat_tau);
-  w->Key("mirostat_eta").Float(s.mirostat_eta);
 }
 
 Result<std::vector<TokenId>> ParseTokens(const Fields& fields, int num_tokens) {
@@ -83,13 +58,14 @@ std::string Service::Models() const {
   w.Key("n_slot_ctx").Int(limits().max_request_tokens);
   w.Key("ctx_shift").Bool(parts_.defaults.context_shift);
   w.Key("prompt_cache").Bool(parts_.defaults.cache_prompt);
-  WriteSampling(parts_.defaults, &w);
+  w.Key("seed").Int(parts_.defaults.seed);
+  WriteSampling(parts_.defaults.sampling, &w);
   w.Key("support_vision").Bool(false);
   w.Key("support_audio").Bool(false);
   w.Key("support_speculative").Bool(false);
   w.Key("support_tool_calls").Bool(false);
   w.Key("support_parallel_tool_calls").Bool(false);
-  w.Key("support_reasoning").Bool(false);
+  w.Key("support_reasoning").Bool(reasoning_.kind != ReasoningFormat::Kind::kNone);
   w.EndObject().EndObject().EndArray().EndObject();
   return w.Take();
 }
@@ -119,18 +95,27 @@ std::string Service::Props() const {
   w.BeginObject();
   w.Key("default_generation_settings").BeginObject();
   w.Key("n_ctx").Int(limits().max_request_tokens);
-  w.Key("params").BeginObject();
-  WriteSampling(parts_.defaults, &w);
-  w.Key("max_tokens").Int(parts_.defaults.max_tokens);
-  w.EndObject().EndObject();
+  w.Key("params");
+  WriteGenerationSettings(OptionsOf(parts_.defaults), 0, *parts_.tokenizer, &w);
+  w.EndObject();
   w.Key("total_slots").Int(limits().max_sequences);
   w.Key("model_alias").String(parts_.card.alias);
   w.Key("model_path").String(parts_.card.path);
   w.Key("chat_template");
   w.String(parts_.chat_template == nullptr ? "" : parts_.chat_template->source());
+  w.Key("chat_template_caps").BeginObject();
+  if (parts_.chat_template != nullptr) {
+    const text::ChatTemplate& chat = *parts_.chat_template;
+    w.Key("supports_tools").Bool(chat.knows_tools());
+    w.Key("supports_system_role").Bool(chat.knows_system_role());
+    w.Key("supports_thinking").Bool(chat.knows_thinking());
+  }
+  w.EndObject();
+  w.Key("modalities").BeginObject().Key("vision").Bool(false).Key("audio").Bool(false).EndObject();
   w.Key("bos_token").String(piece(special.bos));
   w.Key("eos_token").String(piece(special.eos));
   w.Key("build_info").String("llama-box " + parts_.card.version);
+  w.Key("is_sleeping").Bool(false);
   w.Key("limits").BeginObject();
   w.Key("pool_tokens").Int(limits().pool_tokens);
   w.Key("max_request_tokens").Int(limits().max_request_tokens);
@@ -138,6 +123,17 @@ std::string Service::Props() const {
   w.Key("max_queue").Int(limits().max_queue);
   w.EndObject().EndObject();
   return w.Take();
+}
+
+std::string Service::Slots() const {
+  const int running = Stats().running;
+  JsonWriter w;
+  w.BeginArray();
+  for (int i = 0; i < limits().max_sequences; ++i) {
+    w.BeginObject().Key("id").Int(i).Key("n_ctx").Int(limits().max_request_tokens);
+    w.Key("speculative").Bool(false).Key("is_processing").Bool(i < running).EndObject();
+  }
+  return w.EndArray().Take();
 }
 
 Result<std::string> Service::Tokenize(std::string_view body) const {

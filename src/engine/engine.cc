@@ -232,7 +232,10 @@ void Engine::CountComputed(Sequence& s, int num_tokens) {
 }
 
 void Engine::SampleNext(Sequence& s, std::span<const float> logits) {
-  Result<Sampled> sampled = s.sampler.Sample(logits, s.prompt(), s.generated(), sampler_workspace_);
+  std::span<const uint32_t> allowed;
+  if (s.request.guide != nullptr) allowed = s.request.guide->Allowed();
+  Result<Sampled> sampled =
+      s.sampler.Sample(logits, s.prompt(), s.generated(), sampler_workspace_, allowed);
   if (!sampled.has_value()) {
     Fail(s, sampled.error());
     return;
@@ -251,6 +254,7 @@ void Engine::SampleNext(Sequence& s, std::span<const float> logits) {
     return;
   }
   s.tokens.push_back(token);
+  if (s.request.guide != nullptr) s.request.guide->Take(token);
   ++s.num_answered;
   ++stats_.generated_tokens;
   TokenEvent event;

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -11,6 +13,17 @@
 #include "sampling/params.h"
 
 namespace lb {
+
+// Follows one answer and says which tokens may be next. One per request; engine thread only.
+class TokenGuide {
+ public:
+  virtual ~TokenGuide() = default;
+  // Bit t % 32 of word t / 32 is set when token t may be next; empty: every token may. Valid until
+  // the next call.
+  virtual std::span<const uint32_t> Allowed() = 0;
+  // The answer's next token.
+  virtual void Take(TokenId token) = 0;
+};
 
 // One answer to one prompt. `n` answers are n requests: the scheduler computes their shared prompt
 // once. Immutable after Submit.
@@ -27,6 +40,7 @@ struct Request {
   bool context_shift = false;    // a full context is shifted (engine/context_shift.h) instead of
                                  // ending the answer
   int64_t keep = 0;              // tokens at the front that a shift keeps; -1: the whole prompt
+  std::shared_ptr<TokenGuide> guide;  // null: every token may follow
 };
 
 // Waiting -> Running <-> Paused, and from each of them -> Finished.

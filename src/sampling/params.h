@@ -53,6 +53,7 @@ struct SamplingParams {
   uint64_t seed = 0;      // the api layer draws one when the client gives none
   int num_logprobs = -1;  // -1: none; 0: the chosen token's; n: and the n best (before bias,
                           // temperature and penalties: the model's own)
+  bool logprobs_after_sampling = false;  // they are those of the draw instead: after all stages
 };
 
 struct TokenLogprob {

@@ -1,5 +1,6 @@
 #include "sampling/sampler.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -76,6 +77,21 @@ class Logprobs {
   std::vector<TokenLogprob> top_;
 };
 
+// The distribution that the token was drawn from, in place of the model's own. Tokens that could not
+// be drawn are left out.
+void ReportDraw(int num_top, Candidates& candidates, Sampled* sampled) {
+  candidates.FillProbabilities();
+  std::vector<sampling::Candidate>& list = candidates.List();
+  std::sort(list.begin(), list.end(), sampling::Better);
+  for (const sampling::Candidate& c : list) {
+    if (!(c.p > 0)) continue;
+    if (c.id == sampled->token) sampled->logprob = std::log(c.p);
+    if (static_cast<int>(sampled->top.size()) < num_top) {
+      sampled->top.push_back({c.id, std::log(c.p)});
+    }
+  }
+}
+
 Error NotFinite(std::span<const float> logits) {
   size_t i = 0;
   while (i + 1 < logits.size() && std::isfinite(logits[i])) ++i;
@@ -146,7 +162,10 @@ Result<Sampled> Sampler::Sample(std::span<const float> logits, std::span<const T
         sampled.token = sampling::DrawMirostat2(params_, u, &mirostat_mu_, candidates);
     }
   }
-  if (params_.num_logprobs >= 0) {
+  if (params_.num_logprobs >= 0 && params_.logprobs_after_sampling) {
+    if (greedy) candidates.KeepBest();
+    ReportDraw(params_.num_logprobs, candidates, &sampled);
+  } else if (params_.num_logprobs >= 0) {
     Logprobs logprobs(logits, max, params_.num_logprobs);
     sampled.logprob = logprobs.Of(sampled.token);
     sampled.top = logprobs.TakeTop();

@@ -23,6 +23,7 @@ struct Route {
 class Router {
  public:
   void Add(Route route) { routes_.push_back(std::move(route)); }
+  const std::vector<Route>& routes() const { return routes_; }
   // HEAD finds what GET finds. Null when there is none; then `*allow` lists the methods that the
   // path has ("" for an unknown path).
   const Route* Find(std::string_view method, std::string_view path, std::string* allow) const;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "api/json_writer.h"
+#include "server/openapi.h"
 
 namespace lb::server {
 namespace {
@@ -60,32 +61,52 @@ class Table {
 
 }  // namespace
 
+// Every route is described in openapi.json: tests/server holds the two together.
 Router MakeRoutes(const Readiness& readiness, const Metrics& metrics) {
   Table table(readiness);
   const auto caller = [](const HttpRequest& request) {
     return api::Caller{request.request_id, request.peer};
   };
-  for (const char* prefix : {"/v1", ""}) {
-    const std::string at = prefix;
-    table.Add("POST", at + "/chat/completions", true, false,
-              [caller](const api::Service& s, const HttpRequest& r) {
-                return ToOutcome(s.Chat(r.body, caller(r)));
+  const auto reply = [&](std::string path, auto call) {
+    table.Add("POST", std::move(path), true, false,
+              [caller, call](const api::Service& s, const HttpRequest& r) {
+                return ToOutcome((s.*call)(r.body, caller(r)));
               });
-    table.Add("POST", at + "/completions", true, false,
-              [caller](const api::Service& s, const HttpRequest& r) {
-                return ToOutcome(s.Completion(r.body, caller(r)));
+  };
+  const auto body = [&](std::string path, auto call) {
+    table.Add("POST", std::move(path), true, false,
+              [call](const api::Service& s, const HttpRequest& r) {
+                return ToOutcome((s.*call)(r.body));
               });
+  };
+  for (const std::string at : {"/v1", ""}) {
+    reply(at + "/chat/completions", &api::Service::Chat);
+    body(at + "/chat/completions/input_tokens", &api::Service::CountChatTokens);
     table.Add("GET", at + "/models", false, false,
               [](const api::Service& s, const HttpRequest&) -> Outcome {
                 return JsonReply(s.Models());
               });
+    table.Add("GET", at + "/health", false, true,
+              [](const api::Service&, const HttpRequest&) -> Outcome {
+                return JsonReply("{\"status\":\"ok\"}");
+              });
   }
-  table.Add("POST", "/tokenize", true, false, [](const api::Service& s, const HttpRequest& r) {
-    return ToOutcome(s.Tokenize(r.body));
-  });
-  table.Add("POST", "/detokenize", true, false, [](const api::Service& s, const HttpRequest& r) {
-    return ToOutcome(s.Detokenize(r.body));
-  });
+  reply("/v1/completions", &api::Service::Completion);
+  // Without the prefix it is llama.cpp's own, as its users know it.
+  reply("/completion", &api::Service::NativeCompletion);
+  reply("/completions", &api::Service::NativeCompletion);
+  reply("/infill", &api::Service::Infill);
+  body("/tokenize", &api::Service::Tokenize);
+  body("/detokenize", &api::Service::Detokenize);
+  body("/apply-template", &api::Service::ApplyTemplate);
+  table.Add("GET", "/slots", false, false,
+            [](const api::Service& s, const HttpRequest& r) -> Outcome {
+              const bool must_be_free = r.query.find("fail_on_no_slot=1") != std::string::npos;
+              if (must_be_free && s.Stats().running >= s.limits().max_sequences) {
+                return ErrorReply(Error{ErrorCode::kUnavailable, "no slot is free", {}});
+              }
+              return JsonReply(s.Slots());
+            });
   table.Add("GET", "/kv", true, false, [](const api::Service& s, const HttpRequest&) {
     return ToOutcome(s.Kv());
   });
@@ -93,10 +114,9 @@ Router MakeRoutes(const Readiness& readiness, const Metrics& metrics) {
             [](const api::Service& s, const HttpRequest&) -> Outcome {
               return JsonReply(s.Props());
             });
-  table.Add("GET", "/health", false, true,
-            [](const api::Service&, const HttpRequest&) -> Outcome {
-              return JsonReply("{\"status\":\"ok\"}");
-            });
+  table.AddRaw({"GET", "/openapi.json", false, false, [](const HttpRequest&) -> Outcome {
+                  return JsonReply(std::string(OpenApiJson()));
+                }});
   table.AddRaw({"GET", "/metrics", false, false,
                 [&readiness, &metrics](const HttpRequest&) -> Outcome {
                   HttpReply reply;

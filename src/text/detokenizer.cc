@@ -1,16 +1,18 @@
 #include "text/detokenizer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/utf8.h"
 
 namespace lb::text {
 
-Detokenizer::Detokenizer(const Tokenizer& tokenizer, bool special)
-    : tokenizer_(tokenizer), special_(special) {}
+Detokenizer::Detokenizer(const Tokenizer& tokenizer, bool special, std::vector<TokenId> shown)
+    : tokenizer_(tokenizer), special_(special), shown_(std::move(shown)) {}
 
 std::string Detokenizer::Push(TokenId id) {
-  pending_ += tokenizer_.TokenBytes(id, special_);
+  const bool shown = special_ || std::find(shown_.begin(), shown_.end(), id) != shown_.end();
+  pending_ += tokenizer_.TokenBytes(id, shown);
   const size_t held = IncompleteUtf8Tail(pending_);
   std::string tail = pending_.substr(pending_.size() - held);
   pending_.resize(pending_.size() - held);

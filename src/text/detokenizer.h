@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "text/tokenizer.h"
 
@@ -11,8 +12,9 @@ namespace lb::text {
 // UTF-8, where each maximal subpart of an ill-formed sequence has become one U+FFFD.
 class Detokenizer {
  public:
-  // `special`: print control tokens. `tokenizer` must outlive this.
-  Detokenizer(const Tokenizer& tokenizer, bool special);
+  // `special`: print control tokens; `shown`: print these ones in any case. `tokenizer` must outlive
+  // this.
+  Detokenizer(const Tokenizer& tokenizer, bool special, std::vector<TokenId> shown = {});
 
   // The text that is certain now; "" while bytes of an unfinished character are held back.
   std::string Push(TokenId id);
@@ -22,6 +24,7 @@ class Detokenizer {
  private:
   const Tokenizer& tokenizer_;
   bool special_;
+  std::vector<TokenId> shown_;
   std::string pending_;
 };
 

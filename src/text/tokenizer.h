@@ -29,6 +29,8 @@ struct TextSpan {
 struct SpecialTokens {
   TokenId bos = -1, eos = -1, eot = -1, unk = -1, sep = -1, pad = -1, mask = -1, cls = -1;
   TokenId fim_prefix = -1, fim_suffix = -1, fim_middle = -1;
+  TokenId fim_repo = -1, fim_separator = -1;  // before a repository's name, and before each file's
+  bool can_fill_in() const { return fim_prefix >= 0 && fim_suffix >= 0 && fim_middle >= 0; }
   bool add_bos = false, add_eos = false, add_sep = false;
   // Every id that ends an answer: eos, eot, and the tokens known to mean end of turn or message.
   std::vector<TokenId> end_of_generation;

@@ -224,6 +224,8 @@ void Vocab::FindByText(TokenId eom, TokenId fim_pad, TokenId fim_repo, TokenId f
   first_of(kFimPad, &fim_pad);
   first_of(kFimRepo, &fim_repo);
   first_of(kFimSeparator, &fim_separator);
+  special_.fim_repo = fim_repo;
+  special_.fim_separator = fim_separator;
 
   std::vector<TokenId>& ends = special_.end_of_generation;
   for (const std::string_view text : kEndsAnswer) {

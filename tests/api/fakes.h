@@ -235,10 +235,11 @@ inline constexpr char kChatMl[] =
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
 
 inline std::shared_ptr<api::Service> MakeFakeService(EngineClient* engine,
-                                                     api::GenerationDefaults defaults = {}) {
+                                                     api::GenerationDefaults defaults = {},
+                                                     std::string chat_template = kChatMl) {
   api::Service::Parts parts;
   parts.tokenizer = std::make_shared<ByteTokenizer>();
-  auto chat = text::ChatTemplate::Compile(kChatMl, "<s>", "<|im_end|>");
+  auto chat = text::ChatTemplate::Compile(std::move(chat_template), "<s>", "<|im_end|>");
   if (chat.has_value()) parts.chat_template = std::move(chat).value();
   parts.engine = engine;
   parts.card.alias = "fake";

@@ -68,7 +68,10 @@ Whole Join(const std::vector<json::value>& events, bool chat) {
       const int64_t index = choice.at("index").as_int64();
       if (chat) {
         const json::object& delta = choice.at("delta").as_object();
-        if (delta.contains("content")) whole.text[index] += delta.at("content").as_string();
+        whole.text[index];
+        if (delta.contains("content") && delta.at("content").is_string()) {
+          whole.text[index] += delta.at("content").as_string();
+        }
       } else {
         whole.text[index] += choice.at("text").as_string();
       }
@@ -116,8 +119,12 @@ TEST(Stream, ShapeOfAChat) {
       EXPECT_EQ(event.at("created"), events[0].at("created"));
       EXPECT_EQ(event.at("object").as_string(), "chat.completion.chunk");
       EXPECT_EQ(event.at("model").as_string(), "fake");
+      EXPECT_EQ(event.at("system_fingerprint").as_string(), "box-");
       EXPECT_EQ(event.at("choices").as_array().size(), 1u);
-      EXPECT_FALSE(event.as_object().contains("usage"));
+      // Unasked, usage comes as llama-box sent it: beside the finish_reason. Refused, never.
+      const bool refused = std::string_view(options).find("false") != std::string_view::npos;
+      EXPECT_EQ(event.as_object().contains("usage"), !refused && &event == &events.back());
+      EXPECT_EQ(event.as_object().contains("timings"), &event == &events.back());
       EXPECT_TRUE(event.at("choices").at(0).as_object().contains("finish_reason"));
       if (&event != &events.back()) {
         EXPECT_TRUE(event.at("choices").at(0).at("finish_reason").is_null());
@@ -141,6 +148,44 @@ TEST(Stream, UsageWhenAskedFor) {
     EXPECT_EQ(events.back().at("usage").at(key), plain.at("usage").at(key)) << key;
   }
   EXPECT_EQ(plain.at("usage").at("completion_tokens").as_int64(), 5);
+  const auto unasked = Streamed(*service, true, "\"n\":3");
+  EXPECT_EQ(unasked.back().at("usage").at("completion_tokens").as_int64(), 15);
+  EXPECT_EQ(std::count_if(unasked.begin(), unasked.end(),
+                          [](const json::value& e) { return e.as_object().contains("usage"); }), 1);
+}
+
+TEST(Stream, TimingsWithEveryTokenWhenAskedFor) {
+  FakeEngine engine(Says("hello"));
+  const auto service = MakeFakeService(&engine);
+  const auto events = Streamed(
+      *service, true, "\"timings_per_token\":true,\"stream_options\":{\"include_usage\":true}");
+  ASSERT_EQ(events.size(), 8u);  // role, five letters, finish, usage
+  EXPECT_FALSE(events[0].as_object().contains("timings"));
+  for (size_t i = 1; i <= 5; ++i) {
+    EXPECT_EQ(events[i].at("timings").at("predicted_n").as_int64(), static_cast<int64_t>(i));
+  }
+  EXPECT_EQ(events[7].at("timings").at("predicted_n").as_int64(), 5);
+  EXPECT_EQ(Plain(*service, true, "").at("timings").at("prompt_n").as_int64(), 21);
+}
+
+TEST(Replies, VerboseShowsThePrompt) {
+  FakeEngine engine(Says("hello"));
+  const auto service = MakeFakeService(&engine);
+  EXPECT_FALSE(Plain(*service, true, "").as_object().contains("__verbose"));
+  const json::value reply = Plain(*service, true, "\"verbose\":true,\"seed\":4");
+  EXPECT_THAT(std::string(reply.at("__verbose").at("prompt").as_string()), HasSubstr("user\nhi"));
+  EXPECT_EQ(reply.at("__verbose").at("generation_settings").at("seed").as_int64(), 4);
+}
+
+TEST(Replies, WhatOpenAiClientsSendBesideIsTolerated) {
+  FakeEngine engine(Says("hello"));
+  const auto service = MakeFakeService(&engine);
+  Plain(*service, true,
+        "\"user\":\"u\",\"metadata\":{\"a\":\"b\"},\"store\":true,\"service_tier\":\"auto\","
+        "\"safety_identifier\":\"s\",\"prompt_cache_key\":\"k\",\"modalities\":[\"text\"],"
+        "\"prediction\":null,\"parallel_tool_calls\":true,\"verbosity\":\"low\",\"tools\":[],"
+        "\"response_format\":{\"type\":\"text\"},\"nobody_knows_this\":[1]");
+  EXPECT_EQ(engine.submitted, 1);
 }
 
 TEST(Replies, StreamedAndPlainAreTheSameBytes) {

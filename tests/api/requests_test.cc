@@ -89,6 +89,14 @@ TEST(ChatRequest, TableOfFields) {
       {"\"tools\":[{\"function\":{\"name\":\"f\"}}],\"tool_choice\":\"none\"", nullptr},
       {"\"chat_template_kwargs\":{\"enable_thinking\":false}", nullptr},
       {"\"chat_template_kwargs\":1", "chat_template_kwargs"},
+      {"\"reasoning_effort\":\"high\"", nullptr}, {"\"reasoning_effort\":3", "reasoning_effort"},
+      {"\"reasoning\":{\"effort\":\"low\"}", nullptr}, {"\"reasoning\":\"x\"", "reasoning"},
+      {"\"thinking_budget\":100", nullptr}, {"\"thinking_budget\":-2", "thinking_budget"},
+      {"\"reasoning_budget\":0.5", "reasoning_budget"}, {"\"enable_thinking\":1", "enable_thinking"},
+      {"\"reasoning_format\":\"deepseek\"", nullptr}, {"\"reasoning_format\":7", "reasoning_format"},
+      {"\"lora\":[]", nullptr}, {"\"lora\":[{\"id\":0,\"scale\":1}]", "lora"},
+      {"\"logit_bias\":[[\"word\",1]]", nullptr}, {"\"logit_bias\":[[\"word\",\"x\"]]", "logit_bias[0]"},
+      {"\"timings_per_token\":true", nullptr}, {"\"timings_per_token\":1", "timings_per_token"},
       {"\"ignore_eos\":true", nullptr}, {"\"ignore_eos\":\"y\"", "ignore_eos"},
       {"\"cache_prompt\":false", nullptr}, {"\"model\":5", "model"},
       {"\"user\":\"u\",\"metadata\":{},\"store\":true,\"nonsense\":[[[]]]", nullptr},
@@ -101,6 +109,8 @@ TEST(ChatRequest, TableOfFields) {
        "messages[0].content[0].type"},
       {"\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\"}]}]",
        "messages[0].content[0].text"},
+      {"\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"poem\"}]}]",
+       "messages[0].content[0].type"},
       {"\"messages\":[{\"role\":\"user\",\"content\":[]}]", nullptr},
       {"\"messages\":[{\"role\":\"user\",\"content\":[[]]}]", "messages[0].content[0]"},
       {"\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{}]}]",
@@ -142,7 +152,8 @@ TEST(ChatRequest, ValuesArriveWhereTheyBelong) {
   EXPECT_EQ(o.sampling.temperature, 0.25f);
   EXPECT_EQ(o.n, 3);
   EXPECT_EQ(o.stop, (std::vector<std::string>{"a", "b"}));
-  EXPECT_TRUE(o.stream && o.include_usage && o.with_logprobs && !o.cache_prompt);
+  EXPECT_TRUE(o.stream && o.with_logprobs && !o.cache_prompt);
+  EXPECT_EQ(o.include_usage, true);
   EXPECT_EQ(o.sampling.num_logprobs, 4);
   ASSERT_EQ(o.sampling.logit_bias.size(), 2u);
   EXPECT_TRUE(std::isinf(o.sampling.logit_bias[0].second));

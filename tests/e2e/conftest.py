@@ -90,3 +90,15 @@ def server(tmp_path_factory):
     one = Server("-c", "4096", tmp_path=tmp_path_factory.mktemp("server"))
     yield one
     one.stop()
+
+
+@pytest.fixture(scope="session")
+def models():
+    """A function from a model's file name to its path; the test is skipped where it is missing."""
+
+    def find(name):
+        if not (MODELS / name).exists():
+            pytest.skip(f"no model at {MODELS / name} (tools/get_models.py fetches it)")
+        return MODELS / name
+
+    return find

@@ -75,10 +75,14 @@ def test_streamed_and_plain_are_the_same(client, more):
     assert usage.prompt_tokens == plain.usage.prompt_tokens
 
 
-def test_no_usage_chunk_unless_asked(client):
-    for chunk in chat(client, stream=True, max_tokens=2):
-        assert len(chunk.choices) == 1
-        assert chunk.usage is None
+def test_usage_unasked_comes_with_the_finish_reason(client):
+    chunks = list(chat(client, stream=True, max_tokens=2))
+    assert all(len(chunk.choices) == 1 for chunk in chunks)
+    assert [chunk.usage is not None for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
+    assert chunks[-1].choices[0].finish_reason == "length"
+    assert chunks[-1].usage.completion_tokens == 2
+    refused = chat(client, stream=True, max_tokens=2, stream_options={"include_usage": False})
+    assert all(chunk.usage is None for chunk in refused)
 
 
 def test_n_choices_differ_and_repeat_with_the_seed(client):

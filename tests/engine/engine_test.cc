@@ -24,6 +24,31 @@ TEST_F(EngineTest, AnswersAsTheModelAloneDoes) {
   EXPECT_EQ(c->answer.end().usage.prompt_tokens, 100);
 }
 
+// Allows token 7 alone after every second one.
+class EverySecondIsSeven final : public TokenGuide {
+ public:
+  std::span<const uint32_t> Allowed() override {
+    if (taken_ % 2 == 0) return {};
+    return mask_;
+  }
+  void Take(TokenId) override { ++taken_; }
+
+ private:
+  int taken_ = 0;
+  const std::vector<uint32_t> mask_ = {1u << 7, 0};
+};
+
+TEST_F(EngineTest, AGuideDecidesWhatMayFollow) {
+  Start({0}, 64, 512);
+  const Answer free = Ask(Greedy(Tokens(30, 1), 10));
+  Request guided = Greedy(Tokens(30, 1), 10);
+  guided.guide = std::make_shared<EverySecondIsSeven>();
+  const Answer bound = Ask(std::move(guided));
+  ASSERT_EQ(bound.tokens.size(), 10u);
+  EXPECT_EQ(bound.tokens[0], free.tokens[0]);
+  for (size_t i = 1; i < 10; i += 2) EXPECT_EQ(bound.tokens[i], 7);
+}
+
 TEST_F(EngineTest, EndsExactlyAtTheContext) {
   Start({0}, 32, 512);
   for (int64_t max : {-1, 0, 1, 111, 112, 113, 100000}) {

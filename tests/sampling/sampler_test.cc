@@ -383,6 +383,42 @@ double ExpectMirostatLikeItsTwin(int version, float tau, const std::vector<float
   return surprise;
 }
 
+TEST_F(SamplerTest, LogprobsAfterSamplingAreThoseOfTheDraw) {
+  const std::vector<float> logits = naive::RandomLogits(3000, 3, 12);
+  SamplingParams params = Plain();
+  params.num_logprobs = 10;
+  params.logprobs_after_sampling = true;
+  const auto sample = [&] {
+    Sampler sampler = Sampler::Create(params, 3000).value();
+    return sampler.Sample(logits, std::vector<TokenId>{1}, {}, workspace_).value();
+  };
+  // Nothing is cut: the model's own, of 3000.
+  const std::vector<double> own = ById(naive::From(logits), 1, 3000);
+  for (const TokenLogprob& t : sample().top) EXPECT_NEAR(std::exp(t.logprob), own[t.token], 1e-6);
+  params.temperature = 1.5f;
+  params.top_k = 4;
+  const naive::Tokens kept = naive::Head(naive::From(logits), 4);
+  const std::vector<double> p = ById(kept, 1.5, 3000);
+  const Sampled drawn = sample();
+  ASSERT_EQ(drawn.top.size(), 4u);
+  double mass = 0;
+  for (size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(drawn.top[i].token, kept[i].id);
+    EXPECT_NEAR(std::exp(drawn.top[i].logprob), p[kept[i].id], 1e-5);
+    mass += std::exp(drawn.top[i].logprob);
+  }
+  EXPECT_NEAR(mass, 1, 1e-5);
+  EXPECT_NEAR(std::exp(drawn.logprob), p[drawn.token], 1e-5);
+  params.temperature = 0;
+  const Sampled greedy = sample();
+  ASSERT_EQ(greedy.top.size(), 1u);
+  EXPECT_EQ(greedy.top[0].token, greedy.token);
+  EXPECT_EQ(greedy.logprob, 0);
+  params.temperature = 1;
+  params.mirostat = 2;
+  EXPECT_GT(sample().logprob, -20);
+}
+
 TEST_F(SamplerTest, MirostatHoldsTheSurprise) {
   std::vector<float> logits(5000);  // Zipf-like, as the method assumes, in a scrambled order
   for (int i = 0; i < 5000; ++i) {

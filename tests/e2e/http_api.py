@@ -1,0 +1,62 @@
+"""Plain HTTP for tests that look at what is sent, byte by byte."""
+
+import json
+import urllib.error
+import urllib.request
+
+
+def request(server, method, path, body=None, timeout=120):
+    """(status, parsed body, headers); the body is text where it is not JSON."""
+    data = None if body is None else json.dumps(body).encode()
+    call = urllib.request.Request(server.url + path, data, {"Content-Type": "application/json"},
+                                  method=method)
+    try:
+        with urllib.request.urlopen(call, timeout=timeout) as reply:
+            status, raw, headers = reply.status, reply.read(), reply.headers
+    except urllib.error.HTTPError as error:
+        status, raw, headers = error.code, error.read(), error.headers
+    text = raw.decode()  # every byte we send is UTF-8
+    is_json = headers.get("Content-Type", "").startswith("application/json")
+    return status, json.loads(text) if is_json else text, headers
+
+
+def post(server, path, body):
+    status, reply, _ = request(server, "POST", path, body)
+    return status, reply
+
+
+def ok(server, path, body):
+    status, reply = post(server, path, body)
+    assert status == 200, reply
+    return reply
+
+
+def events(server, path, body):
+    """The JSON of each event of a stream; its framing is checked."""
+    status, text, headers = request(server, "POST", path, {**body, "stream": True})
+    assert status == 200, text
+    assert headers["Content-Type"] == "text/event-stream"
+    parts = text.split("\n\n")
+    assert parts[-1] == ""
+    parts = [part for part in parts[:-1] if not part.startswith(":")]
+    assert all(part.startswith("data: ") and "\n" not in part for part in parts)
+    if path not in ("/completion", "/completions", "/infill"):
+        assert parts.pop() == "data: [DONE]"
+    return [json.loads(part[6:]) for part in parts]
+
+
+def user(text):
+    return [{"role": "user", "content": text}]
+
+
+def tokens(server, text, **more):
+    return ok(server, "/tokenize", {"content": text, **more})["tokens"]
+
+
+def text_of(server, count, word=" word"):
+    """A text of exactly that many tokens."""
+    text = word * count
+    while len(tokens(server, text)) > count:
+        text = text[:-1]
+    assert len(tokens(server, text)) == count
+    return text
