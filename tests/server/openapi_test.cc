@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cctype>
 #include <set>
 #include <string>
 
@@ -34,7 +35,8 @@ TEST(OpenApi, DescribesExactlyWhatIsThere) {
   }
   const Readiness readiness;
   const Metrics metrics;
-  for (const Route& route : MakeRoutes(readiness, metrics).routes()) {
+  const Router router = MakeRoutes(readiness, metrics);
+  for (const Route& route : router.routes()) {
     there.insert(Lower(route.method) + " " + route.path);
   }
   EXPECT_EQ(described, there);

@@ -1,0 +1,126 @@
+"""/openapi.json is true: real replies of every endpoint, plain, streamed and refused, are what it says
+they are, and the requests that our tests send are what it allows."""
+
+import jsonschema
+import pytest
+
+from http_api import events, request, user
+
+
+@pytest.fixture(scope="module")
+def document(server):
+    status, document, _ = request(server, "GET", "/openapi.json")
+    assert status == 200
+    return document
+
+
+def validate(document, schema, value):
+    # References are to the whole document's components.
+    jsonschema.Draft202012Validator({**schema, "components": document["components"]}).validate(value)
+
+
+def operation(document, method, path):
+    return document["paths"][path][method.lower()]
+
+
+def check(server, document, method, path, body=None):
+    """Sends a request and holds body, status and reply against the document."""
+    described = operation(document, method, path.split("?")[0])
+    if body is not None:
+        validate(document, described["requestBody"]["content"]["application/json"]["schema"], body)
+    status, reply, headers = request(server, method, path, body)
+    return replied(document, described, status, reply, headers)
+
+
+def replied(document, described, status, reply, headers):
+    answer = described["responses"][str(status)]
+    if "$ref" in answer:
+        answer = document["components"]["responses"][answer["$ref"].rsplit("/", 1)[1]]
+    kind = headers["Content-Type"].split(";")[0]
+    validate(document, answer["content"][kind]["schema"], reply)
+    return status, reply
+
+
+GREEDY = {"temperature": 0, "max_tokens": 4}
+CHAT = {"messages": user("hi"), **GREEDY}
+REQUESTS = [
+    ("/v1/chat/completions", CHAT),
+    ("/chat/completions", {**CHAT, "n": 2, "logprobs": True, "top_logprobs": 3, "verbose": True}),
+    ("/v1/chat/completions", {**CHAT, "stop": ["e"], "logit_bias": {"5": -100}, "seed": None}),
+    ("/v1/chat/completions", {"max_tokens": 2, "messages": [
+        {"role": "developer", "content": "Be brief."},
+        {"role": "user", "content": [{"type": "text", "text": "one"}, "two"]},
+        {"role": "assistant", "content": None, "tool_calls": [
+            {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+        {"role": "tool", "tool_call_id": "c", "content": "r"}]}),
+    ("/v1/chat/completions/input_tokens", CHAT),
+    ("/v1/completions", {"prompt": ["a", [5, 6], [7, "b"]], "echo": True, **GREEDY}),
+    ("/v1/completions", {"prompt": "One two", "logprobs": 2, **GREEDY}),
+    ("/completion", {"prompt": "One two", "n_predict": 3, "n_probs": 2, "return_tokens": True}),
+    ("/completion", {"prompt": "One two", "n_predict": 3, "n_probs": 2, "post_sampling_probs": True}),
+    ("/completions", {"prompt": ["a", {"prompt_string": "b"}], "n_predict": 2, "stop": "x"}),
+    ("/completion", {"prompt": "a", "n_predict": 1, "response_fields": ["content"]}),
+    ("/tokenize", {"content": ["a", 5, "é"], "with_pieces": True}),
+    ("/detokenize", {"tokens": [1, 2]}),
+    ("/apply-template", CHAT),
+]
+
+
+@pytest.mark.parametrize("path,body", REQUESTS)
+def test_answers(server, document, path, body):
+    status, reply = check(server, document, "POST", path, body)
+    assert status == 200, reply
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/models", "/health", "/v1/health", "/props", "/slots",
+                                  "/slots?fail_on_no_slot=1", "/metrics", "/openapi.json"])
+def test_information(server, document, path):
+    assert check(server, document, "GET", path)[0] == 200
+
+
+@pytest.mark.parametrize("path,event,more", [
+    ("/v1/chat/completions", "ChatCompletionChunk", {"messages": user("hi")}),
+    ("/v1/chat/completions", "ChatCompletionChunk",
+     {"messages": user("hi"), "stream_options": {"include_usage": True}, "timings_per_token": True,
+      "logprobs": True, "top_logprobs": 2}),
+    ("/v1/completions", "Completion", {"prompt": "One two", "echo": True}),
+    ("/v1/completions", "Completion", {"prompt": "One two", "logprobs": 1}),
+    ("/completion", "NativeChunk", {"prompt": "One two", "n_probs": 1, "timings_per_token": True}),
+])
+def test_streams(server, document, path, event, more):
+    schemas = document["components"]["schemas"]
+    got = events(server, path, {**GREEDY, **more})
+    if event == "NativeChunk":
+        validate(document, schemas["NativeCompletion"], got.pop())
+    assert got
+    for one in got:
+        validate(document, schemas[event], one)
+
+
+@pytest.mark.parametrize("path,body", [
+    ("/v1/chat/completions", {}), ("/v1/chat/completions", {"messages": user("hi"), "top_p": 2}),
+    ("/v1/completions", {"prompt": "word " * 9000}), ("/completion", {"prompt": []}),
+    ("/infill", {"input_prefix": "a", "input_suffix": "b"}), ("/tokenize", {"content": 5}),
+    ("/detokenize", {"tokens": [-1]}), ("/apply-template", {"messages": []}),
+])
+def test_refusals(server, document, path, body):
+    described = operation(document, "POST", path)
+    assert replied(document, described, *request(server, "POST", path, body))[0] == 400
+
+
+def test_the_document_is_sound(document):
+    """Every reference leads somewhere, and the schemas are schemas."""
+    def walk(node):
+        if isinstance(node, dict):
+            if "$ref" in node:
+                found = document
+                for part in node["$ref"].removeprefix("#/").split("/"):
+                    found = found[part]
+            node = node.values()
+        if isinstance(node, (list, type({}.values()))):
+            for child in node:
+                walk(child)
+
+    walk(document)
+    for schema in document["components"]["schemas"].values():
+        jsonschema.Draft202012Validator.check_schema(schema)
