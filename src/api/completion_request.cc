@@ -58,6 +58,7 @@ Result<void> ParseLogprobs(const Fields& fields, GenerationOptions* options) {
 
 Result<PromptList> ParsePrompts(const Fields& fields, int num_tokens) {
   PromptList list;
+  LB_RETURN_IF_ERROR(fields.Read("parse_special", &list.parse_special));
   const json::value* value = fields.Find("prompt");
   if (value == nullptr) return fields.Bad("prompt", "a string, or a list of strings or token ids");
   // A list with a number in it is one prompt; any other list is a list of prompts.
@@ -93,9 +94,9 @@ Result<CompletionRequest> ParseCompletionRequest(const json::object& body,
   CompletionRequest request;
   LB_ASSIGN_OR_RETURN(request.options, ParseOptions(fields, defaults, tokenizer, Dialect::kOpenAi));
   LB_RETURN_IF_ERROR(ParseLogprobs(fields, &request.options));
-  LB_ASSIGN_OR_RETURN(PromptList list, ParsePrompts(fields, tokenizer.num_tokens()));
-  request.prompts = std::move(list.prompts);
-  LB_RETURN_IF_ERROR(CheckChoices(request.prompts.size(), request.options.n));
+  LB_ASSIGN_OR_RETURN(request.prompt, ParsePrompts(fields, tokenizer.num_tokens()));
+  const size_t num_prompts = request.prompt.prompts.size();
+  LB_RETURN_IF_ERROR(CheckChoices(num_prompts, request.options.n));
   LB_RETURN_IF_ERROR(fields.Read("echo", &request.echo));
   if (request.echo && request.options.with_logprobs) {
     return Error{ErrorCode::kUnsupported,
@@ -104,13 +105,20 @@ Result<CompletionRequest> ParseCompletionRequest(const json::object& body,
                  "echo"};
   }
   LB_RETURN_IF_ERROR(fields.Read("suffix", &request.suffix));
-  int best_of = request.options.n;
-  LB_RETURN_IF_ERROR(fields.Read("best_of", &best_of, 1, kMaxChoices));
-  if (best_of != request.options.n && best_of != 1) {
-    return Error{ErrorCode::kUnsupported,
-                 fmt::format("best_of {}: answers are not ranked; ask for n instead", best_of),
-                 "best_of"};
+  request.best_of = request.options.n;
+  LB_RETURN_IF_ERROR(fields.Read("best_of", &request.best_of, 1, kMaxChoices));
+  if (request.best_of == 1) request.best_of = request.options.n;  // what clients send by default
+  if (request.best_of < request.options.n) {
+    return BadField("best_of", fmt::format("best_of must be at least n, which is {}, not {}",
+                                           request.options.n, request.best_of));
   }
+  if (request.best_of == request.options.n) return request;
+  if (request.options.stream) {
+    return BadField("best_of", "best_of above n cannot be streamed: the best is known at the end");
+  }
+  LB_RETURN_IF_ERROR(CheckChoices(num_prompts, request.best_of));
+  // What they are ranked by.
+  request.options.sampling.num_logprobs = std::max(0, request.options.sampling.num_logprobs);
   return request;
 }
 

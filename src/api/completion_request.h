@@ -19,6 +19,7 @@ using MixedPrompt = std::vector<PromptPart>;
 struct PromptList {
   std::vector<MixedPrompt> prompts;  // at least one
   bool many = false;                 // it was written as a list of prompts
+  bool parse_special = true;         // spellings of control tokens are those tokens
 };
 
 // `prompt` in all its forms: text, token ids, both mixed, llama.cpp's {"prompt_string": text}, or a
@@ -29,7 +30,8 @@ Result<void> CheckChoices(size_t prompts, int n);
 
 struct CompletionRequest {
   GenerationOptions options;
-  std::vector<MixedPrompt> prompts;  // at least one
+  PromptList prompt;
+  int best_of = 1;                   // answers to make of each prompt; options.n of them are shown
   bool echo = false;                 // answers begin with the prompt's text
   std::string suffix;                // "": none
 };

@@ -62,9 +62,8 @@ Result<NativeRequest> ParseNativeRequest(const json::object& body,
   LB_ASSIGN_OR_RETURN(request.options,
                       ParseOptions(fields, defaults, tokenizer, Dialect::kLlamaCpp));
   LB_ASSIGN_OR_RETURN(request.native, ParseNativeOptions(fields, &request.options));
-  LB_ASSIGN_OR_RETURN(PromptList list, ParsePrompts(fields, tokenizer.num_tokens()));
-  LB_RETURN_IF_ERROR(CheckChoices(list.prompts.size(), request.options.n));
-  request.prompts = std::move(list.prompts);
+  LB_ASSIGN_OR_RETURN(request.prompt, ParsePrompts(fields, tokenizer.num_tokens()));
+  LB_RETURN_IF_ERROR(CheckChoices(request.prompt.prompts.size(), request.options.n));
   return request;
 }
 
@@ -84,11 +83,8 @@ Result<InfillRequest> ParseInfillRequest(const json::object& body,
   LB_ASSIGN_OR_RETURN(request.extra, ParseExtra(fields));
   const json::value* prompt = fields.Find("prompt");
   if (prompt == nullptr || (prompt->is_string() && prompt->get_string().empty())) return request;
-  LB_ASSIGN_OR_RETURN(PromptList list, ParsePrompts(fields, tokenizer.num_tokens()));
-  if (list.many || request.options.n > 1) {
-    return BadField(list.many ? "prompt" : "n", "/infill takes one prompt and gives one answer");
-  }
-  request.prompt = std::move(list.prompts.front());
+  LB_ASSIGN_OR_RETURN(request.prompt, ParsePrompts(fields, tokenizer.num_tokens()));
+  if (request.prompt.many) return BadField("prompt", "prompt: /infill fills one gap, not several");
   return request;
 }
 

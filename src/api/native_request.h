@@ -17,7 +17,7 @@ struct NativeOptions {
 struct NativeRequest {
   GenerationOptions options;
   NativeOptions native;
-  std::vector<MixedPrompt> prompts;
+  PromptList prompt;
 };
 
 struct InfillRequest {
@@ -27,7 +27,7 @@ struct InfillRequest {
   GenerationOptions options;
   NativeOptions native;
   std::string prefix, suffix;  // what stands before and after the gap
-  MixedPrompt prompt;          // how the middle begins; may be empty
+  PromptList prompt;           // how the middle begins; one, or none
   std::vector<File> extra;     // context from other files
 };
 

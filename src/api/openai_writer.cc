@@ -131,12 +131,30 @@ std::string OpenAiWriter::Whole(Answers answers) const {
   JsonWriter w;
   WriteHead(names_.object, &w);
   w.Key("choices").BeginArray();
-  for (size_t i = 0; i < answers.size(); ++i) WriteWhole(static_cast<int>(i), answers[i], &w);
+  int index = 0;
+  for (const Answer* answer : Kept(answers)) WriteWhole(index++, *answer, &w);
   w.EndArray();
   WriteShifts(answers, &w);
   WriteUsage(answers, &w);
   WriteEnding(answers.front(), &w);
   return w.EndObject().Take();
+}
+
+std::vector<const Answer*> OpenAiWriter::Kept(Answers answers) const {
+  std::vector<const Answer*> kept;
+  const auto made = static_cast<size_t>(reply_.answers_per_prompt);
+  for (size_t begin = 0; begin < answers.size(); begin += made) {
+    std::vector<const Answer*> best;
+    for (const Answer& answer : answers.subspan(begin, made)) best.push_back(&answer);
+    if (reply_.kept_per_prompt < reply_.answers_per_prompt) {
+      std::stable_sort(best.begin(), best.end(), [](const Answer* a, const Answer* b) {
+        return a->mean_logprob() > b->mean_logprob();
+      });
+      best.resize(static_cast<size_t>(reply_.kept_per_prompt));
+    }
+    kept.insert(kept.end(), best.begin(), best.end());
+  }
+  return kept;
 }
 
 void OpenAiWriter::WriteShifts(Answers answers, JsonWriter* w) {

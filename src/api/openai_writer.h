@@ -35,6 +35,8 @@ class OpenAiWriter : public ReplyWriter {
   void BeginChunk(JsonWriter* w) const;
   void EndChunk(JsonWriter* w) const;
   void WriteUsage(Answers answers, JsonWriter* w) const;
+  // The answers to show, in order: all, or the most probable ones of each prompt.
+  std::vector<const Answer*> Kept(Answers answers) const;
   // Only answers whose context was cut say so.
   static void WriteShifts(Answers answers, JsonWriter* w);
   void WriteEnding(const Answer& first, JsonWriter* w) const;

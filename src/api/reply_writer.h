@@ -38,6 +38,7 @@ struct OpenAiReply {
   std::string model;        // answered back
   std::string fingerprint;  // of this program
   int answers_per_prompt = 1;
+  int kept_per_prompt = 1;  // of these the most probable ones are shown (best_of)
   bool with_logprobs = false;
   // Streamed usage: true, in an event of its own without choices; false, none; unset, in the event
   // with the last finish_reason, as llama-box did.

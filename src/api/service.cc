@@ -32,6 +32,7 @@ OpenAiReply Service::OpenAiReplyOf(const GenerationOptions& options) const {
   reply.model = options.model.empty() ? parts_.card.alias : options.model;
   reply.fingerprint = "box-" + parts_.card.version;
   reply.answers_per_prompt = options.n;
+  reply.kept_per_prompt = options.n;
   reply.with_logprobs = options.with_logprobs;
   reply.include_usage = options.include_usage;
   reply.timings_per_token = options.timings_per_token;
@@ -96,13 +97,14 @@ Service::Reply Service::Chat(std::string_view body, const Caller& caller) const 
 
 Service::Reply Service::Completion(std::string_view body, const Caller& caller) const {
   LB_ASSIGN_OR_RETURN(const boost::json::object object, ParseJsonObject(body));
-  LB_ASSIGN_OR_RETURN(const CompletionRequest request,
+  LB_ASSIGN_OR_RETURN(CompletionRequest request,
                       ParseCompletionRequest(object, parts_.defaults, *parts_.tokenizer));
   LB_ASSIGN_OR_RETURN(Prompts prompts, EncodePrompts(request));
-  return Start(request.options, caller, prompts.ids,
-               {AnswerOptionsOf(request.options), -1, "prompt"},
-               MakeCompletionWriter(*parts_.tokenizer, OpenAiReplyOf(request.options),
-                                    std::move(prompts.echo)));
+  OpenAiReply reply = OpenAiReplyOf(request.options);
+  request.options.n = reply.answers_per_prompt = request.best_of;
+  return Start(
+      request.options, caller, prompts.ids, {AnswerOptionsOf(request.options), -1, "prompt"},
+      MakeCompletionWriter(*parts_.tokenizer, std::move(reply), std::move(prompts.echo)));
 }
 
 Service::Reply Service::NativeCompletion(std::string_view body, const Caller& caller) const {
@@ -110,8 +112,9 @@ Service::Reply Service::NativeCompletion(std::string_view body, const Caller& ca
   LB_ASSIGN_OR_RETURN(const NativeRequest request,
                       ParseNativeRequest(object, parts_.defaults, *parts_.tokenizer));
   std::vector<std::vector<TokenId>> prompts;
-  for (const MixedPrompt& mixed : request.prompts) {
-    LB_ASSIGN_OR_RETURN(std::vector<TokenId> ids, EncodeMixed(mixed, true, nullptr));
+  for (const MixedPrompt& mixed : request.prompt.prompts) {
+    LB_ASSIGN_OR_RETURN(std::vector<TokenId> ids,
+                        EncodeMixed(mixed, request.prompt.parse_special, true, nullptr));
     prompts.push_back(std::move(ids));
   }
   return Start(

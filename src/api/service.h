@@ -112,8 +112,8 @@ class Service {
   Result<ChatPrompt> RenderChat(const ChatRequest& request) const;
   Request MakeRequest(const GenerationOptions& options, const Caller& caller,
                       std::vector<TokenId> prompt) const;
-  Result<std::vector<TokenId>> EncodeMixed(const MixedPrompt& prompt, bool begins,
-                                           std::string* shown) const;
+  Result<std::vector<TokenId>> EncodeMixed(const MixedPrompt& prompt, bool parse_special,
+                                           bool begins, std::string* shown) const;
   Result<Prompts> EncodePrompts(const CompletionRequest& request) const;
   Result<std::vector<TokenId>> EncodeInfill(const InfillRequest& request) const;
   Result<void> CheckBytes(size_t bytes, std::string_view field) const;

@@ -101,8 +101,8 @@ Result<std::string> Service::CountChatTokens(std::string_view body) const {
 
 // `begins`: the prompt is a whole text, which the model's own marks may go around. `shown`, if not
 // null, gets its text.
-Result<std::vector<TokenId>> Service::EncodeMixed(const MixedPrompt& prompt, bool begins,
-                                                  std::string* shown) const {
+Result<std::vector<TokenId>> Service::EncodeMixed(const MixedPrompt& prompt, bool parse_special,
+                                                  bool begins, std::string* shown) const {
   const text::Tokenizer& tokenizer = *parts_.tokenizer;
   std::vector<TokenId> ids;
   size_t bytes = 0;
@@ -115,7 +115,7 @@ Result<std::vector<TokenId>> Service::EncodeMixed(const MixedPrompt& prompt, boo
       const std::string& words = std::get<std::string>(part);
       bytes += words.size();
       LB_RETURN_IF_ERROR(CheckBytes(bytes, "prompt"));
-      Append(tokenizer.Encode(words, first, true), &ids);
+      Append(tokenizer.Encode(words, first, parse_special), &ids);
       if (shown != nullptr) *shown += words;
     }
     first = false;
@@ -138,10 +138,11 @@ Result<Service::Prompts> Service::EncodePrompts(const CompletionRequest& request
                  "suffix: this model has no tokens for filling in the middle", "suffix"};
   }
   Prompts prompts;
-  for (const MixedPrompt& mixed : request.prompts) {
+  for (const MixedPrompt& mixed : request.prompt.prompts) {
     std::string shown;
     LB_ASSIGN_OR_RETURN(std::vector<TokenId> ids,
-                        EncodeMixed(mixed, !fill_in, request.echo ? &shown : nullptr));
+                        EncodeMixed(mixed, request.prompt.parse_special, !fill_in,
+                                    request.echo ? &shown : nullptr));
     if (fill_in) {
       LB_RETURN_IF_ERROR(CheckBytes(request.suffix.size(), "suffix"));
       ids.insert(ids.begin(), special.fim_prefix);
@@ -176,8 +177,11 @@ Result<std::vector<TokenId>> Service::EncodeInfill(const InfillRequest& request)
   ids.push_back(special.fim_suffix);
   Append(tokenizer.Encode(request.suffix, false, false), &ids);
   ids.push_back(special.fim_middle);
-  LB_ASSIGN_OR_RETURN(const auto begun, EncodeMixed(request.prompt, false, nullptr));
-  Append(begun, &ids);
+  for (const MixedPrompt& begun : request.prompt.prompts) {
+    LB_ASSIGN_OR_RETURN(const auto words,
+                        EncodeMixed(begun, request.prompt.parse_special, false, nullptr));
+    Append(words, &ids);
+  }
 
   std::vector<TokenId> extra;
   if (repository) {

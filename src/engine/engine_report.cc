@@ -41,14 +41,16 @@ void Engine::LogEnd(const Sequence& s, std::string_view reason) const {
   const Usage& u = s.usage;
   const int computed = u.prompt_tokens - u.cached_tokens;
   const int after_first = std::max(0, u.completion_tokens - 1);
+  // Names, units and commas as llama-box wrote them: people read them, and so do their scripts.
   LogVerbose(
       1,
-      "id={} prefill_t={} prefill_cached_t={} prefill_tps={:.2f} ttft={:.2f}ms decode_t={} "
-      "decode_tps={:.2f} tpot={:.2f}ms total_t={} queue={:.2f}ms pauses={} dropped_t={} stop_r={}",
+      "rid {} | prefill_t = {}, prefill_cached_t = {}, prefill_tps = {:.2f} tps, ttft = {:.2f}ms, "
+      "decode_t = {}, decode_tps = {:.2f} tps, tpot = {:.2f}ms, draft_t = 0, draft_apt = 0.00%, "
+      "total_t = {}, stop_r = {}, queue = {:.2f}ms, pauses = {}, dropped_t = {}",
       s.request.id, u.prompt_tokens, u.cached_tokens, PerSecond(computed, u.prefill_ms),
       u.queue_ms + u.prefill_ms, u.completion_tokens, PerSecond(after_first, u.decode_ms),
       after_first > 0 ? u.decode_ms / after_first : 0.0, u.prompt_tokens + u.completion_tokens,
-      u.queue_ms, u.num_pauses, u.dropped_tokens, reason);
+      reason, u.queue_ms, u.num_pauses, u.dropped_tokens);
 }
 
 void Engine::PublishStats() {

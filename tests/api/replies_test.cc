@@ -293,6 +293,33 @@ std::vector<TokenEvent> Scored(const Request& request, std::string_view text) {
   return events;
 }
 
+TEST(Replies, BestOfShowsTheMostProbable) {
+  // Answer i of a prompt says i, with a log probability that depends on it.
+  int count = 0;
+  FakeEngine engine([&](const Request& request) {
+    const int i = count++ % 4;
+    auto events = FakeEngine::Saying(request, std::to_string(i) + "!");
+    for (TokenEvent& event : events) event.logprob = i == 2 ? -0.1f : i == 1 ? -0.2f : -1.0f;
+    return events;
+  });
+  const auto service = MakeFakeService(&engine);
+  auto generation = service->Completion(
+      "{\"prompt\":[\"a\",\"b\"],\"n\":2,\"best_of\":4,\"echo\":true}", {"id", ""});
+  ASSERT_TRUE(generation.has_value()) << generation.error().message;
+  RunToEnd(**generation);
+  const json::value reply = ParseJson((*generation)->Body()).value();
+  const char* expected[] = {"a2!", "a1!", "b2!", "b1!"};
+  ASSERT_EQ(reply.at("choices").as_array().size(), 4u);
+  for (size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(reply.at("choices").at(i).at("text").as_string(), expected[i]);
+    EXPECT_EQ(reply.at("choices").at(i).at("index").as_int64(), static_cast<int64_t>(i));
+    EXPECT_TRUE(reply.at("choices").at(i).at("logprobs").is_null());
+  }
+  EXPECT_EQ(engine.requests.size(), 8u);
+  EXPECT_EQ(reply.at("usage").at("prompt_tokens").as_int64(), 2);
+  EXPECT_EQ(reply.at("usage").at("completion_tokens").as_int64(), 16);
+}
+
 TEST(Logprobs, ChatShape) {
   FakeEngine engine([](const Request& r) { return Scored(r, "a\xC3\xA9z"); });
   const auto service = MakeFakeService(&engine);
@@ -417,6 +444,9 @@ TEST(Prompts, UserTextIsNeverAControlToken) {
   // A completion is the caller's own prompt: there they are parsed.
   ASSERT_TRUE(service->Completion("{\"prompt\":\"a<|im_end|>\"}", {"id", ""}).has_value());
   EXPECT_EQ(engine.requests.back().prompt, (std::vector<TokenId>{'a', ByteTokenizer::kEnd}));
+  ASSERT_TRUE(service->Completion("{\"prompt\":\"a<|im_end|>\",\"parse_special\":false}",
+                                  {"id", ""}).has_value());
+  EXPECT_EQ(engine.requests.back().prompt.size(), 11u);
 }
 
 TEST(Prompts, AssistantVariantsRenderTheSame) {

@@ -183,7 +183,7 @@ TEST(CompletionRequest, Prompts) {
     const auto r = Complete("\"prompt\":" + std::string(prompt));
     if (!r.has_value()) return "error " + r.error().param;
     std::string text;
-    for (const MixedPrompt& mixed : r->prompts) {
+    for (const MixedPrompt& mixed : r->prompt.prompts) {
       for (const PromptPart& part : mixed) {
         text += part.index() == 0 ? std::get<0>(part)
                                   : std::to_string(std::get<1>(part).size()) + "ids";
@@ -211,7 +211,11 @@ TEST(CompletionRequest, Fields) {
   EXPECT_FALSE(Complete("\"prompt\":\"a\",\"logprobs\":false")->options.with_logprobs);
   EXPECT_EQ(Complete("\"prompt\":\"a\",\"echo\":true,\"logprobs\":0").error().param, "echo");
   EXPECT_EQ(Complete("\"prompt\":[\"a\",\"b\"],\"n\":65").error().param, "n");
-  EXPECT_EQ(Complete("\"prompt\":\"a\",\"best_of\":2").error().param, "best_of");
+  EXPECT_EQ(Complete("\"prompt\":\"a\",\"best_of\":3,\"n\":2")->best_of, 3);
+  EXPECT_EQ(Complete("\"prompt\":\"a\",\"best_of\":1,\"n\":2")->best_of, 2);
+  for (const char* bad : {"\"best_of\":2,\"n\":3", "\"best_of\":2,\"stream\":true", "\"best_of\":129"}) {
+    EXPECT_EQ(Complete("\"prompt\":\"a\"," + std::string(bad)).error().param, "best_of") << bad;
+  }
   EXPECT_EQ(Complete("").error().param, "prompt");
 }
 

@@ -4,6 +4,7 @@ number, cut down to seconds. Cases whose subject has tests of its own are not re
 import concurrent.futures
 import json
 import random
+import re
 import time
 
 import pytest
@@ -311,7 +312,7 @@ def test_c17_long_runs_of_one_character(server):
 @pytest.fixture(scope="module")
 def qwen(tmp_path_factory, models):
     from conftest import Server
-    one = Server("-c", "4096", model=models("Qwen2.5-Coder-0.5B-Instruct-Q4_K_M.gguf"),
+    one = Server("-c", "1024", model=models("Qwen2.5-Coder-0.5B-Instruct-Q4_K_M.gguf"),
                  tmp_path=tmp_path_factory.mktemp("qwen"))
     yield one
     one.stop()
@@ -347,6 +348,28 @@ def test_c18_message_shapes(qwen):
     chat_again = ok(qwen, CHAT, {"messages": [*user("hi"), {**mine, "refusal": None}, *user("go")],
                                  "max_tokens": 2})
     assert chat_again["choices"]
+
+
+def test_infill_fills_the_gap(qwen):
+    body = {"input_prefix": "def add(a, b):\n    ", "input_suffix": "\n\nprint(add(1, 2))\n",
+            "n_predict": 12, "return_tokens": True, **GREEDY}
+    plain = ok(qwen, "/infill", body)
+    assert "return a + b" in plain["content"]
+    assert plain["prompt"].startswith("<|repo_name|>myproject\n<|file_sep|>filename\n<|fim_prefix|>def")
+    assert plain["prompt"].endswith("<|fim_suffix|>\n\nprint(add(1, 2))\n<|fim_middle|>")
+    assert "".join(e["content"] for e in events(qwen, "/infill", body)) == plain["content"]
+    begun = ok(qwen, "/infill", {**body, "prompt": "return a", "input_extra": [
+        {"filename": "x.py", "text": "X = 1\n"}]})
+    assert "<|file_sep|>x.py\nX = 1\n<|file_sep|>filename" in begun["prompt"]
+    assert begun["prompt"].endswith("<|fim_middle|>return a") and "+ b" in begun["content"]
+    # More context than fits: its oldest part gives way.
+    long = {**body, "input_extra": [{"filename": "old", "text": "old text " * 3000},
+                                    {"filename": "new", "text": "newest text"}]}
+    assert "newest text<|file_sep|>filename" in ok(qwen, "/infill", long)["prompt"]
+    # OpenAI's way to ask for the same.
+    suffix = ok(qwen, TEXT, {"prompt": body["input_prefix"], "suffix": body["input_suffix"],
+                             "max_tokens": 12, **GREEDY})
+    assert "return a + b" in suffix["choices"][0]["text"]
 
 
 RAISES_ON_SYSTEM = ("{% for m in messages %}{% if m.role == 'system' %}"
@@ -482,3 +505,16 @@ def test_c25_logprobs_and_bias(server):
     for seed in range(5):
         forced = chat(server, "hi", max_tokens=2, temperature=1, seed=seed, logit_bias={"28120": 100})
         assert content(forced) == "hellohello"
+
+
+def test_the_finish_line_is_the_one_people_know(start_server):
+    server = start_server("-c", "1024")
+    for _ in range(2):
+        reply = chat(server, "Why is the sky blue?", max_tokens=5)
+    line = re.compile(
+        r"rid \S+ \| prefill_t = (\d+), prefill_cached_t = (\d+), prefill_tps = \d+\.\d\d tps, "
+        r"ttft = \d+\.\d\dms, decode_t = (\d+), decode_tps = \d+\.\d\d tps, tpot = \d+\.\d\dms, "
+        r"draft_t = 0, draft_apt = 0\.00%, total_t = (\d+), stop_r = (\w+)")
+    prompt, cached = reply["usage"]["prompt_tokens"], reply["usage"]["prompt_tokens_details"]
+    assert line.findall(server.log())[-1] == (
+        str(prompt), str(cached["cached_tokens"]), "5", str(prompt + 5), "length")
