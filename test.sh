@@ -38,7 +38,7 @@ ctest --preset release -L slow -j2
 
 step "Address and undefined-behaviour sanitizers (the build that fuzzing uses too)"
 cmake --preset asan >/dev/null
-cmake --build --preset asan
+cmake --build --preset asan --target unit_tests
 ctest --preset asan -LE slow -j2
 
 step "Thread sanitizer"

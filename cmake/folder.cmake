@@ -14,7 +14,7 @@ function(lb_folder name)
 endfunction()
 
 # lb_tests(NAME DEPS ...): one program NAME_tests out of tests/NAME/*_test.cc, run by ctest as
-# NAME. Tests whose suite name begins with "Slow" are left out of it and run as NAME_slow.
+# NAME, built by the target unit_tests. Tests whose suite name begins with "Slow" are left out of it and run as NAME_slow.
 function(lb_tests name)
   cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${name}/*.cc)
@@ -27,6 +27,10 @@ function(lb_tests name)
   if(LLAMABOX_SANITIZE)
     target_compile_options(${name}_tests PRIVATE -O0)  # compiling a test takes longer than running it
   endif()
+  if(NOT TARGET unit_tests)
+    add_custom_target(unit_tests)
+  endif()
+  add_dependencies(unit_tests ${name}_tests)
   add_test(NAME ${name} COMMAND ${name}_tests --gtest_filter=-Slow* --gtest_brief=1)
   add_test(NAME ${name}_slow COMMAND ${name}_tests --gtest_filter=Slow* --gtest_brief=1)
   set_tests_properties(${name} ${name}_slow PROPERTIES
