@@ -7,9 +7,9 @@
 #include <thread>
 #include <utility>
 
+#include "app/generation_defaults.h"
 #include "app/model_overrides.h"
 #include "app/prompt_cache.h"
-#include "app/token_flags.h"
 #include "base/log.h"
 #include "base/system_memory.h"
 #include "engine/kv_sizing.h"
@@ -50,30 +50,6 @@ api::ModelCard MakeCard(const Flags& flags, const Composition& c) {
   card.size_bytes = c.file->file_bytes();
   card.version = LLAMABOX_VERSION;
   return card;
-}
-
-Result<api::GenerationDefaults> MakeDefaults(const Flags& flags, const text::Tokenizer& tokenizer) {
-  api::GenerationDefaults defaults;
-  defaults.sampling = flags.sampling;
-  LB_RETURN_IF_ERROR(ReadTokenFlags(flags, tokenizer, &defaults.sampling));
-  if (!flags.samplers.empty()) {
-    std::vector<std::string> names(1);
-    for (const char ch : flags.samplers) {
-      ch == ';' ? names.emplace_back() : names.back() += std::string(1, ch);
-    }
-    std::erase(names, "");
-    auto stages = api::ParseStages(names);
-    if (!stages.has_value()) return Fail(ErrorCode::kInvalidArgument, "--{}", stages.error().message);
-    defaults.sampling.stages = std::move(stages).value();
-  }
-  defaults.seed = flags.seed;
-  defaults.max_tokens = flags.max_tokens;
-  defaults.cache_prompt = flags.cache_prompt;
-  defaults.context_shift = flags.context_shift;
-  defaults.keep = flags.keep;
-  defaults.ignore_eos = flags.ignore_eos;
-  defaults.stop = flags.stop;
-  return defaults;
 }
 
 }  // namespace

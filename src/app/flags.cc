@@ -23,7 +23,7 @@ const std::map<std::string, std::string>& Spellings() {
       {"--n-predict", "--predict"}, {"--dry-seq-breaker", "--dry-sequence-breaker"},
       {"--repeat_penalty", "--repeat-penalty"}, {"--threads-http", "--http-threads"},
       {"-Cr", "--cpu-range"},      {"--usage", "--help"},      {"--top-n-sigma", "--top-nsigma"},
-      {"--cors-origins", "--cors"}, {"-l", "--logit-bias"},
+      {"--cors-origins", "--cors"}, {"-l", "--logit-bias"}, {"-sp", "--special"},
       {"--log-verbose", "--verbose"}, {"--typical-p", "--typical"}, {"--n_predict", "--predict"},
   };
   return table;
@@ -56,6 +56,14 @@ Parser::Parser(Flags* f) {
   app.add_option("-a,--alias", f->alias, "Public name of the model (default: the file's name)")->group(group);
   app.add_option("--chat-template", f->chat_template, "Name of a built-in chat template, or Jinja source (default: the model's own)")->group(group);
   app.add_option("--chat-template-file", f->chat_template_file, "File with a Jinja chat template")->group(group);
+  app.add_option("--chat-template-kwargs", f->chat_template_kwargs, "What the template is given besides, as a JSON object")->group(group);
+  app.add_option("--reasoning-format", f->reasoning_format, "Where thoughts go: auto and deepseek to reasoning_content, none stays in the content")->check(CLI::IsMember({"auto", "none", "deepseek", "deepseek-legacy"}))->capture_default_str()->group(group);
+  app.add_flag_callback("--reasoning-in-content", [f] { f->reasoning_format = "none"; }, "As --reasoning-format none")->group(group);
+  app.add_flag_callback("--no-reasoning-in-content", [f] { f->reasoning_format = "auto"; }, "As --reasoning-format auto")->group(group);
+  app.add_option("--reasoning-budget", f->reasoning_budget, "Most tokens of a thought; 0: none, -1: no limit")->check(range(int64_t{-1}, big))->capture_default_str()->group(group);
+  app.add_flag_callback("--enable-reasoning", [f] { f->enable_thinking = true; }, "Ask the template for thoughts (default: as the template has it)")->group(group);
+  app.add_flag_callback("--no-enable-reasoning", [f] { f->enable_thinking = false; }, "Ask it for none")->group(group);
+  app.add_flag("--special", f->special, "Show control tokens in answers (-sp)")->group(group);
 
   group = "Server";
   app.add_option("--host", f->host, "Address to listen on, or a unix socket when it ends in .sock")->capture_default_str()->group(group);

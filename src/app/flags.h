@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,11 @@ struct Flags {
 
   std::string chat_template;       // a built-in's name, or Jinja source
   std::string chat_template_file;
+  std::string chat_template_kwargs;  // a JSON object, or nothing
+  std::string reasoning_format = "auto";
+  std::optional<bool> enable_thinking;
+  int64_t reasoning_budget = -1;
+  bool special = false;
   std::string system_prompt;       // of `run`
 
   SamplingParams sampling;

@@ -62,7 +62,6 @@ constexpr IdleFlag kIdleFlags[] = {
     {"--log-colors", kSwitch, kLog},
     {"--log-disable --log-prefix --log-timestamps --no-log-prefix --no-log-timestamps", 0, kLog},
     {"--log-file", 1, kLog},
-    {"-sp --special", 0, "control tokens are never part of an answer"},
     {"--infill --spm-infill", 0, kAlwaysThere},
     {"--sampling-seq", 1, "--samplers says the same by name"},
     // Adapters, drafts, images.
