@@ -146,13 +146,14 @@ Result<void> ParseTemplateArgs(const Fields& fields, const GenerationDefaults& d
     args["reasoning_effort"] = *effort;
   }
   if (request->thinking_budget == 0 && !thinking) thinking = false;
-  if (!thinking && !args.contains("enable_thinking")) thinking = defaults.enable_thinking;
-  if (thinking) {
-    args["enable_thinking"] = *thinking;
-    if (!args.contains("thinking")) args["thinking"] = *thinking;  // as some templates call it
+  // Always said, since templates disagree on what silence means; under both names that they use.
+  const bool given = args.contains("enable_thinking");
+  if (thinking || !given) {
+    args["enable_thinking"] = thinking.value_or(defaults.enable_thinking.value_or(true));
   }
-  const json::value* enabled = args.if_contains("enable_thinking");
-  if (enabled != nullptr && enabled->is_bool() && !enabled->get_bool()) {
+  if (!args.contains("thinking")) args["thinking"] = args["enable_thinking"];
+  const json::value& enabled = args["enable_thinking"];
+  if (enabled.is_bool() && !enabled.get_bool()) {
     request->thinking_budget = 0;
   } else if (request->thinking_budget > 0 && !args.contains("thinking_budget")) {
     args["thinking_budget"] = request->thinking_budget;

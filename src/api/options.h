@@ -26,7 +26,7 @@ struct GenerationDefaults {
   std::vector<std::string> stop;  // beside the request's own
   bool show_control = false;      // control tokens are text (--special)
   ReasoningMode reasoning = ReasoningMode::kAuto;
-  std::optional<bool> enable_thinking;  // unset: as the template has it
+  std::optional<bool> enable_thinking;  // what templates with a switch are told; unset: yes
   int64_t thinking_budget = -1;         // tokens of thoughts; -1: no limit
   boost::json::object template_args;    // --chat-template-kwargs
 };

@@ -174,6 +174,7 @@ TEST(Format, IsSeenInTheTemplate) {
   EXPECT_EQ(kind("content.split('</think>')[-1]"), Kind::kTags);
   EXPECT_EQ(kind("<|start|>assistant<|channel|>final<|message|>"), Kind::kChannels);
   EXPECT_EQ(FindReasoningFormat("<seed:think>", tokenizer).close, "</seed:think>");
+  EXPECT_EQ(FindReasoningFormat("'<|channel>thought\n'", tokenizer).close, "<channel|>");
   const ReasoningFormat tags = FindReasoningFormat("<think>", tokenizer);
   EXPECT_EQ(OpenedByPrompt(tags, "<|im_start|>assistant\n<think>\n"), "<think>");
   EXPECT_EQ(OpenedByPrompt(tags, "<think>\n\n</think>\n\n"), "");
@@ -338,6 +339,14 @@ TEST(Chat, ThinkingIsSwitchedOff) {
   const auto silent = ThinkingService(&engine, defaults);
   EXPECT_THAT(prompt(*silent, ""), testing::EndsWith("</think>\n\n"));
   EXPECT_THAT(prompt(*silent, "\"enable_thinking\":true"), testing::EndsWith("<think>\n"));
+  // Templates for which silence means no are told yes.
+  const auto silence_is_no = MakeFakeService(
+      &engine, {}, "{{ messages[0].content }}<think>\n{% if not enable_thinking %}</think>{% endif %}");
+  EXPECT_THAT(prompt(*silence_is_no, ""), testing::EndsWith("<think>\n"));
+  const auto other_name = MakeFakeService(
+      &engine, {}, "{{ messages[0].content }}{% if thinking %}<think>{% else %}</think>{% endif %}");
+  EXPECT_THAT(prompt(*other_name, ""), testing::EndsWith("<think>"));
+  EXPECT_THAT(prompt(*other_name, "\"enable_thinking\":false"), testing::EndsWith("</think>"));
   // A template without a switch: the thought that it opens is closed at once.
   const auto stubborn = MakeFakeService(
       &engine, {}, "{{ messages[0].content }}{% if add_generation_prompt %}<think>\n{% endif %}");

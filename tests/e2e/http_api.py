@@ -6,8 +6,8 @@ import urllib.request
 
 
 def request(server, method, path, body=None, timeout=120):
-    """(status, parsed body, headers); the body is text where it is not JSON."""
-    data = None if body is None else json.dumps(body).encode()
+    """(status, parsed body, headers); the body is text where it is not JSON. Bytes are sent as is."""
+    data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     call = urllib.request.Request(server.url + path, data, {"Content-Type": "application/json"},
                                   method=method)
     try:

@@ -82,6 +82,25 @@ def test_c04_cached_tokens_are_never_odd(server):
                 assert streamed[-1]["usage"][key] == plain[key]
 
 
+def test_c06_sliding_windows_reuse_exactly(start_server, models):
+    gemma = models("gemma-3-270m-q4_k_m.gguf")
+    alone = start_server("-c", "2048", "-np", "1", "--no-cache-prompt", model=gemma)
+    server = start_server("-c", "4096", "-np", "4", model=gemma)
+    base = " ".join(f"{i} and" for i in range(260))
+    count = len(tokens(server, base, add_special=True))
+    assert count > 2 * 512  # windows
+    cut = len(base) * 2 // 3
+    prompts = [base, base + " then more", base[:cut] + " another way", base[:cut // 2]]
+    for place, prompt in enumerate(prompts):
+        body = {"prompt": prompt, "max_tokens": 8, **GREEDY}
+        reply = ok(server, TEXT, body)
+        assert reply["choices"][0]["text"] == ok(alone, TEXT, body)["choices"][0]["text"]
+        cached = reply["usage"]["prompt_tokens_details"]["cached_tokens"]
+        assert 0 <= cached < reply["usage"]["prompt_tokens"]
+        if place == 1:
+            assert cached > 0.9 * count
+
+
 def test_c09_the_limit_is_told_and_exact(start_server):
     server = start_server("-c", "512", "-np", "4")
     limit, pool = meta(server)["n_slot_ctx"], meta(server)["n_ctx"]
@@ -441,6 +460,21 @@ def test_c20_thoughts_that_the_prompt_opens(start_server, tmp_path):
     # Text of a user is no tag.
     reply = ok(server, CHAT, {"messages": user("</think> <think>"), "max_tokens": 4, **GREEDY})
     assert reply["choices"][0]["message"]["content"] is None
+
+
+def test_c23_nesting_bombs(server):
+    before = content(chat(server, "hi", max_tokens=4))
+    deep = "[" * 3000 + "]" * 3000
+    huge = "[" * 100_000
+    hi = '{"messages":[{"role":"user","content":"hi"}],"max_tokens":1,'
+    for body in (hi + f'"nobody":{huge}', hi + f'"nobody":{deep}}}', hi + f'"tools":{deep}}}',
+                 hi + f'"chat_template_kwargs":{{"a":{deep}}}}}',
+                 f'{{"messages":[{{"role":"user","content":{deep}}}]}}'):
+        begin = time.monotonic()
+        status, reply = post(server, CHAT, body.encode())
+        assert status == 400 and reply["error"]["type"] == "invalid_request_error"
+        assert time.monotonic() - begin < 5
+    assert content(chat(server, "hi", max_tokens=4)) == before
 
 
 def test_c24_the_shape_of_streams(server):

@@ -19,6 +19,9 @@ constexpr Tags kTags[] = {
     {"[THINK]", "[/THINK]"},                     // Magistral
     {"<seed:think>", "</seed:think>"},           // Seed-OSS
     {"\xE2\x97\x81think\xE2\x96\xB7", "\xE2\x97\x81/think\xE2\x96\xB7"},  // Kimi
+    {"<mm:think>", "</mm:think>"},               // MiniMax M3
+    {"<|inner_prefix|>", "<|inner_suffix|>"},    // Apertus
+    {"<|channel>thought", "<channel|>"},         // Gemma 4
     {"<think>", "</think>"},                     // DeepSeek, Qwen3, GLM, Granite, ...
 };
 
@@ -30,8 +33,9 @@ std::vector<TokenId> ControlTokens(std::initializer_list<std::string_view> marks
                                    const text::Tokenizer& tokenizer) {
   std::vector<TokenId> found;
   for (const std::string_view mark : marks) {
-    const std::vector<TokenId> ids = tokenizer.Encode(mark, false, true);
-    if (ids.size() == 1 && tokenizer.TokenBytes(ids[0], false).empty()) found.push_back(ids[0]);
+    for (const TokenId id : tokenizer.Encode(mark, false, true)) {
+      if (tokenizer.TokenBytes(id, false).empty()) found.push_back(id);
+    }
   }
   return found;
 }
