@@ -34,14 +34,14 @@ struct Piece {
 
 struct AnswerOptions {
   std::vector<std::string> stop;
-  bool discard_tokens = false;   // max_tokens 0: the engine was asked for one, the client for none
-  bool keep_whole = false;       // for a plain reply: see Answer::whole
-  bool show_control = false;     // control tokens are text
-  int64_t max_predict_ms = 0;    // ends the answer this long after its first token, once it has a
-                                 // line break; 0: never
-  ReasoningFormat reasoning;     // Kind::kNone: all is content
-  std::string opened;            // of reasoning, by the prompt: see OpenedByPrompt
-  std::vector<TokenId> shown;    // control tokens that are text in any case
+  bool discard_tokens = false;  // max_tokens 0: the engine was asked for one, the client for none
+  bool keep_whole = false;      // for a plain reply: see Answer::whole
+  bool show_control = false;    // control tokens are text
+  int64_t max_predict_ms = 0;   // ends the answer this long after its first token, once it has a
+                                // line break; 0: never
+  ReasoningFormat reasoning;    // Kind::kNone: all is content
+  std::string opened;           // of reasoning, by the prompt: see OpenedByPrompt
+  std::vector<TokenId> shown;   // control tokens that are text in any case
 };
 
 // Plain and streamed replies are built from the same pieces, so they hold the same bytes. Joined,

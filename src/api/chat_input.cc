@@ -15,12 +15,18 @@ using Entries = std::vector<std::pair<Value, Value>>;
 // Everything here is data: no byte of it may become a control token. Depth is ParseJson's.
 Value FromJson(const json::value& value) {
   switch (value.kind()) {
-    case json::kind::null: return Value();
-    case json::kind::bool_: return Value::Bool(value.get_bool());
-    case json::kind::int64: return Value::Int(value.get_int64());
-    case json::kind::uint64: return Value::Double(static_cast<double>(value.get_uint64()));
-    case json::kind::double_: return Value::Double(value.get_double());
-    case json::kind::string: return Value::String(std::string(value.get_string()));
+    case json::kind::null:
+      return Value();
+    case json::kind::bool_:
+      return Value::Bool(value.get_bool());
+    case json::kind::int64:
+      return Value::Int(value.get_int64());
+    case json::kind::uint64:
+      return Value::Double(static_cast<double>(value.get_uint64()));
+    case json::kind::double_:
+      return Value::Double(value.get_double());
+    case json::kind::string:
+      return Value::String(std::string(value.get_string()));
     case json::kind::array: {
       std::vector<Value> items;
       items.reserve(value.get_array().size());
@@ -98,15 +104,14 @@ TemplateHabits HabitsOf(const text::ChatTemplate& chat_template) {
   const auto has = [&](std::string_view words) { return source.find(words) != std::string::npos; };
   TemplateHabits habits;
   habits.developer_role = has("developer");
-  habits.object_arguments = has("arguments | tojson") || has("arguments|tojson") ||
-                            has("arguments | items") || has("arguments|items") ||
-                            has("arguments.items") || has("arguments'] | tojson") ||
-                            has("arguments']|tojson") || has("arguments is mapping") ||
-                            has("arguments.keys") || has("tool_call | tojson") ||
-                            has("tool_call|tojson") || has("tool_calls | tojson") ||
-                            has("tool_calls|tojson");
-  habits.null_content = has("content'] is none") || has("content is none") ||
-                        has("content\"] is none");
+  habits.object_arguments =
+      has("arguments | tojson") || has("arguments|tojson") || has("arguments | items") ||
+      has("arguments|items") || has("arguments.items") || has("arguments'] | tojson") ||
+      has("arguments']|tojson") || has("arguments is mapping") || has("arguments.keys") ||
+      has("tool_call | tojson") || has("tool_call|tojson") || has("tool_calls | tojson") ||
+      has("tool_calls|tojson");
+  habits.null_content =
+      has("content'] is none") || has("content is none") || has("content\"] is none");
   habits.thinking_field = has("message.thinking") || has("message['thinking']") ||
                           has("\"thinking\" in message") || has("'thinking' in message");
   return habits;

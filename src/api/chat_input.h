@@ -8,10 +8,10 @@ namespace lb::api {
 
 // What a template's source shows of the shapes it expects, where templates disagree.
 struct TemplateHabits {
-  bool developer_role = false;     // names the role; else it is told "system"
-  bool object_arguments = false;   // treats a call's arguments as an object, not as JSON text
-  bool null_content = false;       // tells a call from an answer by its null content
-  bool thinking_field = false;     // calls a message's reasoning_content "thinking"
+  bool developer_role = false;    // names the role; else it is told "system"
+  bool object_arguments = false;  // treats a call's arguments as an object, not as JSON text
+  bool null_content = false;      // tells a call from an answer by its null content
+  bool thinking_field = false;    // calls a message's reasoning_content "thinking"
 };
 TemplateHabits HabitsOf(const text::ChatTemplate& chat_template);
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <boost/json/value.hpp>
-
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,8 +16,8 @@ struct ChatMessage {
   std::string content;
   std::string name;
   std::string tool_call_id;
-  std::string reasoning;           // reasoning_content of an earlier answer
-  boost::json::value tool_calls;   // null, or the list as sent, each a checked {id?, function{name}}
+  std::string reasoning;          // reasoning_content of an earlier answer
+  boost::json::value tool_calls;  // null, or the list as sent, each a checked {id?, function{name}}
 };
 
 struct ChatRequest {

@@ -36,8 +36,9 @@ Result<MixedPrompt> ParsePrompt(const json::value& value, const std::string& at,
     const auto id = AsInt(part);
     if (!id || *id < 0 || *id >= num_tokens) {
       const std::string name = fmt::format("{}[{}]", at, i);
-      return BadField("prompt", fmt::format("{} must be a string or a token id from 0 to {}, not {}",
-                                            name, num_tokens - 1, Describe(part)));
+      return BadField("prompt",
+                      fmt::format("{} must be a string or a token id from 0 to {}, not {}", name,
+                                  num_tokens - 1, Describe(part)));
     }
     if (prompt.empty() || prompt.back().index() == 0) prompt.emplace_back(std::vector<TokenId>());
     std::get<1>(prompt.back()).push_back(static_cast<TokenId>(*id));

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <boost/json/object.hpp>
-
 #include <string>
 #include <variant>
 #include <vector>
@@ -31,9 +30,9 @@ Result<void> CheckChoices(size_t prompts, int n);
 struct CompletionRequest {
   GenerationOptions options;
   PromptList prompt;
-  int best_of = 1;                   // answers to make of each prompt; options.n of them are shown
-  bool echo = false;                 // answers begin with the prompt's text
-  std::string suffix;                // "": none
+  int best_of = 1;     // answers to make of each prompt; options.n of them are shown
+  bool echo = false;   // answers begin with the prompt's text
+  std::string suffix;  // "": none
 };
 
 // Every wrong type or range is kInvalidArgument with `param`; unknown fields are ignored.

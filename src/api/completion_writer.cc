@@ -38,7 +38,8 @@ class CompletionWriter final : public OpenAiWriter {
 
  private:
   std::string EchoOf(int index) const {
-    return echo_.empty() ? std::string() : echo_[static_cast<size_t>(index / reply().kept_per_prompt)];
+    return echo_.empty() ? std::string()
+                         : echo_[static_cast<size_t>(index / reply().kept_per_prompt)];
   }
 
   void WriteChoice(int index, const std::string& text, const std::vector<TokenScore>& scores,

@@ -6,18 +6,26 @@ namespace lb::api {
 
 ErrorView View(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kInvalidArgument: return {400, "invalid_request_error", "", false};
-    case ErrorCode::kTooLong: return {400, "invalid_request_error", "context_length_exceeded", false};
-    case ErrorCode::kNotFound: return {404, "not_found_error", "", false};
-    case ErrorCode::kUnsupported: return {400, "invalid_request_error", "unsupported", false};
-    case ErrorCode::kOverloaded: return {429, "rate_limit_error", "rate_limit_exceeded", true};
-    case ErrorCode::kUnavailable: return {503, "unavailable_error", "", true};
-    case ErrorCode::kCancelled: return {408, "timeout_error", "", false};
+    case ErrorCode::kInvalidArgument:
+      return {400, "invalid_request_error", "", false};
+    case ErrorCode::kTooLong:
+      return {400, "invalid_request_error", "context_length_exceeded", false};
+    case ErrorCode::kNotFound:
+      return {404, "not_found_error", "", false};
+    case ErrorCode::kUnsupported:
+      return {400, "invalid_request_error", "unsupported", false};
+    case ErrorCode::kOverloaded:
+      return {429, "rate_limit_error", "rate_limit_exceeded", true};
+    case ErrorCode::kUnavailable:
+      return {503, "unavailable_error", "", true};
+    case ErrorCode::kCancelled:
+      return {408, "timeout_error", "", false};
     case ErrorCode::kOutOfMemory:
     case ErrorCode::kCorrupt:
     case ErrorCode::kIo:
     case ErrorCode::kComputeFault:
-    case ErrorCode::kInternal: break;
+    case ErrorCode::kInternal:
+      break;
   }
   return {500, "server_error", "", false};
 }

@@ -10,8 +10,8 @@ namespace lb::api {
 
 struct ErrorView {
   int status = 500;
-  std::string_view type;  // OpenAI's "type"
-  std::string_view code;  // OpenAI's "code"; "" when the status says it all
+  std::string_view type;     // OpenAI's "type"
+  std::string_view code;     // OpenAI's "code"; "" when the status says it all
   bool retry_after = false;  // worth a Retry-After header
 };
 

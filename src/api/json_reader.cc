@@ -1,8 +1,7 @@
 #include "api/json_reader.h"
 
-#include <boost/json/stream_parser.hpp>
-
 #include <algorithm>
+#include <boost/json/stream_parser.hpp>
 #include <cmath>
 
 #include "api/json_writer.h"
@@ -39,7 +38,8 @@ Result<json::value> ParseJson(std::string_view text) {
     used = std::min(used, text.size());
     const std::string_view before = text.substr(0, used);
     const auto line = 1 + std::count(before.begin(), before.end(), '\n');
-    const size_t line_start = before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
+    const size_t line_start =
+        before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
     return Fail(ErrorCode::kInvalidArgument, "body: {} (line {}, column {}, byte {} of {})",
                 Reason(ec), line, used - line_start + 1, used, text.size());
   }
@@ -56,10 +56,14 @@ Result<json::object> ParseJsonObject(std::string_view text) {
 
 std::string Describe(const json::value& value) {
   switch (value.kind()) {
-    case json::kind::null: return "null";
-    case json::kind::array: return "a list";
-    case json::kind::object: return "an object";
-    default: break;
+    case json::kind::null:
+      return "null";
+    case json::kind::array:
+      return "a list";
+    case json::kind::object:
+      return "an object";
+    default:
+      break;
   }
   JsonWriter w;
   w.Value(value);

@@ -49,12 +49,23 @@ void AppendJsonString(std::string* out, std::string_view text) {
     }
     copy();
     switch (c) {
-      case '"': out->append("\\\""); break;
-      case '\\': out->append("\\\\"); break;
-      case '\n': out->append("\\n"); break;
-      case '\r': out->append("\\r"); break;
-      case '\t': out->append("\\t"); break;
-      default: fmt::format_to(std::back_inserter(*out), "\\u{:04x}", c);
+      case '"':
+        out->append("\\\"");
+        break;
+      case '\\':
+        out->append("\\\\");
+        break;
+      case '\n':
+        out->append("\\n");
+        break;
+      case '\r':
+        out->append("\\r");
+        break;
+      case '\t':
+        out->append("\\t");
+        break;
+      default:
+        fmt::format_to(std::back_inserter(*out), "\\u{:04x}", c);
     }
     plain = ++i;
   }
@@ -138,12 +149,18 @@ JsonWriter& JsonWriter::Raw(std::string_view json) {
 JsonWriter& JsonWriter::Value(const boost::json::value& value) {
   using boost::json::kind;
   switch (value.kind()) {
-    case kind::null: return Null();
-    case kind::bool_: return Bool(value.get_bool());
-    case kind::int64: return Int(value.get_int64());
-    case kind::uint64: return Raw(fmt::format("{}", value.get_uint64()));
-    case kind::double_: return Double(value.get_double());
-    case kind::string: return String(value.get_string());
+    case kind::null:
+      return Null();
+    case kind::bool_:
+      return Bool(value.get_bool());
+    case kind::int64:
+      return Int(value.get_int64());
+    case kind::uint64:
+      return Raw(fmt::format("{}", value.get_uint64()));
+    case kind::double_:
+      return Double(value.get_double());
+    case kind::string:
+      return String(value.get_string());
     case kind::array:
       BeginArray();
       for (const auto& element : value.get_array()) Value(element);

@@ -24,8 +24,8 @@ Result<NativeOptions> ParseNativeOptions(const Fields& fields, GenerationOptions
   LB_RETURN_IF_ERROR(fields.Read("return_tokens", &native.return_tokens));
   LB_ASSIGN_OR_RETURN(native.response_fields, fields.Strings("response_fields"));
   if (native.response_fields.size() > kMaxResponseFields) {
-    return BadField("response_fields", fmt::format("response_fields may hold at most {} names",
-                                                   kMaxResponseFields));
+    return BadField("response_fields",
+                    fmt::format("response_fields may hold at most {} names", kMaxResponseFields));
   }
   return native;
 }
@@ -75,8 +75,8 @@ Result<InfillRequest> ParseInfillRequest(const json::object& body,
   LB_ASSIGN_OR_RETURN(request.options,
                       ParseOptions(fields, defaults, tokenizer, Dialect::kLlamaCpp));
   LB_ASSIGN_OR_RETURN(request.native, ParseNativeOptions(fields, &request.options));
-  for (const auto& [key, text] : {std::pair{"input_prefix", &request.prefix},
-                                  std::pair{"input_suffix", &request.suffix}}) {
+  for (const auto& [key, text] :
+       {std::pair{"input_prefix", &request.prefix}, std::pair{"input_suffix", &request.suffix}}) {
     if (fields.Find(key) == nullptr) return fields.Bad(key, "a string");
     LB_RETURN_IF_ERROR(fields.Read(key, text));
   }

@@ -62,7 +62,8 @@ class NativeWriter final : public ReplyWriter {
     JsonWriter w;
     w.BeginObject().Key("index").Int(index);
     w.Key("content").String(whole ? answer.whole().text : "");
-    WriteTokens(whole && reply_.return_tokens ? answer.whole().scores : std::vector<TokenScore>(), &w);
+    WriteTokens(whole && reply_.return_tokens ? answer.whole().scores : std::vector<TokenScore>(),
+                &w);
     w.Key("id_slot").Int(-1).Key("stop").Bool(true);
     w.Key("model").String(reply_.model);
     w.Key("tokens_predicted").Int(usage.completion_tokens);
@@ -71,9 +72,9 @@ class NativeWriter final : public ReplyWriter {
     w.Key("prompt").String(reply_.prompts[static_cast<size_t>(index / reply_.answers_per_prompt)]);
     w.Key("has_new_line").Bool(answer.has_new_line());
     // The context was full before as much was said as the client wanted, or it was shifted.
-    w.Key("truncated").Bool(usage.context_shifts > 0 ||
-                            (limit && usage.completion_tokens != reply_.max_tokens &&
-                             !answer.out_of_time()));
+    w.Key("truncated")
+        .Bool(usage.context_shifts > 0 ||
+              (limit && usage.completion_tokens != reply_.max_tokens && !answer.out_of_time()));
     w.Key("stop_type").String(word ? "word" : limit ? "limit" : "eos");
     w.Key("stopping_word").String(answer.stopping_word());
     w.Key("tokens_cached").Int(usage.cached_tokens);

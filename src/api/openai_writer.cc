@@ -13,7 +13,8 @@ namespace lb::api {
 namespace {
 
 std::string RandomId(std::string_view prefix) {
-  static constexpr char kDigits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+  static constexpr char kDigits[] =
+      "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
   thread_local std::mt19937_64 random{std::random_device{}()};
   std::string id(prefix);
   for (int i = 0; i < 24; ++i) id += kDigits[random() % 62];
@@ -22,7 +23,8 @@ std::string RandomId(std::string_view prefix) {
 
 int64_t NowUnix() {
   return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch()).count();
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
 // Milliseconds and rates: finer digits than these are noise.

@@ -50,8 +50,8 @@ Result<std::vector<std::string>> ParseStop(const Fields& fields) {
   for (size_t i = 0; i < stops.size(); ++i) {
     if (stops[i].size() > kMaxStopBytes) {
       return BadField(fields.Name("stop"),
-                      fmt::format("stop[{}] may be at most {} bytes long, not {}", i,
-                                  kMaxStopBytes, stops[i].size()));
+                      fmt::format("stop[{}] may be at most {} bytes long, not {}", i, kMaxStopBytes,
+                                  stops[i].size()));
     }
   }
   return stops;
@@ -79,7 +79,8 @@ Result<void> RefuseUnenforced(const Fields& fields) {
   if (*type == "json_object" || *type == "json_schema") {
     return Error{ErrorCode::kUnsupported,
                  fmt::format("response_format.type {}: constrained output is not supported by "
-                             "this build; only \"text\" is", *type),
+                             "this build; only \"text\" is",
+                             *type),
                  "response_format.type"};
   }
   return inner.Bad("type", "\"text\"");

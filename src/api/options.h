@@ -56,12 +56,12 @@ struct GenerationOptions {
 };
 
 // Limits that no honest client meets.
-inline constexpr int kMaxChoices = 128;          // n times prompts
+inline constexpr int kMaxChoices = 128;  // n times prompts
 inline constexpr size_t kMaxStops = 64;
-inline constexpr size_t kMaxStopBytes = 4096;    // of one stop string
-inline constexpr int kMaxChatLogprobs = 20;      // OpenAI's
+inline constexpr size_t kMaxStopBytes = 4096;  // of one stop string
+inline constexpr int kMaxChatLogprobs = 20;    // OpenAI's
 inline constexpr int kMaxCompletionLogprobs = 5;
-inline constexpr int kMaxNativeProbs = 1000;     // n_probs
+inline constexpr int kMaxNativeProbs = 1000;  // n_probs
 
 // Reads every field that all endpoints share, by OpenAI's names and llama.cpp's. Logprobs are not
 // among them: each endpoint asks in its own way.

@@ -21,7 +21,7 @@ class ReplyWriter {
   virtual void Start(int index, std::string* out) = 0;
   virtual void Write(Answers answers, int index, const Piece& piece, std::string* out) = 0;
   virtual void Finish(Answers answers, int index, std::string* out) = 0;
-  virtual void End(Answers answers, std::string* out) = 0;  // all choices are finished
+  virtual void End(Answers answers, std::string* out) = 0;      // all choices are finished
   virtual void Fail(const Error& error, std::string* out) = 0;  // instead of End
   // The plain form: a body.
   virtual std::string Whole(Answers answers) const = 0;
@@ -58,12 +58,12 @@ struct NativeReply {
   std::string settings;              // JSON of "generation_settings"
   std::vector<std::string> prompts;  // their text, in order
   int answers_per_prompt = 1;
-  int n_probs = 0;                   // 0: no probabilities
-  bool after_sampling = false;       // they are those of the draw
+  int n_probs = 0;              // 0: no probabilities
+  bool after_sampling = false;  // they are those of the draw
   bool return_tokens = false;
   bool timings_per_token = false;
-  int64_t max_tokens = -1;           // what was asked for, to tell it from the context's end
-  std::vector<std::string> fields;   // of response_fields; empty: all
+  int64_t max_tokens = -1;          // what was asked for, to tell it from the context's end
+  std::vector<std::string> fields;  // of response_fields; empty: all
 };
 std::unique_ptr<ReplyWriter> MakeNativeWriter(const text::Tokenizer& tokenizer, NativeReply reply);
 

@@ -19,11 +19,16 @@ struct Stage {
   SamplerStage stage;
 };
 constexpr Stage kStages[] = {
-    {"penalties", SamplerStage::kPenalties}, {"dry", SamplerStage::kDry},
-    {"top_n_sigma", SamplerStage::kTopNSigma}, {"top_k", SamplerStage::kTopK},
-    {"typ_p", SamplerStage::kTypical},       {"typical_p", SamplerStage::kTypical},
-    {"top_p", SamplerStage::kTopP},          {"min_p", SamplerStage::kMinP},
-    {"xtc", SamplerStage::kXtc},             {"temperature", SamplerStage::kTemperature},
+    {"penalties", SamplerStage::kPenalties},
+    {"dry", SamplerStage::kDry},
+    {"top_n_sigma", SamplerStage::kTopNSigma},
+    {"top_k", SamplerStage::kTopK},
+    {"typ_p", SamplerStage::kTypical},
+    {"typical_p", SamplerStage::kTypical},
+    {"top_p", SamplerStage::kTopP},
+    {"min_p", SamplerStage::kMinP},
+    {"xtc", SamplerStage::kXtc},
+    {"temperature", SamplerStage::kTemperature},
 };
 
 Result<float> BiasValue(const json::value& value, const std::string& name) {
@@ -31,8 +36,8 @@ Result<float> BiasValue(const json::value& value, const std::string& name) {
   if (value.is_bool() && !value.get_bool()) return kBan;
   const auto number = AsNumber(value);
   if (!number || !(*number >= -100.0 && *number <= 100.0)) {
-    return BadField(name, fmt::format("{} must be a number from -100 to 100 or false, not {}",
-                                      name, Describe(value)));
+    return BadField(name, fmt::format("{} must be a number from -100 to 100 or false, not {}", name,
+                                      Describe(value)));
   }
   // OpenAI documents -100 as a ban, and only minus infinity is one at every temperature.
   return *number <= -100.0 ? kBan : static_cast<float>(*number);
@@ -41,8 +46,8 @@ Result<float> BiasValue(const json::value& value, const std::string& name) {
 Result<TokenId> BiasToken(std::optional<int64_t> id, std::string_view shown, int num_tokens,
                           const std::string& name) {
   if (!id || *id < 0 || *id >= num_tokens) {
-    return BadField(name, fmt::format("{}: {} is not a token id from 0 to {}", name, shown,
-                                      num_tokens - 1));
+    return BadField(
+        name, fmt::format("{}: {} is not a token id from 0 to {}", name, shown, num_tokens - 1));
   }
   return static_cast<TokenId>(*id);
 }
@@ -83,8 +88,8 @@ Result<void> ParseBiasList(const json::array& list, const std::string& name,
     const json::value& pair = list[i];
     const std::string at = fmt::format("{}[{}]", name, i);
     if (!pair.is_array() || pair.get_array().size() != 2) {
-      return BadField(at, fmt::format("{} must be [token id or text, bias], not {}", at,
-                                      Describe(pair)));
+      return BadField(
+          at, fmt::format("{} must be [token id or text, bias], not {}", at, Describe(pair)));
     }
     const json::value& first = pair.get_array()[0];
     LB_ASSIGN_OR_RETURN(const float bias, BiasValue(pair.get_array()[1], at));
@@ -92,8 +97,8 @@ Result<void> ParseBiasList(const json::array& list, const std::string& name,
       BiasWords(first.get_string(), bias, tokenizer, sampling);
       continue;
     }
-    LB_ASSIGN_OR_RETURN(const TokenId token, BiasToken(AsInt(first), Describe(first),
-                                                       tokenizer.num_tokens(), at));
+    LB_ASSIGN_OR_RETURN(const TokenId token,
+                        BiasToken(AsInt(first), Describe(first), tokenizer.num_tokens(), at));
     sampling->logit_bias.emplace_back(token, bias);
   }
   return {};

@@ -102,9 +102,9 @@ Service::Reply Service::Completion(std::string_view body, const Caller& caller) 
   LB_ASSIGN_OR_RETURN(Prompts prompts, EncodePrompts(request));
   OpenAiReply reply = OpenAiReplyOf(request.options);
   request.options.n = reply.answers_per_prompt = request.best_of;
-  return Start(
-      request.options, caller, prompts.ids, {AnswerOptionsOf(request.options), -1, "prompt"},
-      MakeCompletionWriter(*parts_.tokenizer, std::move(reply), std::move(prompts.echo)));
+  return Start(request.options, caller, prompts.ids,
+               {AnswerOptionsOf(request.options), -1, "prompt"},
+               MakeCompletionWriter(*parts_.tokenizer, std::move(reply), std::move(prompts.echo)));
 }
 
 Service::Reply Service::NativeCompletion(std::string_view body, const Caller& caller) const {

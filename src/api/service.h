@@ -21,7 +21,7 @@ struct ModelCard {
   std::string alias;  // the public name
   std::string path;
   std::string arch;
-  std::string name;   // general.name
+  std::string name;  // general.name
   int64_t created_unix = 0;
   int64_t trained_context = 0;
   int64_t width = 0;
@@ -36,8 +36,8 @@ struct Caller {
   std::string client;  // fairness is between clients
 };
 
-// Thread-safe. What takes a body takes time in proportion to it: those calls are for worker threads.
-// The others are for any thread.
+// Thread-safe. What takes a body takes time in proportion to it: those calls are for worker
+// threads. The others are for any thread.
 class Service {
  public:
   struct Parts {

@@ -11,7 +11,8 @@ namespace {
 
 int64_t NowUnix() {
   return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch()).count();
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
 void Append(const std::vector<TokenId>& more, std::vector<TokenId>* ids) {
@@ -45,15 +46,18 @@ Result<void> Service::CheckBytes(size_t bytes, std::string_view field) const {
   const size_t least = bytes / max_token_bytes_;
   const auto limit = static_cast<size_t>(limits().max_request_tokens);
   if (least < limit) return {};
-  return Error{ErrorCode::kTooLong,
-               fmt::format("the prompt of {} bytes has at least {} tokens; the limit for one request "
-                           "is {} tokens (--ctx-size)", bytes, least, limit),
-               std::string(field)};
+  return Error{
+      ErrorCode::kTooLong,
+      fmt::format("the prompt of {} bytes has at least {} tokens; the limit for one request "
+                  "is {} tokens (--ctx-size)",
+                  bytes, least, limit),
+      std::string(field)};
 }
 
 Result<Service::ChatPrompt> Service::RenderChat(const ChatRequest& request) const {
   if (parts_.chat_template == nullptr) {
-    return Error{ErrorCode::kUnsupported, "this model has no chat template; use /v1/completions", {}};
+    return Error{
+        ErrorCode::kUnsupported, "this model has no chat template; use /v1/completions", {}};
   }
   size_t bytes = 0;
   for (const ChatMessage& message : request.messages) bytes += message.content.size();
@@ -198,8 +202,8 @@ Result<std::vector<TokenId>> Service::EncodeInfill(const InfillRequest& request)
   }
   const int64_t answer = request.options.max_tokens < 0 ? 1 : request.options.max_tokens;
   const int64_t room = limits().max_request_tokens - static_cast<int64_t>(ids.size()) - answer - 1;
-  const auto keep = static_cast<size_t>(
-      std::clamp<int64_t>(room, 0, static_cast<int64_t>(extra.size())));
+  const auto keep =
+      static_cast<size_t>(std::clamp<int64_t>(room, 0, static_cast<int64_t>(extra.size())));
   std::vector<TokenId> all;
   if (special.add_bos) all.push_back(special.bos);
   all.insert(all.end(), extra.end() - static_cast<std::ptrdiff_t>(keep), extra.end());

@@ -16,9 +16,9 @@ std::string Message(std::string_view text) {
 }
 
 TEST(ParseJson, RefusesWhatIsNotOneValue) {
-  for (const char* bad : {"", " ", "{", "{\"a\":}", "{\"a\":1}x", "[1,]", "\"\\x\"", "nul",
-                          "\xEF\xBB\xBF{}", "{\"a\":\"\xff\"}", "\"\\ud800\"", "{\"a\" 1}", "{a:1}",
-                          "\x7b\x00\x22"}) {
+  for (const char* bad :
+       {"", " ", "{", "{\"a\":}", "{\"a\":1}x", "[1,]", "\"\\x\"", "nul", "\xEF\xBB\xBF{}",
+        "{\"a\":\"\xff\"}", "\"\\ud800\"", "{\"a\" 1}", "{a:1}", "\x7b\x00\x22"}) {
     const auto result = ParseJson(bad);
     ASSERT_FALSE(result.has_value()) << bad;
     EXPECT_EQ(result.error().code, ErrorCode::kInvalidArgument);
@@ -56,8 +56,9 @@ TEST(JsonWriter, Numbers) {
 TEST(JsonWriter, StringsAreAlwaysValid) {
   JsonWriter w;
   w.BeginObject().Key("k\"").String("a\"b\\c\n\x01 \xC3\xA9 \xF0\x9F\x98\x80 \xff\xC3").EndObject();
-  EXPECT_EQ(w.text(), "{\"k\\\"\":\"a\\\"b\\\\c\\n\\u0001 \xC3\xA9 \xF0\x9F\x98\x80 "
-                      "\xEF\xBF\xBD\xEF\xBF\xBD\"}");
+  EXPECT_EQ(w.text(),
+            "{\"k\\\"\":\"a\\\"b\\\\c\\n\\u0001 \xC3\xA9 \xF0\x9F\x98\x80 "
+            "\xEF\xBF\xBD\xEF\xBF\xBD\"}");
   EXPECT_TRUE(ParseJson(w.text()).has_value());
 }
 

@@ -1,8 +1,9 @@
 // llama.cpp's own endpoints: the shape of /completion plain and streamed, prompts in all forms,
 // /infill, probabilities, the chosen fields, and what surrounds them.
-#include <boost/json/serialize.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <boost/json/serialize.hpp>
 
 #include "api/json_reader.h"
 #include "tests/api/fakes.h"
@@ -129,13 +130,13 @@ TEST_F(Native, Probabilities) {
 
 TEST_F(Native, ChosenFields) {
   EXPECT_EQ(Answer("\"prompt\":\"hi\",\"n_predict\":3,\"response_fields\":[\"content\","
-                "\"generation_settings/n_predict\",\"nothing\",\"content/deeper\"]"),
+                   "\"generation_settings/n_predict\",\"nothing\",\"content/deeper\"]"),
             "{\"content\":\"one\\ntwo\",\"generation_settings/n_predict\":3}");
 }
 
 TEST_F(Native, LogitBiasTakesWords) {
-  for (const char* bias : {"[[\"ab\",-100],[99,1.5]]", "{\"ab\":-100,\"99\":1.5}",
-                           "[[\"ab\",false],[99,1.5]]"}) {
+  for (const char* bias :
+       {"[[\"ab\",-100],[99,1.5]]", "{\"ab\":-100,\"99\":1.5}", "[[\"ab\",false],[99,1.5]]"}) {
     Answer("\"prompt\":\"hi\",\"logit_bias\":" + std::string(bias));
     const auto& biases = engine_.requests.back().sampling.logit_bias;
     ASSERT_EQ(biases.size(), 3u) << bias;
@@ -151,7 +152,10 @@ TEST_F(Native, LogitBiasTakesWords) {
 
 TEST_F(Native, SlotFieldsAreTolerated) {
   EXPECT_EQ(Reply("\"prompt\":\"hi\",\"id_slot\":3,\"n_keep\":-1,\"n_discard\":2,\"min_keep\":1,"
-                  "\"cache_prompt\":false,\"lora\":[]").at("id_slot").as_int64(), -1);
+                  "\"cache_prompt\":false,\"lora\":[]")
+                .at("id_slot")
+                .as_int64(),
+            -1);
   EXPECT_FALSE(engine_.requests.back().cache_prompt);
 }
 
@@ -162,7 +166,9 @@ TEST_F(Native, InfillNeedsAModelForIt) {
   for (const char* extra : {"{}", "{\"filename\":\"ok\"}", "{\"filename\":1,\"text\":\"x\"}",
                             "{\"filename\":\"x\",\"text\":1}", "5"}) {
     EXPECT_THAT(Answer("\"input_prefix\":\"a\",\"input_suffix\":\"b\",\"input_extra\":[" +
-                    std::string(extra) + "]", true), testing::StartsWith("400 input_extra[0]"));
+                           std::string(extra) + "]",
+                       true),
+                testing::StartsWith("400 input_extra[0]"));
   }
 }
 

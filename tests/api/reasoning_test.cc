@@ -138,10 +138,13 @@ TEST(Channels, ThoughtsAndMessages) {
 TEST(Splitters, CutsDoNotMatter) {
   std::mt19937 random(7);
   const auto below = [&](size_t n) { return static_cast<size_t>(random() % n); };
-  const std::vector<std::string> words = {
-      kOpen, kClose, "<", "</", "think>", "<thi", " ", "\n", "\n\n", "plan", "\xC3\xA9", "42",
-      "<|channel|>", "analysis", "final", "<|message|>", "<|end|>", "<|start|>assistant", "<|",
-      "<|return|>", "commentary to=functions.f"};
+  const std::vector<std::string> words = {kOpen,         kClose,       "<",
+                                          "</",          "think>",     "<thi",
+                                          " ",           "\n",         "\n\n",
+                                          "plan",        "\xC3\xA9",   "42",
+                                          "<|channel|>", "analysis",   "final",
+                                          "<|message|>", "<|end|>",    "<|start|>assistant",
+                                          "<|",          "<|return|>", "commentary to=functions.f"};
   for (int round = 0; round < 4000; ++round) {
     std::string text;
     for (size_t n = below(10); n > 0; --n) text += words[below(words.size())];
@@ -279,9 +282,8 @@ TEST(Chat, StopStringsAreLookedForInTheContent) {
 }
 
 TEST(Chat, AThoughtThatIsNotOverLeavesContentNull) {
-  FakeEngine engine([](const Request& r) {
-    return FakeEngine::Saying(r, "plan", FinishReason::kLength);
-  });
+  FakeEngine engine(
+      [](const Request& r) { return FakeEngine::Saying(r, "plan", FinishReason::kLength); });
   const auto service = ThinkingService(&engine);
   const json::value reply = Plain(*service, "");
   EXPECT_TRUE(reply.at("choices").at(0).at("message").at("content").is_null());
@@ -328,9 +330,9 @@ TEST(Chat, ThinkingIsSwitchedOff) {
   const auto service = ThinkingService(&engine);
   EXPECT_THAT(prompt(*service, ""), testing::EndsWith("<think>\n"));
   EXPECT_EQ(engine.requests.back().guide, nullptr);
-  for (const char* off : {"\"enable_thinking\":false", "\"reasoning_effort\":\"none\"",
-                          "\"thinking_budget\":0", "\"reasoning_budget\":0",
-                          "\"chat_template_kwargs\":{\"enable_thinking\":false}"}) {
+  for (const char* off :
+       {"\"enable_thinking\":false", "\"reasoning_effort\":\"none\"", "\"thinking_budget\":0",
+        "\"reasoning_budget\":0", "\"chat_template_kwargs\":{\"enable_thinking\":false}"}) {
     EXPECT_THAT(prompt(*service, off), testing::EndsWith("</think>\n\n")) << off;
     EXPECT_NE(engine.requests.back().guide, nullptr) << off;
   }
@@ -341,10 +343,12 @@ TEST(Chat, ThinkingIsSwitchedOff) {
   EXPECT_THAT(prompt(*silent, "\"enable_thinking\":true"), testing::EndsWith("<think>\n"));
   // Templates for which silence means no are told yes.
   const auto silence_is_no = MakeFakeService(
-      &engine, {}, "{{ messages[0].content }}<think>\n{% if not enable_thinking %}</think>{% endif %}");
+      &engine, {},
+      "{{ messages[0].content }}<think>\n{% if not enable_thinking %}</think>{% endif %}");
   EXPECT_THAT(prompt(*silence_is_no, ""), testing::EndsWith("<think>\n"));
   const auto other_name = MakeFakeService(
-      &engine, {}, "{{ messages[0].content }}{% if thinking %}<think>{% else %}</think>{% endif %}");
+      &engine, {},
+      "{{ messages[0].content }}{% if thinking %}<think>{% else %}</think>{% endif %}");
   EXPECT_THAT(prompt(*other_name, ""), testing::EndsWith("<think>"));
   EXPECT_THAT(prompt(*other_name, "\"enable_thinking\":false"), testing::EndsWith("</think>"));
   // A template without a switch: the thought that it opens is closed at once.
@@ -362,7 +366,8 @@ TEST(Chat, TheLastAssistantMessageIsContinued) {
                           const std::string& more = "") -> std::string {
     const auto result = service.Chat(
         "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"},{\"role\":\"assistant\"," + last +
-            "}]" + more + "}", {"id", ""});
+            "}]" + more + "}",
+        {"id", ""});
     if (!result.has_value()) return result.error().param;
     return ByteTokenizer().Decode(engine.requests.back().prompt, true);
   };

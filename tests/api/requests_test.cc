@@ -1,4 +1,5 @@
-// Request parsing: what every field accepts, and that whatever else comes is a 400 naming the field.
+// Request parsing: what every field accepts, and that whatever else comes is a 400 naming the
+// field.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -37,71 +38,125 @@ struct Case {
 
 TEST(ChatRequest, TableOfFields) {
   const Case cases[] = {
-      {"\"temperature\":0", nullptr}, {"\"temperature\":-1", "temperature"},
-      {"\"temperature\":1e308", "temperature"}, {"\"temperature\":\"1\"", "temperature"},
-      {"\"temperature\":null", nullptr}, {"\"temperature\":true", "temperature"},
-      {"\"temperature\":-0.0", nullptr}, {"\"temperature\":1e6", nullptr},
-      {"\"top_k\":0", nullptr}, {"\"top_k\":-1", nullptr}, {"\"top_k\":-2", "top_k"},
-      {"\"top_k\":2147483647", nullptr}, {"\"top_k\":2147483648", "top_k"},
-      {"\"top_k\":9223372036854775808", "top_k"}, {"\"top_k\":0.5", "top_k"},
-      {"\"top_k\":5.0", nullptr}, {"\"top_k\":[]", "top_k"}, {"\"top_k\":1e308", "top_k"},
-      {"\"top_p\":0", nullptr}, {"\"top_p\":1", nullptr}, {"\"top_p\":1.01", "top_p"},
-      {"\"top_p\":-0.1", "top_p"}, {"\"min_p\":2", "min_p"}, {"\"typical_p\":{}", "typical_p"},
-      {"\"repeat_penalty\":0", "repeat_penalty"}, {"\"repeat_penalty\":1.1", nullptr},
-      {"\"repeat_last_n\":-1", nullptr}, {"\"repeat_last_n\":-2", "repeat_last_n"},
-      {"\"presence_penalty\":2", nullptr}, {"\"presence_penalty\":1e9", "presence_penalty"},
+      {"\"temperature\":0", nullptr},
+      {"\"temperature\":-1", "temperature"},
+      {"\"temperature\":1e308", "temperature"},
+      {"\"temperature\":\"1\"", "temperature"},
+      {"\"temperature\":null", nullptr},
+      {"\"temperature\":true", "temperature"},
+      {"\"temperature\":-0.0", nullptr},
+      {"\"temperature\":1e6", nullptr},
+      {"\"top_k\":0", nullptr},
+      {"\"top_k\":-1", nullptr},
+      {"\"top_k\":-2", "top_k"},
+      {"\"top_k\":2147483647", nullptr},
+      {"\"top_k\":2147483648", "top_k"},
+      {"\"top_k\":9223372036854775808", "top_k"},
+      {"\"top_k\":0.5", "top_k"},
+      {"\"top_k\":5.0", nullptr},
+      {"\"top_k\":[]", "top_k"},
+      {"\"top_k\":1e308", "top_k"},
+      {"\"top_p\":0", nullptr},
+      {"\"top_p\":1", nullptr},
+      {"\"top_p\":1.01", "top_p"},
+      {"\"top_p\":-0.1", "top_p"},
+      {"\"min_p\":2", "min_p"},
+      {"\"typical_p\":{}", "typical_p"},
+      {"\"repeat_penalty\":0", "repeat_penalty"},
+      {"\"repeat_penalty\":1.1", nullptr},
+      {"\"repeat_last_n\":-1", nullptr},
+      {"\"repeat_last_n\":-2", "repeat_last_n"},
+      {"\"presence_penalty\":2", nullptr},
+      {"\"presence_penalty\":1e9", "presence_penalty"},
       {"\"frequency_penalty\":\"x\"", "frequency_penalty"},
-      {"\"dry_multiplier\":-1", "dry_multiplier"}, {"\"dry_multiplier\":0.8", nullptr},
+      {"\"dry_multiplier\":-1", "dry_multiplier"},
+      {"\"dry_multiplier\":0.8", nullptr},
       {"\"dry_sequence_breakers\":[1]", "dry_sequence_breakers[0]"},
-      {"\"mirostat\":3", "mirostat"}, {"\"mirostat\":2", nullptr},
-      {"\"n\":1", nullptr}, {"\"n\":0", "n"}, {"\"n\":129", "n"}, {"\"n\":\"2\"", "n"},
-      {"\"seed\":-1", nullptr}, {"\"seed\":18446744073709551615", nullptr},
-      {"\"seed\":0.5", "seed"}, {"\"seed\":\"5\"", "seed"},
-      {"\"max_tokens\":0", nullptr}, {"\"max_tokens\":-1", nullptr},
-      {"\"max_tokens\":-2", "max_tokens"}, {"\"max_tokens\":9223372036854775808", "max_tokens"},
+      {"\"mirostat\":3", "mirostat"},
+      {"\"mirostat\":2", nullptr},
+      {"\"n\":1", nullptr},
+      {"\"n\":0", "n"},
+      {"\"n\":129", "n"},
+      {"\"n\":\"2\"", "n"},
+      {"\"seed\":-1", nullptr},
+      {"\"seed\":18446744073709551615", nullptr},
+      {"\"seed\":0.5", "seed"},
+      {"\"seed\":\"5\"", "seed"},
+      {"\"max_tokens\":0", nullptr},
+      {"\"max_tokens\":-1", nullptr},
+      {"\"max_tokens\":-2", "max_tokens"},
+      {"\"max_tokens\":9223372036854775808", "max_tokens"},
       {"\"max_completion_tokens\":1.5", "max_completion_tokens"},
-      {"\"stream\":1", "stream"}, {"\"stream\":true", nullptr},
+      {"\"stream\":1", "stream"},
+      {"\"stream\":true", nullptr},
       {"\"stream_options\":{\"include_usage\":true}", nullptr},
       {"\"stream_options\":{\"include_usage\":1}", "stream_options.include_usage"},
-      {"\"stream_options\":[]", "stream_options"}, {"\"stream_options\":null", nullptr},
-      {"\"stop\":\"x\"", nullptr}, {"\"stop\":[\"x\",\"\"]", nullptr}, {"\"stop\":[1]", "stop[0]"},
-      {"\"stop\":5", "stop"}, {"\"stop\":null", nullptr},
-      {"\"logprobs\":true", nullptr}, {"\"logprobs\":1", "logprobs"},
+      {"\"stream_options\":[]", "stream_options"},
+      {"\"stream_options\":null", nullptr},
+      {"\"stop\":\"x\"", nullptr},
+      {"\"stop\":[\"x\",\"\"]", nullptr},
+      {"\"stop\":[1]", "stop[0]"},
+      {"\"stop\":5", "stop"},
+      {"\"stop\":null", nullptr},
+      {"\"logprobs\":true", nullptr},
+      {"\"logprobs\":1", "logprobs"},
       {"\"logprobs\":true,\"top_logprobs\":20", nullptr},
       {"\"logprobs\":true,\"top_logprobs\":21", "top_logprobs"},
       {"\"top_logprobs\":2", "top_logprobs"},
-      {"\"logit_bias\":{\"5\":-100}", nullptr}, {"\"logit_bias\":{\"5\":false}", nullptr},
-      {"\"logit_bias\":{\"5\":true}", "logit_bias.5"}, {"\"logit_bias\":{\"5\":101}", "logit_bias.5"},
-      {"\"logit_bias\":{\"259\":1}", "logit_bias"}, {"\"logit_bias\":{\"-1\":1}", "logit_bias"},
-      {"\"logit_bias\":{\"x\":1}", "logit_bias"}, {"\"logit_bias\":[[5,1]]", nullptr},
-      {"\"logit_bias\":[[5]]", "logit_bias[0]"}, {"\"logit_bias\":7", "logit_bias"},
+      {"\"logit_bias\":{\"5\":-100}", nullptr},
+      {"\"logit_bias\":{\"5\":false}", nullptr},
+      {"\"logit_bias\":{\"5\":true}", "logit_bias.5"},
+      {"\"logit_bias\":{\"5\":101}", "logit_bias.5"},
+      {"\"logit_bias\":{\"259\":1}", "logit_bias"},
+      {"\"logit_bias\":{\"-1\":1}", "logit_bias"},
+      {"\"logit_bias\":{\"x\":1}", "logit_bias"},
+      {"\"logit_bias\":[[5,1]]", nullptr},
+      {"\"logit_bias\":[[5]]", "logit_bias[0]"},
+      {"\"logit_bias\":7", "logit_bias"},
       {"\"response_format\":{\"type\":\"text\"}", nullptr},
       {"\"response_format\":{\"type\":\"json_object\"}", "response_format.type"},
       {"\"response_format\":{\"type\":7}", "response_format.type"},
-      {"\"grammar\":\"root ::= \\\"a\\\"\"", "grammar"}, {"\"grammar\":\"\"", nullptr},
-      {"\"samplers\":[\"top_k\",\"temperature\"]", nullptr}, {"\"samplers\":\"top_k;min_p\"", nullptr},
-      {"\"samplers\":[\"nope\"]", "samplers"}, {"\"samplers\":[\"a\\n\"]", "samplers"},
+      {"\"grammar\":\"root ::= \\\"a\\\"\"", "grammar"},
+      {"\"grammar\":\"\"", nullptr},
+      {"\"samplers\":[\"top_k\",\"temperature\"]", nullptr},
+      {"\"samplers\":\"top_k;min_p\"", nullptr},
+      {"\"samplers\":[\"nope\"]", "samplers"},
+      {"\"samplers\":[\"a\\n\"]", "samplers"},
       {"\"samplers\":3", "samplers"},
-      {"\"tools\":[]", nullptr}, {"\"tools\":{}", "tools"}, {"\"tools\":[1]", "tools[0]"},
+      {"\"tools\":[]", nullptr},
+      {"\"tools\":{}", "tools"},
+      {"\"tools\":[1]", "tools[0]"},
       {"\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]", nullptr},
       {"\"tools\":[{\"type\":\"function\"}]", "tools[0].function"},
       {"\"tools\":[{\"function\":{\"name\":\"f\"}}],\"tool_choice\":\"required\"", "tool_choice"},
       {"\"tools\":[{\"function\":{\"name\":\"f\"}}],\"tool_choice\":\"none\"", nullptr},
       {"\"chat_template_kwargs\":{\"enable_thinking\":false}", nullptr},
       {"\"chat_template_kwargs\":1", "chat_template_kwargs"},
-      {"\"reasoning_effort\":\"high\"", nullptr}, {"\"reasoning_effort\":3", "reasoning_effort"},
-      {"\"reasoning\":{\"effort\":\"low\"}", nullptr}, {"\"reasoning\":\"x\"", "reasoning"},
-      {"\"thinking_budget\":100", nullptr}, {"\"thinking_budget\":-2", "thinking_budget"},
-      {"\"reasoning_budget\":0.5", "reasoning_budget"}, {"\"enable_thinking\":1", "enable_thinking"},
-      {"\"reasoning_format\":\"deepseek\"", nullptr}, {"\"reasoning_format\":7", "reasoning_format"},
-      {"\"lora\":[]", nullptr}, {"\"lora\":[{\"id\":0,\"scale\":1}]", "lora"},
-      {"\"logit_bias\":[[\"word\",1]]", nullptr}, {"\"logit_bias\":[[\"word\",\"x\"]]", "logit_bias[0]"},
-      {"\"timings_per_token\":true", nullptr}, {"\"timings_per_token\":1", "timings_per_token"},
-      {"\"ignore_eos\":true", nullptr}, {"\"ignore_eos\":\"y\"", "ignore_eos"},
-      {"\"cache_prompt\":false", nullptr}, {"\"model\":5", "model"},
+      {"\"reasoning_effort\":\"high\"", nullptr},
+      {"\"reasoning_effort\":3", "reasoning_effort"},
+      {"\"reasoning\":{\"effort\":\"low\"}", nullptr},
+      {"\"reasoning\":\"x\"", "reasoning"},
+      {"\"thinking_budget\":100", nullptr},
+      {"\"thinking_budget\":-2", "thinking_budget"},
+      {"\"reasoning_budget\":0.5", "reasoning_budget"},
+      {"\"enable_thinking\":1", "enable_thinking"},
+      {"\"reasoning_format\":\"deepseek\"", nullptr},
+      {"\"reasoning_format\":7", "reasoning_format"},
+      {"\"lora\":[]", nullptr},
+      {"\"lora\":[{\"id\":0,\"scale\":1}]", "lora"},
+      {"\"logit_bias\":[[\"word\",1]]", nullptr},
+      {"\"logit_bias\":[[\"word\",\"x\"]]", "logit_bias[0]"},
+      {"\"timings_per_token\":true", nullptr},
+      {"\"timings_per_token\":1", "timings_per_token"},
+      {"\"ignore_eos\":true", nullptr},
+      {"\"ignore_eos\":\"y\"", "ignore_eos"},
+      {"\"cache_prompt\":false", nullptr},
+      {"\"model\":5", "model"},
       {"\"user\":\"u\",\"metadata\":{},\"store\":true,\"nonsense\":[[[]]]", nullptr},
-      {"\"messages\":[]", "messages"}, {"\"messages\":\"hi\"", "messages"},
-      {"\"messages\":[7]", "messages[0]"}, {"\"messages\":[{\"content\":\"x\"}]", "messages[0].role"},
+      {"\"messages\":[]", "messages"},
+      {"\"messages\":\"hi\"", "messages"},
+      {"\"messages\":[7]", "messages[0]"},
+      {"\"messages\":[{\"content\":\"x\"}]", "messages[0].role"},
       {"\"messages\":[{\"role\":\"admin\",\"content\":\"x\"}]", "messages[0].role"},
       {"\"messages\":[{\"role\":5,\"content\":\"x\"}]", "messages[0].role"},
       {"\"messages\":[{\"role\":\"user\",\"content\":5}]", "messages[0].content"},
@@ -138,12 +193,13 @@ TEST(ChatRequest, MessagesNameTheValueAndTheRange) {
 }
 
 TEST(ChatRequest, ValuesArriveWhereTheyBelong) {
-  const auto r = Chat("\"max_tokens\":7,\"max_completion_tokens\":9,\"top_k\":-1,\"seed\":5,"
-                      "\"temperature\":0.25,\"n\":3,\"stop\":[\"a\",\"b\"],\"stream\":true,"
-                      "\"stream_options\":{\"include_usage\":true},\"logit_bias\":{\"7\":-100,\"8\":3},"
-                      "\"logprobs\":true,\"top_logprobs\":4,\"model\":\"m\",\"cache_prompt\":false,"
-                      "\"samplers\":\"top_k;temperature\",\"dry_multiplier\":1,"
-                      "\"dry_sequence_breakers\":[\"ab\"]");
+  const auto r = Chat(
+      "\"max_tokens\":7,\"max_completion_tokens\":9,\"top_k\":-1,\"seed\":5,"
+      "\"temperature\":0.25,\"n\":3,\"stop\":[\"a\",\"b\"],\"stream\":true,"
+      "\"stream_options\":{\"include_usage\":true},\"logit_bias\":{\"7\":-100,\"8\":3},"
+      "\"logprobs\":true,\"top_logprobs\":4,\"model\":\"m\",\"cache_prompt\":false,"
+      "\"samplers\":\"top_k;temperature\",\"dry_multiplier\":1,"
+      "\"dry_sequence_breakers\":[\"ab\"]");
   ASSERT_TRUE(r.has_value()) << r.error().message;
   const GenerationOptions& o = r->options;
   EXPECT_EQ(o.max_tokens, 9);
@@ -213,7 +269,8 @@ TEST(CompletionRequest, Fields) {
   EXPECT_EQ(Complete("\"prompt\":[\"a\",\"b\"],\"n\":65").error().param, "n");
   EXPECT_EQ(Complete("\"prompt\":\"a\",\"best_of\":3,\"n\":2")->best_of, 3);
   EXPECT_EQ(Complete("\"prompt\":\"a\",\"best_of\":1,\"n\":2")->best_of, 2);
-  for (const char* bad : {"\"best_of\":2,\"n\":3", "\"best_of\":2,\"stream\":true", "\"best_of\":129"}) {
+  for (const char* bad :
+       {"\"best_of\":2,\"n\":3", "\"best_of\":2,\"stream\":true", "\"best_of\":129"}) {
     EXPECT_EQ(Complete("\"prompt\":\"a\"," + std::string(bad)).error().param, "best_of") << bad;
   }
   EXPECT_EQ(Complete("").error().param, "prompt");

@@ -68,9 +68,17 @@ void CheckAllCuts(const std::string& text, const std::vector<std::string>& stops
 
 TEST(StopStrings, CasesOfC14OverEveryCut) {
   const std::string text = "alpha beta gamma delta";
-  const std::vector<std::vector<std::string>> sets = {
-      {"ta gam"}, {"zzz", "gamma"}, {"delta!"}, {"a"}, {""}, {text}, {"beta", "ta g"},
-      {"ta g", "beta gamma"}, {"a b", "e", "l", "zz", "gam"}, {std::string(400, 'a')}, {}};
+  const std::vector<std::vector<std::string>> sets = {{"ta gam"},
+                                                      {"zzz", "gamma"},
+                                                      {"delta!"},
+                                                      {"a"},
+                                                      {""},
+                                                      {text},
+                                                      {"beta", "ta g"},
+                                                      {"ta g", "beta gamma"},
+                                                      {"a b", "e", "l", "zz", "gam"},
+                                                      {std::string(400, 'a')},
+                                                      {}};
   for (const auto& stops : sets) CheckAllCuts(text, stops);
 }
 

@@ -4,6 +4,10 @@ import json
 import urllib.error
 import urllib.request
 
+CHAT = "/v1/chat/completions"
+TEXT = "/v1/completions"
+GREEDY = {"temperature": 0}
+
 
 def request(server, method, path, body=None, timeout=120):
     """(status, parsed body, headers); the body is text where it is not JSON. Bytes are sent as is."""
@@ -60,3 +64,11 @@ def text_of(server, count, word=" word"):
         text = text[:-1]
     assert len(tokens(server, text)) == count
     return text
+
+
+def chat(server, text, **more):
+    return ok(server, CHAT, {"messages": user(text), **GREEDY, **more})
+
+
+def content(reply):
+    return reply["choices"][0]["message"]["content"]

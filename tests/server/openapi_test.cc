@@ -1,5 +1,7 @@
-// The description of the endpoints and the endpoints are the same: no route without a description, no
-// description without a route.
+// The description of the endpoints and the endpoints are the same: no route without a description,
+// no description without a route.
+#include "server/openapi.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -8,7 +10,6 @@
 #include <string>
 
 #include "api/json_reader.h"
-#include "server/openapi.h"
 #include "server/routes.h"
 
 namespace lb::server {

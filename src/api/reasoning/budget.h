@@ -28,9 +28,9 @@ class ThinkingBudget final : public TokenGuide {
   const int64_t max_tokens_;
   const std::vector<TokenId> forced_;
   State state_;
-  size_t num_forced_ = 0;   // tokens of forced_ that are there
+  size_t num_forced_ = 0;  // tokens of forced_ that are there
   int64_t num_thought_ = 0;
-  std::string tail_;        // bytes in which a mark may be about to be completed
+  std::string tail_;  // bytes in which a mark may be about to be completed
   std::vector<uint32_t> mask_;
 };
 

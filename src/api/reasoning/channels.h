@@ -8,9 +8,9 @@
 
 namespace lb::api {
 
-// What is said on the channel "analysis" is a thought, what is said on any other is content; headers
-// and marks are markup. Text before any mark is content. `opened` is the part of the prompt behind
-// the last "<|start|>assistant": what the template has begun already.
+// What is said on the channel "analysis" is a thought, what is said on any other is content;
+// headers and marks are markup. Text before any mark is content. `opened` is the part of the prompt
+// behind the last "<|start|>assistant": what the template has begun already.
 class Channels final : public ReasoningSplitter {
  public:
   explicit Channels(std::string_view opened);

@@ -15,14 +15,14 @@ struct Tags {
 };
 // Looked for in this order: the plain ones are the beginning of nothing else.
 constexpr Tags kTags[] = {
-    {"<|START_THINKING|>", "<|END_THINKING|>"},  // Command R7B and later
-    {"[THINK]", "[/THINK]"},                     // Magistral
-    {"<seed:think>", "</seed:think>"},           // Seed-OSS
+    {"<|START_THINKING|>", "<|END_THINKING|>"},                           // Command R7B and later
+    {"[THINK]", "[/THINK]"},                                              // Magistral
+    {"<seed:think>", "</seed:think>"},                                    // Seed-OSS
     {"\xE2\x97\x81think\xE2\x96\xB7", "\xE2\x97\x81/think\xE2\x96\xB7"},  // Kimi
-    {"<mm:think>", "</mm:think>"},               // MiniMax M3
-    {"<|inner_prefix|>", "<|inner_suffix|>"},    // Apertus
-    {"<|channel>thought", "<channel|>"},         // Gemma 4
-    {"<think>", "</think>"},                     // DeepSeek, Qwen3, GLM, Granite, ...
+    {"<mm:think>", "</mm:think>"},                                        // MiniMax M3
+    {"<|inner_prefix|>", "<|inner_suffix|>"},                             // Apertus
+    {"<|channel>thought", "<channel|>"},                                  // Gemma 4
+    {"<think>", "</think>"},  // DeepSeek, Qwen3, GLM, Granite, ...
 };
 
 bool Has(std::string_view text, std::string_view words) {
@@ -92,10 +92,12 @@ std::string OpenedByPrompt(const ReasoningFormat& format, std::string_view promp
 std::unique_ptr<ReasoningSplitter> MakeSplitter(const ReasoningFormat& format,
                                                 std::string_view opened) {
   switch (format.kind) {
-    case Kind::kNone: return nullptr;
+    case Kind::kNone:
+      return nullptr;
     case Kind::kTags:
       return std::make_unique<ThinkTags>(format.open, format.close, !opened.empty());
-    case Kind::kChannels: return std::make_unique<Channels>(opened);
+    case Kind::kChannels:
+      return std::make_unique<Channels>(opened);
   }
   return nullptr;
 }

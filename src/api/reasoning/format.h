@@ -21,9 +21,9 @@ enum class ReasoningMode {
 struct ReasoningFormat {
   enum class Kind { kNone, kTags, kChannels };
   Kind kind = Kind::kNone;
-  std::string open, close;         // what begins a thought, and what ends it
-  std::string forced;              // what ends it from outside, and lets the content begin
-  std::vector<TokenId> shown;      // marks that are control tokens: without them nothing is seen
+  std::string open, close;     // what begins a thought, and what ends it
+  std::string forced;          // what ends it from outside, and lets the content begin
+  std::vector<TokenId> shown;  // marks that are control tokens: without them nothing is seen
 };
 
 // `template_source` "": no template.

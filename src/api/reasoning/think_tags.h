@@ -21,10 +21,10 @@ class ThinkTags final : public ReasoningSplitter {
 
  private:
   enum class State {
-    kStart,    // nothing but white space and a part of the tag so far
-    kLead,     // after the opening tag, before the first word of the thought
+    kStart,  // nothing but white space and a part of the tag so far
+    kLead,   // after the opening tag, before the first word of the thought
     kThought,
-    kTrail,    // after the closing tag, before the first word of the content
+    kTrail,  // after the closing tag, before the first word of the content
     kContent,
   };
   bool Step(std::vector<Segment>* out);
