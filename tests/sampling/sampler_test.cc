@@ -448,41 +448,5 @@ TEST_F(SamplerTest, MirostatStateIsLeftAloneByAnError) {
   }
 }
 
-// The fastest of many runs, so that a busy machine does not fail it.
-double BestMilliseconds(const SamplingParams& params, SamplerWorkspace& workspace) {
-  // The shape of a model's logits: a broad hill, and a few tokens that stand out.
-  std::vector<float> logits = naive::RandomLogits(151936, 2.5, 12);
-  for (int i = 0; i < 20; ++i) logits[i * 7000 + 11] = 20.0f - static_cast<float>(i) / 2;
-  const std::vector<TokenId> prompt(1000, 5);
-  Sampler sampler = Sampler::Create(params, 151936).value();
-  double best = 1e9;
-  for (int i = 0; i < 50; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    EXPECT_TRUE(sampler.Sample(logits, prompt, {}, workspace).has_value());
-    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
-    best = std::min(best, took.count());
-  }
-  return best;
-}
-
-TEST(SlowSampler, IsFast) {
-  SamplerWorkspace workspace;
-  SamplingParams greedy, defaults, penalised, logprobs, top_p, all;
-  greedy.temperature = 0;
-  penalised.repeat_penalty = 1.1f;
-  logprobs.num_logprobs = 5;
-  top_p = Plain();
-  top_p.top_p = 0.95f;
-  all = Plain();
-  const std::pair<const char*, const SamplingParams*> cases[] = {
-      {"greedy", &greedy},     {"defaults", &defaults}, {"repeat_penalty", &penalised},
-      {"logprobs", &logprobs}, {"top_p alone", &top_p}, {"no stage", &all}};
-  for (const auto& [name, params] : cases) {
-    const double ms = BestMilliseconds(*params, workspace);
-    std::printf("  %-15s %.3f ms\n", name, ms);
-    EXPECT_LT(ms, params == &greedy || params == &defaults ? 0.5 : 1.0) << name;
-  }
-}
-
 }  // namespace
 }  // namespace lb

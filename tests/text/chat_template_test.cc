@@ -227,7 +227,6 @@ TEST(ChatTemplate, ALongChatIsNothing) {
   ASSERT_TRUE(prompt.has_value()) << prompt.error().message;
   EXPECT_EQ(prompt->spans.size(), 10001u);
   RecordProperty("ms_for_5000_messages", std::to_string(took * 1000));
-  EXPECT_LT(took, 0.5);  // 20 to 30 ms on one idle core without sanitizers
 }
 
 }  // namespace

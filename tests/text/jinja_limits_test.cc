@@ -21,13 +21,14 @@ constexpr bool kSanitized = true;
 constexpr bool kSanitized = false;
 #endif
 
-// The error of a rendering that must fail within a second (sanitizers are given more).
+// The error of a rendering that must be stopped by a limit: what would run on for minutes is a
+// failure, what takes a second on a slow machine is none.
 std::string FailsFast(const std::string& source, const Context& context = {}) {
   // Processor time: other work on the machine does not count.
   const std::clock_t start = std::clock();
   const std::string result = Render(source, context);
   const double took = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
-  EXPECT_LT(took, kSanitized ? 60 : 1) << source;
+  EXPECT_LT(took, kSanitized ? 60 : 20) << source;
   EXPECT_EQ(result.substr(0, 7), "error: ") << source << " gives " << result.substr(0, 100);
   return result;
 }
