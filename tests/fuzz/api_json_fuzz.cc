@@ -1,5 +1,5 @@
-// Request bodies: any bytes may come, and none may crash, hang or slip through as something invalid.
-// The first byte chooses the endpoint.
+// Request bodies: any bytes may come, and none may crash, hang or slip through as something
+// invalid. The first byte chooses the endpoint.
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -10,6 +10,7 @@
 #include "api/chat_request.h"
 #include "api/completion_request.h"
 #include "api/json_writer.h"
+#include "api/native_request.h"
 #include "base/check.h"
 #include "tests/api/fakes.h"
 
@@ -21,8 +22,8 @@ const lb::ByteTokenizer& Tok() {
 }
 
 void CheckError(const lb::Error& error) {
-  CHECK(error.code == lb::ErrorCode::kInvalidArgument || error.code == lb::ErrorCode::kUnsupported ||
-        error.code == lb::ErrorCode::kTooLong);
+  CHECK(error.code == lb::ErrorCode::kInvalidArgument ||
+        error.code == lb::ErrorCode::kUnsupported || error.code == lb::ErrorCode::kTooLong);
   CHECK(!error.message.empty());
   CHECK(error.message.find('\n') == std::string::npos);
 }
@@ -73,6 +74,17 @@ void CheckWriter(const boost::json::object& object) {
   CHECK(Same(*again, object));
 }
 
+void CheckChat(const boost::json::object& object, uint8_t bits) {
+  const auto request = lb::api::ParseChatRequest(object, {}, Tok());
+  if (!request.has_value()) return CheckError(request.error());
+  CheckOptions(request->options);
+  CHECK(!request->messages.empty());
+  lb::api::TemplateHabits habits;
+  habits.object_arguments = bits & 2;
+  habits.null_content = bits & 4;
+  static_cast<void>(lb::api::MakeChatInput(*request, habits, 0));
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -84,26 +96,32 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   CheckWriter(*object);
-  if (data[0] % 2 == 0) {
-    const auto request = lb::api::ParseChatRequest(*object, {}, Tok());
-    if (!request.has_value()) {
-      CheckError(request.error());
-      return 0;
-    }
-    CheckOptions(request->options);
-    CHECK(!request->messages.empty());
-    lb::api::TemplateHabits habits;
-    habits.object_arguments = data[0] & 2;
-    habits.null_content = data[0] & 4;
-    static_cast<void>(lb::api::MakeChatInput(*request, habits, 0));
-  } else {
-    const auto request = lb::api::ParseCompletionRequest(*object, {}, Tok());
-    if (!request.has_value()) {
-      CheckError(request.error());
-      return 0;
-    }
-    CheckOptions(request->options);
-    CHECK(!request->prompts.empty());
+  switch (data[0] % 4) {
+    case 0:
+    case 2:
+      CheckChat(*object, data[0]);
+      break;
+    case 1:
+      if (const auto request = lb::api::ParseCompletionRequest(*object, {}, Tok())) {
+        CheckOptions(request->options);
+        CHECK(!request->prompt.prompts.empty());
+      } else {
+        CheckError(request.error());
+      }
+      break;
+    default:
+      if (const auto request = lb::api::ParseNativeRequest(*object, {}, Tok())) {
+        CheckOptions(request->options);
+        CHECK(!request->prompt.prompts.empty());
+      } else {
+        CheckError(request.error());
+      }
+      if (const auto request = lb::api::ParseInfillRequest(*object, {}, Tok())) {
+        CheckOptions(request->options);
+        CHECK_LE(request->prompt.prompts.size(), 1u);
+      } else {
+        CheckError(request.error());
+      }
   }
   return 0;
 }
