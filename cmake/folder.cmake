@@ -14,7 +14,8 @@ function(lb_folder name)
 endfunction()
 
 # lb_tests(NAME DEPS ...): one program NAME_tests out of tests/NAME/*_test.cc, run by ctest as
-# NAME, built by the target unit_tests. Tests whose suite name begins with "Slow" are left out of it and run as NAME_slow.
+# NAME, built by the target unit_tests. Tests whose suite name begins with "Slow" are left out of it
+# and run as NAME_slow.
 function(lb_tests name)
   cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${name}/*.cc)

@@ -71,18 +71,4 @@ void WriteGenerationSettings(const GenerationOptions& options, int n_probs,
   w->EndObject();
 }
 
-GenerationOptions OptionsOf(const GenerationDefaults& defaults) {
-  GenerationOptions options;
-  options.sampling = defaults.sampling;
-  options.sampling.seed = static_cast<uint64_t>(defaults.seed);
-  options.max_tokens = defaults.max_tokens;
-  options.stop = defaults.stop;
-  options.ignore_eos = defaults.ignore_eos;
-  options.cache_prompt = defaults.cache_prompt;
-  options.context_shift = defaults.context_shift;
-  options.keep = defaults.keep;
-  options.show_control = defaults.show_control;
-  return options;
-}
-
 }  // namespace lb::api

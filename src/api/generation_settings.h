@@ -14,7 +14,4 @@ void WriteSampling(const SamplingParams& sampling, JsonWriter* w);
 void WriteGenerationSettings(const GenerationOptions& options, int n_probs,
                              const text::Tokenizer& tokenizer, JsonWriter* w);
 
-// What an empty request would get.
-GenerationOptions OptionsOf(const GenerationDefaults& defaults);
-
 }  // namespace lb::api

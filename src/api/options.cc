@@ -88,16 +88,23 @@ Result<void> RefuseUnenforced(const Fields& fields) {
 
 }  // namespace
 
-Result<GenerationOptions> ParseOptions(const Fields& fields, const GenerationDefaults& defaults,
-                                       const text::Tokenizer& tokenizer, Dialect dialect) {
+GenerationOptions OptionsOf(const GenerationDefaults& defaults) {
   GenerationOptions options;
   options.sampling = defaults.sampling;
+  options.sampling.seed = static_cast<uint64_t>(defaults.seed);
+  options.max_tokens = defaults.max_tokens;
+  options.stop = defaults.stop;
+  options.ignore_eos = defaults.ignore_eos;
   options.cache_prompt = defaults.cache_prompt;
   options.context_shift = defaults.context_shift;
   options.keep = defaults.keep;
-  options.ignore_eos = defaults.ignore_eos;
   options.show_control = defaults.show_control;
+  return options;
+}
 
+Result<GenerationOptions> ParseOptions(const Fields& fields, const GenerationDefaults& defaults,
+                                       const text::Tokenizer& tokenizer, Dialect dialect) {
+  GenerationOptions options = OptionsOf(defaults);
   LB_RETURN_IF_ERROR(fields.Read("model", &options.model));
   LB_RETURN_IF_ERROR(fields.Read("n", &options.n, 1, kMaxChoices));
   if (dialect == Dialect::kLlamaCpp) {

@@ -63,6 +63,9 @@ inline constexpr int kMaxChatLogprobs = 20;    // OpenAI's
 inline constexpr int kMaxCompletionLogprobs = 5;
 inline constexpr int kMaxNativeProbs = 1000;  // n_probs
 
+// What an empty request would get; the seed as it is given, -1 for a new one too.
+GenerationOptions OptionsOf(const GenerationDefaults& defaults);
+
 // Reads every field that all endpoints share, by OpenAI's names and llama.cpp's. Logprobs are not
 // among them: each endpoint asks in its own way.
 Result<GenerationOptions> ParseOptions(const Fields& fields, const GenerationDefaults& defaults,

@@ -44,9 +44,7 @@ Result<BenchReport> Measure(const Flags& given) {
   config.max_gap_ratio = std::numeric_limits<double>::infinity();  // no answer runs that matters
   LB_ASSIGN_OR_RETURN(const auto engine,
                       MakeEngine(flags, std::move(config), *model, *ops, &clock));
-  KvDTypes kv;
-  LB_ASSIGN_OR_RETURN(kv.k, ParseKvDType("--cache-type-k", flags.cache_type_k));
-  LB_ASSIGN_OR_RETURN(kv.v, ParseKvDType("--cache-type-v", flags.cache_type_v));
+  LB_ASSIGN_OR_RETURN(const KvDTypes kv, KvTypesOf(flags));
   report.kv_bytes = engine->limits().pool_tokens * BytesPerToken(model->config(), kv);
 
   BenchDriver driver(*engine, clock, model->config().vocab_size);

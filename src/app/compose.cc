@@ -25,8 +25,7 @@ std::string FileName(const std::string& path) { return std::filesystem::path(pat
 Result<KvPlan> Plan(const Flags& flags, const ModelConfig& model) {
   KvSizing sizing;
   sizing.ctx_size = flags.ctx_size;
-  LB_ASSIGN_OR_RETURN(sizing.dtypes.k, ParseKvDType("--cache-type-k", flags.cache_type_k));
-  LB_ASSIGN_OR_RETURN(sizing.dtypes.v, ParseKvDType("--cache-type-v", flags.cache_type_v));
+  LB_ASSIGN_OR_RETURN(sizing.dtypes, KvTypesOf(flags));
   LB_ASSIGN_OR_RETURN(sizing.memory_bytes, ParseMemorySize(flags.kv_memory));
   sizing.available_bytes = AvailableMemory();
   LB_ASSIGN_OR_RETURN(KvPlan plan, PlanKv(model, sizing));
@@ -59,6 +58,13 @@ Result<std::unique_ptr<Ops>> MakeOps(const Flags& flags) {
   return MakeCpuOps(flags.cpu);
 }
 
+Result<KvDTypes> KvTypesOf(const Flags& flags) {
+  KvDTypes types;
+  LB_ASSIGN_OR_RETURN(types.k, ParseKvDType("--cache-type-k", flags.cache_type_k));
+  LB_ASSIGN_OR_RETURN(types.v, ParseKvDType("--cache-type-v", flags.cache_type_v));
+  return types;
+}
+
 Result<std::unique_ptr<Engine>> MakeEngine(const Flags& flags, EngineConfig config,
                                            const Model& model, Ops& ops, const Clock* clock) {
   LB_ASSIGN_OR_RETURN(const KvPlan plan, Plan(flags, model.config()));
@@ -74,8 +80,9 @@ Result<std::unique_ptr<Engine>> MakeEngine(const Flags& flags, EngineConfig conf
 
   RunnerConfig runner_config;
   for (const auto& group : plan.groups) runner_config.group_blocks.push_back(group.num_blocks);
-  LB_ASSIGN_OR_RETURN(runner_config.k_dtype, ParseKvDType("--cache-type-k", flags.cache_type_k));
-  LB_ASSIGN_OR_RETURN(runner_config.v_dtype, ParseKvDType("--cache-type-v", flags.cache_type_v));
+  LB_ASSIGN_OR_RETURN(const KvDTypes types, KvTypesOf(flags));
+  runner_config.k_dtype = types.k;
+  runner_config.v_dtype = types.v;
   runner_config.max_batch_tokens = config.max_batch_tokens;
   runner_config.max_logit_rows = config.max_sequences;
   LB_ASSIGN_OR_RETURN(auto runner, MakeModelRunner(model, ops, runner_config));

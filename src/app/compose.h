@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "engine/engine.h"
 #include "engine/engine_thread.h"
+#include "engine/kv_sizing.h"
 #include "gguf/gguf_file.h"
 #include "kernels/ops.h"
 #include "model/model.h"
@@ -32,6 +33,9 @@ struct Composition {
 
 // Logs what a person wants to know. `progress` may be null. Every error is one line.
 Result<std::unique_ptr<Composition>> Compose(const Flags& flags, const LoadProgress& progress);
+
+// --cache-type-k and -v.
+Result<KvDTypes> KvTypesOf(const Flags& flags);
 
 // The parts of it that others put together differently.
 Result<std::unique_ptr<Ops>> MakeOps(const Flags& flags);

@@ -26,14 +26,15 @@ constexpr size_t kBufferBytes = 16 << 10;  // one TLS record
 
 using TlsStream = asio::ssl::stream<asio::ip::tcp::socket>;
 
-// Closes the client's socket, and with it every operation on it, when time is up.
+// Closes the client's socket, and with it every operation on it, when time is up. Shares the stream:
+// a handler that was queued already runs after the limit itself is gone.
 class TimeLimit {
  public:
-  TimeLimit(TlsStream& client, std::chrono::steady_clock::duration time)
-      : timer_(client.get_executor(), time) {
-    timer_.async_wait([&client](const error_code& ec) {
+  TimeLimit(std::shared_ptr<TlsStream> client, std::chrono::steady_clock::duration time)
+      : timer_(client->get_executor(), time) {
+    timer_.async_wait([client](const error_code& ec) {
       error_code ignored;
-      if (!ec) client.next_layer().close(ignored);
+      if (!ec) client->next_layer().close(ignored);
     });
   }
 
@@ -42,7 +43,12 @@ class TimeLimit {
 };
 
 // Everything on one strand: the two directions and the end.
-struct Tunnel {
+struct Tunnel : std::enable_shared_from_this<Tunnel> {
+  Tunnel(asio::ip::tcp::socket socket, asio::ssl::context& tls)
+      : client(std::move(socket), tls), session(client.get_executor()) {}
+
+  std::shared_ptr<TlsStream> SharedClient() { return {shared_from_this(), &client}; }
+
   TlsStream client;
   local::socket session;
 
@@ -69,7 +75,7 @@ struct Tunnel {
       if (write_error) break;
     }
     {
-      TimeLimit limit(client, kShutdownLimit);
+      TimeLimit limit(SharedClient(), kShutdownLimit);
       auto [ec] = co_await client.async_shutdown(kTuple);
       static_cast<void>(ec);  // most clients hang up instead of answering
     }
@@ -101,10 +107,9 @@ Result<std::unique_ptr<asio::ssl::context>> LoadTls(const std::string& cert_file
 asio::awaitable<void> CarryTls(asio::ip::tcp::socket socket, asio::ssl::context& tls,
                                std::function<void(Session::Socket)> open) {
   const auto executor = socket.get_executor();
-  auto tunnel = std::make_shared<Tunnel>(
-      Tunnel{TlsStream(std::move(socket), tls), local::socket(executor)});
+  auto tunnel = std::make_shared<Tunnel>(std::move(socket), tls);
   {
-    TimeLimit limit(tunnel->client, kHandshakeLimit);
+    TimeLimit limit(tunnel->SharedClient(), kHandshakeLimit);
     auto [ec] = co_await tunnel->client.async_handshake(asio::ssl::stream_base::server, kTuple);
     if (ec) co_return;
   }
