@@ -7,9 +7,9 @@
 
 #include "app/bench/driver.h"
 #include "app/bench/report.h"
-#include "app/bench/system_info.h"
 #include "app/compose.h"
 #include "app/load_progress.h"
+#include "app/system_info.h"
 #include "base/log.h"
 
 namespace lb::app {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <fstream>
 #include <thread>
 
@@ -11,14 +12,17 @@
 namespace lb::app {
 namespace {
 
-// The first "model name" of /proc/cpuinfo, which Arm does not have.
-std::string ProcessorName() {
-  std::ifstream in("/proc/cpuinfo");
+// What follows `key` and a colon on its line in a file of /proc; "" when there is none.
+std::string ValueOf(const char* path, const std::string& key) {
+  std::ifstream in(path);
   for (std::string line; std::getline(in, line);) {
-    const size_t colon = line.find(": ");
-    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
+    if (line.compare(0, key.size(), key) != 0) continue;
+    const size_t colon = line.find(':');
+    if (colon == std::string::npos) continue;
+    const size_t begin = line.find_first_not_of(" \t", colon + 1);
+    return begin == std::string::npos ? "" : line.substr(begin);
   }
-  return "unknown processor";
+  return "";
 }
 
 std::string BackendName() {
@@ -29,6 +33,18 @@ std::string BackendName() {
 }
 
 }  // namespace
+
+int64_t PeakMemory() {
+  const std::string text = ValueOf("/proc/self/status", "VmHWM");  // "123456 kB"
+  int64_t kib = 0;
+  std::from_chars(text.data(), text.data() + text.size(), kib);
+  return kib * 1024;
+}
+
+std::string ProcessorName() {
+  const std::string name = ValueOf("/proc/cpuinfo", "model name");
+  return name.empty() ? "unknown" : name;
+}
 
 std::string SystemInfo() {
   return fmt::format(

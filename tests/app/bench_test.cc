@@ -9,7 +9,7 @@
 
 #include "app/bench/driver.h"
 #include "app/bench/report.h"
-#include "app/bench/system_info.h"
+#include "app/system_info.h"
 #include "base/log.h"
 #include "tests/engine/fake_runner.h"
 
