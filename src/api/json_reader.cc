@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "api/json_writer.h"
+#include "base/printable.h"
 
 namespace lb::api {
 namespace json = boost::json;
@@ -67,12 +68,7 @@ std::string Describe(const json::value& value) {
   }
   JsonWriter w;
   w.Value(value);
-  std::string text = w.Take();
-  if (text.size() > 60) {
-    text.resize(ValidUtf8Prefix(std::string_view(text).substr(0, 57)));
-    text += "...";
-  }
-  return text;
+  return Printable(w.Take(), 60);
 }
 
 Error BadField(std::string_view field, std::string message) {

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "api/options.h"
+#include "base/printable.h"
 
 namespace lb::api {
 namespace json = boost::json;
@@ -67,8 +68,7 @@ Result<void> ParseBiasObject(const json::object& object, const std::string& name
     int64_t id = -1;
     const auto [end, ec] = std::from_chars(key.data(), key.data() + key.size(), id);
     const bool number = ec == std::errc() && end == key.data() + key.size();
-    LB_ASSIGN_OR_RETURN(const float bias,
-                        BiasValue(element, name + "." + std::string(std::string_view(key))));
+    LB_ASSIGN_OR_RETURN(const float bias, BiasValue(element, name + "." + Printable(key)));
     if (!number && dialect == Dialect::kLlamaCpp) {
       BiasWords(key, bias, tokenizer, sampling);
       continue;

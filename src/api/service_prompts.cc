@@ -5,6 +5,7 @@
 
 #include "api/json_writer.h"
 #include "api/service.h"
+#include "base/printable.h"
 
 namespace lb::api {
 namespace {
@@ -65,6 +66,8 @@ Result<Service::ChatPrompt> Service::RenderChat(const ChatRequest& request) cons
   auto prompt = parts_.chat_template->Render(MakeChatInput(request, habits_, NowUnix()));
   if (!prompt.has_value()) {
     Error error = prompt.error();
+    // A template may put a message's own text into its complaint.
+    error.message = Printable(error.message, 500);
     if (error.param.empty()) error.param = "messages";
     return error;
   }

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "gguf/part.h"
-#include "gguf/printable.h"
+#include "base/printable.h"
 #include "gguf/split_name.h"
 
 namespace lb::gguf {

@@ -6,7 +6,7 @@
 #include <limits>
 #include <optional>
 
-#include "gguf/printable.h"
+#include "base/printable.h"
 #include "gguf/value_reader.h"
 
 namespace lb::gguf {

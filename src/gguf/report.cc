@@ -9,7 +9,7 @@
 #include <set>
 
 #include "gguf/kv_estimate.h"
-#include "gguf/printable.h"
+#include "base/printable.h"
 
 namespace lb::gguf {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <limits>
 
-#include "gguf/printable.h"
+#include "base/printable.h"
 
 namespace lb::gguf {
 namespace {

@@ -2,7 +2,7 @@
 #include <string>
 #include <string_view>
 
-#include "gguf/printable.h"
+#include "base/printable.h"
 #include "model/arch/arch.h"
 #include "model/model.h"
 
@@ -35,7 +35,7 @@ Result<const Family*> FindFamily(const gguf::GgufFile& file) {
     known += (known.empty() ? "" : ", ") + std::string(family.name);
   }
   return Fail(ErrorCode::kUnsupported, "{}: general.architecture is \"{}\"; supported: {}",
-              file.path(), gguf::Printable(**arch), known);
+              file.path(), Printable(**arch), known);
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
-#include "gguf/printable.h"
+#include "base/printable.h"
 
 namespace lb {
 namespace {
@@ -130,7 +130,7 @@ Result<void> WeightLoader::Finish() {
   for (size_t i = 0; i < used_.size(); ++i) {
     if (used_[i]) continue;
     if (++unused <= kNamed)
-      names += (names.empty() ? "" : ", ") + gguf::Printable(file_.tensors()[i].name);
+      names += (names.empty() ? "" : ", ") + Printable(file_.tensors()[i].name);
   }
   if (unused > 0) {
     LogWarning("{}: {} of {} tensors are not used by this model: {}{}", file_.path(), unused,

@@ -110,6 +110,7 @@ TEST(ChatRequest, TableOfFields) {
       {"\"logit_bias\":{\"259\":1}", "logit_bias"},
       {"\"logit_bias\":{\"-1\":1}", "logit_bias"},
       {"\"logit_bias\":{\"x\":1}", "logit_bias"},
+      {"\"logit_bias\":{\"x\\n\\u007f\":2000}", "logit_bias.x\\n\\x7f"},
       {"\"logit_bias\":[[5,1]]", nullptr},
       {"\"logit_bias\":[[5]]", "logit_bias[0]"},
       {"\"logit_bias\":7", "logit_bias"},

@@ -25,7 +25,11 @@ void CheckError(const lb::Error& error) {
   CHECK(error.code == lb::ErrorCode::kInvalidArgument ||
         error.code == lb::ErrorCode::kUnsupported || error.code == lb::ErrorCode::kTooLong);
   CHECK(!error.message.empty());
-  CHECK(error.message.find('\n') == std::string::npos);
+  CHECK_LE(error.message.size(), 600u);
+  CHECK_LE(error.param.size(), 200u);
+  for (const std::string* text : {&error.message, &error.param}) {
+    for (const char c : *text) CHECK(static_cast<unsigned char>(c) >= 0x20 && c != 0x7f);
+  }
 }
 
 void CheckOptions(const lb::api::GenerationOptions& options) {

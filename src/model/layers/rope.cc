@@ -7,7 +7,7 @@
 #include <numbers>
 #include <utility>
 
-#include "gguf/printable.h"
+#include "base/printable.h"
 
 namespace lb {
 namespace {
@@ -47,7 +47,7 @@ RopeSpec ReadRopeSpec(ConfigReader& keys, const ModelConfig& config, RopeStyle s
   } else if (type != "none") {
     keys.Fail(ErrorCode::kUnsupported,
               fmt::format("{} is \"{}\"; known: none, linear, yarn, longrope",
-                          keys.Key("rope.scaling.type"), gguf::Printable(type)));
+                          keys.Key("rope.scaling.type"), Printable(type)));
   }
   spec.original_context =
       keys.Int("rope.scaling.original_context_length", 1, 1 << 30, config.context_length);

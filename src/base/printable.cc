@@ -1,30 +1,29 @@
-#include "gguf/printable.h"
+#include "base/printable.h"
 
 #include <fmt/format.h>
-#include <utf8proc.h>
 
-namespace lb::gguf {
+#include "base/utf8.h"
+
+namespace lb {
 
 std::string Printable(std::string_view text, size_t max_bytes) {
   std::string out;
   size_t i = 0;
   while (i < text.size()) {
-    const auto* at = reinterpret_cast<const utf8proc_uint8_t*>(text.data() + i);
-    utf8proc_int32_t code_point = 0;
-    const utf8proc_ssize_t length =
-        utf8proc_iterate(at, static_cast<utf8proc_ssize_t>(text.size() - i), &code_point);
-    const size_t step = length > 0 ? static_cast<size_t>(length) : 1;
+    const Utf8Char c = DecodeUtf8(text, i);
+    // Byte by byte where it is no character.
+    const auto step = c.valid ? static_cast<size_t>(c.length) : 1;
     const auto byte = static_cast<unsigned char>(text[i]);
     std::string shown;
     if (byte == '\n') {
       shown = "\\n";
     } else if (byte == '\t') {
       shown = "\\t";
-    } else if (length <= 0 || byte < 0x20 || byte == 0x7f) {
+    } else if (!c.valid || byte < 0x20 || byte == 0x7f) {
       shown = fmt::format("\\x{:02x}", byte);
-    } else if (code_point >= 0x80 && code_point < 0xa0) {
+    } else if (c.code >= 0x80 && c.code < 0xa0) {
       // The second set of control characters, some of which terminals obey.
-      shown = fmt::format("\\u{:04x}", code_point);
+      shown = fmt::format("\\u{:04x}", static_cast<uint32_t>(c.code));
     } else {
       shown = text.substr(i, step);
     }
@@ -36,4 +35,4 @@ std::string Printable(std::string_view text, size_t max_bytes) {
   return out;
 }
 
-}  // namespace lb::gguf
+}  // namespace lb

@@ -1,11 +1,11 @@
-// Proves that text out of a file is shown on one line and never longer than asked, whatever its bytes.
-#include "gguf/printable.h"
+// Proves that text from outside is shown on one line and never longer than asked, whatever its bytes.
+#include "base/printable.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 
-namespace lb::gguf {
+namespace lb {
 namespace {
 
 TEST(Printable, EscapesWhatATerminalWouldObey) {
@@ -24,4 +24,4 @@ TEST(Printable, CountsWhatIsShown) {
 TEST(Printable, NeverSplitsACharacter) { EXPECT_EQ(Printable("ab\xc3\xa9", 3), "ab..."); }
 
 }  // namespace
-}  // namespace lb::gguf
+}  // namespace lb
