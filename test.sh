@@ -27,7 +27,7 @@ export LLAMABOX_MODELS=$PWD/models LLAMABOX_BUILD=$PWD/build/release
 ctest --preset release -LE slow -j2
 
 step "Python tests: oracles and end to end"
-build/venv/bin/python -m pytest -q tests
+build/venv/bin/python -m pytest -q -n 2 tests
 
 if [ "$what" = fast ]; then
   exit 0

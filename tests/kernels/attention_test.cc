@@ -177,8 +177,11 @@ TEST_P(Attention, IsTheReferenceWithinRounding) {
 TEST_P(Attention, ATokensBitsDependOnItsSequenceOnly) {
   auto one = MakeCpu(GetParam(), 1);
   auto three = MakeCpu(GetParam(), 3);
+  // AllGiveTheSameBits ties the portable path to the others: a third of the shapes will do there.
   const bool slow = GetParam() == "portable";
-  for (const Shape& shape : Shapes()) {
+  const std::vector<Shape> shapes = Shapes();
+  for (size_t i = 0; i < shapes.size(); i += slow ? 3 : 1) {
+    const Shape& shape = shapes[i];
     // Over two borders of splits, and one sequence within the first.
     const int length = slow ? 530 : 1100;
     World world(shape, {length, 40}, 1);
