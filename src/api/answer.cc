@@ -23,7 +23,8 @@ Answer::Answer(const text::Tokenizer& tokenizer, const AnswerOptions& options, d
       submitted_ms_(now_ms),
       admitted_ms_(now_ms),
       first_token_ms_(now_ms),
-      last_token_ms_(now_ms) {}
+      last_token_ms_(now_ms),
+      progress_ms_(now_ms) {}
 
 Piece Answer::Push(const TokenEvent& event, double now_ms) {
   Piece piece;
@@ -34,10 +35,17 @@ Piece Answer::Push(const TokenEvent& event, double now_ms) {
       admitted_ms_ = now_ms;
       usage_ = event.usage;
       usage_.completion_tokens = 0;
+      computed_tokens_ = usage_.cached_tokens;
+      progress_ms_ = now_ms;
+      break;
+    case TokenEvent::Kind::kProgress:
+      computed_tokens_ = event.computed;
+      progress_ms_ = now_ms;
       break;
     case TokenEvent::Kind::kToken:
       if (usage_.completion_tokens == 0) first_token_ms_ = now_ms;
       last_token_ms_ = now_ms;
+      prefilling_ = false;
       if (options_.discard_tokens) break;
       ++usage_.completion_tokens;
       TakeToken(event, now_ms, &piece);
@@ -47,6 +55,7 @@ Piece Answer::Push(const TokenEvent& event, double now_ms) {
       usage_.dropped_tokens = event.usage.dropped_tokens;
       break;
     case TokenEvent::Kind::kFinished: {
+      prefilling_ = false;
       const int tokens = usage_.completion_tokens;
       usage_ = event.usage;
       usage_.completion_tokens = tokens;
@@ -177,7 +186,12 @@ double Answer::mean_logprob() const {
   return logprob_count_ == 0 ? 0.0 : logprob_sum_ / logprob_count_;
 }
 
+int64_t Answer::prefilled_tokens() const {
+  return (prefilling_ ? computed_tokens_ : usage_.prompt_tokens) - usage_.cached_tokens;
+}
+
 double Answer::prefill_ms() const {
+  if (prefilling_) return progress_ms_ - admitted_ms_;
   return usage_.prefill_ms > 0 ? usage_.prefill_ms : first_token_ms_ - admitted_ms_;
 }
 

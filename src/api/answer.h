@@ -55,6 +55,10 @@ class Answer {
   Piece Push(const TokenEvent& event, double now_ms);
 
   bool admitted() const { return admitted_; }
+  // Of the prompt, what was cached included; told only when the request asked for progress.
+  int64_t computed_tokens() const { return computed_tokens_; }
+  // Of the prompt, computed for this request so far.
+  int64_t prefilled_tokens() const;
   bool finished() const { return finish_.has_value() || failed(); }
   bool failed() const { return error_.has_value(); }
   const Error& error() const { return *error_; }
@@ -83,8 +87,8 @@ class Answer {
   double mean_logprob() const;
   // Submit to first token.
   double first_token_ms() const { return first_token_ms_ - submitted_ms_; }
-  // Admission to first token, and first token to last: the engine's figures where it gave them,
-  // else as seen here.
+  // Admission to first token (before it, to the last progress), and first token to last: the
+  // engine's figures where it gave them, else as seen here.
   double prefill_ms() const;
   double decode_ms() const;
 
@@ -115,11 +119,13 @@ class Answer {
   std::optional<FinishReason> finish_;
   std::optional<Error> error_;
   Usage usage_;
+  bool prefilling_ = true;  // no token yet
+  int64_t computed_tokens_ = 0;
   int reasoning_tokens_ = 0;
   double logprob_sum_ = 0;
   int logprob_count_ = 0;
   Piece whole_;
-  double submitted_ms_, admitted_ms_, first_token_ms_, last_token_ms_;
+  double submitted_ms_, admitted_ms_, first_token_ms_, last_token_ms_, progress_ms_;
 };
 
 using Answers = std::span<const Answer>;

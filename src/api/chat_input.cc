@@ -1,5 +1,6 @@
 #include "api/chat_input.h"
 
+#include <ctime>
 #include <utility>
 
 #include "api/json_writer.h"
@@ -117,6 +118,26 @@ TemplateHabits HabitsOf(const text::ChatTemplate& chat_template) {
   return habits;
 }
 
+namespace {
+
+// The days as Llama 3 and Firefunction ask for them, which no other template looks at.
+json::object WithDates(const json::object& args, int64_t now_unix) {
+  json::object out = args;
+  const std::time_t now = now_unix;
+  std::tm local = {};
+  if (localtime_r(&now, &local) == nullptr) return out;
+  const auto add = [&](std::string_view name, const char* format) {
+    char text[64];
+    if (out.contains(name)) return;
+    out[name] = std::string_view(text, std::strftime(text, sizeof(text), format, &local));
+  };
+  add("date_string", "%d %b %Y");
+  add("datetime", "%b %d %Y");
+  return out;
+}
+
+}  // namespace
+
 text::ChatInput MakeChatInput(const ChatRequest& request, const TemplateHabits& habits,
                               int64_t now_unix) {
   text::ChatInput input;
@@ -129,7 +150,7 @@ text::ChatInput MakeChatInput(const ChatRequest& request, const TemplateHabits& 
   input.tools = FromJson(request.tools);
   input.documents = FromJson(request.documents);
   input.add_generation_prompt = request.add_generation_prompt || request.continue_final_message;
-  input.extra = FromJson(request.template_args);
+  input.extra = FromJson(WithDates(request.template_args, now_unix));
   input.now_unix = now_unix;
   return input;
 }

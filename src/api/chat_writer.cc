@@ -33,6 +33,12 @@ class ChatWriter final : public OpenAiWriter {
     return true;
   }
 
+  void WriteNothing(int index, JsonWriter* w) const override {
+    w->BeginObject().Key("index").Int(index);
+    w->Key("delta").BeginObject().EndObject();
+    w->Key("logprobs").Null().Key("finish_reason").Null().EndObject();
+  }
+
   void WriteFinish(int index, std::string_view reason, JsonWriter* w) const override {
     w->BeginObject().Key("index").Int(index);
     w->Key("delta").BeginObject().EndObject();

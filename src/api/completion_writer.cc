@@ -28,6 +28,9 @@ class CompletionWriter final : public OpenAiWriter {
     WriteChoice(index, piece.text, piece.scores, {}, w);
     return true;
   }
+  void WriteNothing(int index, JsonWriter* w) const override {
+    WriteChoice(index, {}, {}, {}, w);
+  }
   void WriteFinish(int index, std::string_view reason, JsonWriter* w) const override {
     WriteChoice(index, {}, {}, reason, w);
   }

@@ -9,7 +9,7 @@ ErrorView View(ErrorCode code) {
     case ErrorCode::kInvalidArgument:
       return {400, "invalid_request_error", "", false};
     case ErrorCode::kTooLong:
-      return {400, "invalid_request_error", "context_length_exceeded", false};
+      return {400, "exceed_context_size_error", "context_length_exceeded", false};
     case ErrorCode::kNotFound:
       return {404, "not_found_error", "", false};
     case ErrorCode::kUnsupported:
@@ -30,21 +30,38 @@ ErrorView View(ErrorCode code) {
   return {500, "server_error", "", false};
 }
 
+namespace {
+
+void WriteError(int status, std::string_view type, std::string_view code, std::string_view message,
+                std::string_view param, JsonWriter* w) {
+  w->Key("message").String(message);
+  w->Key("type").String(type);
+  w->Key("param");
+  param.empty() ? w->Null() : w->String(param);
+  w->Key("code");
+  code.empty() ? w->Int(status) : w->String(code);
+}
+
+}  // namespace
+
 std::string ErrorJson(const Error& error) {
   const ErrorView view = View(error.code);
-  return ErrorJson(view.status, view.type, view.code, error.message, error.param);
+  JsonWriter w;
+  w.BeginObject().Key("error").BeginObject();
+  WriteError(view.status, view.type, view.code, error.message, error.param, &w);
+  if (error.context_tokens > 0) {
+    w.Key("n_prompt_tokens").Int(error.prompt_tokens);
+    w.Key("n_ctx").Int(error.context_tokens);
+  }
+  w.EndObject().EndObject();
+  return w.Take();
 }
 
 std::string ErrorJson(int status, std::string_view type, std::string_view code,
                       std::string_view message, std::string_view param) {
   JsonWriter w;
   w.BeginObject().Key("error").BeginObject();
-  w.Key("message").String(message);
-  w.Key("type").String(type);
-  w.Key("param");
-  param.empty() ? w.Null() : w.String(param);
-  w.Key("code");
-  code.empty() ? w.Int(status) : w.String(code);
+  WriteError(status, type, code, message, param, &w);
   w.EndObject().EndObject();
   return w.Take();
 }

@@ -10,7 +10,7 @@ namespace lb::api {
 
 struct ErrorView {
   int status = 500;
-  std::string_view type;     // OpenAI's "type"
+  std::string_view type;     // llama.cpp's "type", which is OpenAI's for most
   std::string_view code;     // OpenAI's "code"; "" when the status says it all
   bool retry_after = false;  // worth a Retry-After header
 };
@@ -18,7 +18,8 @@ struct ErrorView {
 ErrorView View(ErrorCode code);
 
 // {"error":{"message":...,"type":...,"param":...,"code":...}}: `code` is the string of the table or
-// else the HTTP status as a number, as llama.cpp and llama-box send it.
+// else the HTTP status as a number, as llama.cpp and llama-box send it. A prompt that is too long
+// has llama.cpp's n_prompt_tokens and n_ctx besides.
 std::string ErrorJson(const Error& error);
 // The same for what never became an Error of ours: the front door's own answers.
 std::string ErrorJson(int status, std::string_view type, std::string_view code,

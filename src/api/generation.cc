@@ -16,6 +16,7 @@ double NowMs() {
 
 Generation::Generation(GenerationSetup setup, const text::Tokenizer& tokenizer)
     : stream_(setup.stream),
+      progress_(setup.progress),
       writer_(std::move(setup.writer)),
       streams_(std::move(setup.streams)),
       start_written_(streams_.size(), false) {
@@ -68,6 +69,10 @@ void Generation::TakeEvents(size_t index, std::string* out) {
       started_ = true;
       if (!start_written_[index]) writer_->Start(choice, out);
       start_written_[index] = true;
+      if (progress_ && (event.kind == TokenEvent::Kind::kAdmitted ||
+                        event.kind == TokenEvent::Kind::kProgress)) {
+        writer_->Progress(answers_, choice, out);
+      }
       if (!piece.empty()) writer_->Write(answers_, choice, piece, out);
     }
     if (answer.finished()) break;

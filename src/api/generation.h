@@ -15,6 +15,7 @@ namespace lb::api {
 
 struct GenerationSetup {
   bool stream = false;
+  bool progress = false;  // streamed: tell how far each prompt is
   AnswerOptions answer;
   std::unique_ptr<ReplyWriter> writer;
   // One for each answer, prompt-major; already submitted.
@@ -48,7 +49,7 @@ class Generation {
  private:
   void TakeEvents(size_t index, std::string* out);
 
-  const bool stream_;
+  const bool stream_, progress_;
   std::unique_ptr<ReplyWriter> writer_;
   std::vector<std::unique_ptr<TokenStream>> streams_;  // null: ended
   std::vector<Answer> answers_;                        // of the same index

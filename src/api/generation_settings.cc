@@ -37,7 +37,7 @@ void WriteGenerationSettings(const GenerationOptions& options, int n_probs,
   WriteSampling(s, w);
   w->Key("dry_sequence_breakers").BeginArray();
   for (const auto& breaker : s.dry_breakers) w->String(tokenizer.Decode(breaker, true));
-  if (s.dry_breakers.empty()) {
+  if (!s.dry_breakers_given && s.dry_breakers.empty()) {
     for (const std::string& breaker : DefaultDryBreakers()) w->String(breaker);
   }
   w->EndArray();

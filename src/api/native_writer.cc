@@ -17,6 +17,19 @@ class NativeWriter final : public ReplyWriter {
 
   void Start(int, std::string*) override {}
 
+  void Progress(Answers answers, int index, std::string* out) override {
+    const Answer& answer = answers[static_cast<size_t>(index)];
+    JsonWriter w;
+    w.BeginObject().Key("index").Int(index).Key("content").String("");
+    WriteTokens({}, &w);
+    w.Key("stop").Bool(false).Key("id_slot").Int(-1);
+    w.Key("tokens_predicted").Int(0);
+    w.Key("tokens_evaluated").Int(answer.usage().prompt_tokens);
+    if (reply_.timings_per_token) WriteTimings(answer, &w);
+    WriteProgress(answer, &w);
+    AppendEvent(w.EndObject().text(), out);
+  }
+
   void Write(Answers answers, int index, const Piece& piece, std::string* out) override {
     if (piece.text.empty() && piece.scores.empty()) return;
     const Answer& answer = answers[static_cast<size_t>(index)];

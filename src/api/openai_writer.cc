@@ -31,7 +31,7 @@ int64_t NowUnix() {
 std::string Rounded(double value) { return fmt::format("{:.3f}", value); }
 
 double PerSecond(double count, double ms) { return ms > 0 ? count * 1000.0 / ms : 0.0; }
-double PerToken(double ms, int count) { return count > 0 ? ms / count : 0.0; }
+double PerToken(double ms, int64_t count) { return count > 0 ? ms / count : 0.0; }
 
 }  // namespace
 
@@ -43,18 +43,27 @@ void AppendEvent(std::string_view json, std::string* out) {
 
 void WriteTimings(const Answer& answer, JsonWriter* w) {
   const Usage& usage = answer.usage();
-  const int prompt = usage.prompt_tokens - usage.cached_tokens;
+  const int64_t prompt = answer.prefilled_tokens();
   const int steps = std::max(0, usage.completion_tokens - 1);
   w->Key("timings").BeginObject();
   w->Key("cache_n").Int(usage.cached_tokens);
   w->Key("prompt_n").Int(prompt);
-  w->Key("prompt_ms").Raw(Rounded(answer.prefill_ms()));
-  w->Key("prompt_per_token_ms").Raw(Rounded(PerToken(answer.prefill_ms(), prompt)));
-  w->Key("prompt_per_second").Raw(Rounded(PerSecond(prompt, answer.prefill_ms())));
+  w->Key("prompt_ms").Double(answer.prefill_ms());
+  w->Key("prompt_per_token_ms").Double(PerToken(answer.prefill_ms(), prompt));
+  w->Key("prompt_per_second").Double(PerSecond(static_cast<double>(prompt), answer.prefill_ms()));
   w->Key("predicted_n").Int(usage.completion_tokens);
-  w->Key("predicted_ms").Raw(Rounded(answer.decode_ms()));
-  w->Key("predicted_per_token_ms").Raw(Rounded(PerToken(answer.decode_ms(), steps)));
-  w->Key("predicted_per_second").Raw(Rounded(PerSecond(steps, answer.decode_ms())));
+  w->Key("predicted_ms").Double(answer.decode_ms());
+  w->Key("predicted_per_token_ms").Double(PerToken(answer.decode_ms(), steps));
+  w->Key("predicted_per_second").Double(PerSecond(steps, answer.decode_ms()));
+  w->EndObject();
+}
+
+void WriteProgress(const Answer& answer, JsonWriter* w) {
+  w->Key("prompt_progress").BeginObject();
+  w->Key("total").Int(answer.usage().prompt_tokens);
+  w->Key("cache").Int(answer.usage().cached_tokens);
+  w->Key("processed").Int(answer.computed_tokens());
+  w->Key("time_ms").Double(answer.prefill_ms());
   w->EndObject();
 }
 
@@ -85,6 +94,17 @@ void OpenAiWriter::Start(int index, std::string* out) {
   BeginChunk(&w);
   if (!WriteStart(index, &w)) return;
   EndChunk(&w);
+  AppendEvent(w.EndObject().text(), out);
+}
+
+void OpenAiWriter::Progress(Answers answers, int index, std::string* out) {
+  JsonWriter w;
+  BeginChunk(&w);
+  WriteNothing(index, &w);
+  EndChunk(&w);
+  const Answer& answer = answers[static_cast<size_t>(index)];
+  WriteProgress(answer, &w);
+  if (reply_.timings_per_token) WriteTimings(answer, &w);
   AppendEvent(w.EndObject().text(), out);
 }
 

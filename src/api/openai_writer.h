@@ -8,6 +8,7 @@ namespace lb::api {
 class OpenAiWriter : public ReplyWriter {
  public:
   void Start(int index, std::string* out) override;
+  void Progress(Answers answers, int index, std::string* out) override;
   void Write(Answers answers, int index, const Piece& piece, std::string* out) override;
   void Finish(Answers answers, int index, std::string* out) override;
   void End(Answers answers, std::string* out) override;
@@ -25,6 +26,7 @@ class OpenAiWriter : public ReplyWriter {
   // Each appends one element of `choices`; false when there is nothing to say.
   virtual bool WriteStart(int index, JsonWriter* w) const = 0;
   virtual bool WritePiece(int index, const Piece& piece, JsonWriter* w) const = 0;
+  virtual void WriteNothing(int index, JsonWriter* w) const = 0;  // a choice with no news
   virtual void WriteFinish(int index, std::string_view reason, JsonWriter* w) const = 0;
   virtual void WriteWhole(int index, const Answer& answer, JsonWriter* w) const = 0;
 

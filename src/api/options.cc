@@ -99,6 +99,7 @@ GenerationOptions OptionsOf(const GenerationDefaults& defaults) {
   options.context_shift = defaults.context_shift;
   options.keep = defaults.keep;
   options.show_control = defaults.show_control;
+  options.verbose = defaults.verbose;
   return options;
 }
 
@@ -123,6 +124,7 @@ Result<GenerationOptions> ParseOptions(const Fields& fields, const GenerationDef
   LB_RETURN_IF_ERROR(fields.Read("cache_prompt", &options.cache_prompt));
   LB_RETURN_IF_ERROR(fields.Read("n_keep", &options.keep, -1, std::numeric_limits<int>::max()));
   LB_RETURN_IF_ERROR(fields.Read("timings_per_token", &options.timings_per_token));
+  LB_RETURN_IF_ERROR(fields.Read("return_progress", &options.return_progress));
   LB_RETURN_IF_ERROR(fields.Read("verbose", &options.verbose));
   LB_ASSIGN_OR_RETURN(const auto time_limit, fields.Int("t_max_predict_ms", -1, kMaxMs));
   options.max_predict_ms = std::max<int64_t>(0, time_limit.value_or(0));

@@ -25,6 +25,7 @@ struct GenerationDefaults {
   bool ignore_eos = false;
   std::vector<std::string> stop;  // beside the request's own
   bool show_control = false;      // control tokens are text (--special)
+  bool verbose = false;           // replies show the prompt
   ReasoningMode reasoning = ReasoningMode::kAuto;
   std::optional<bool> enable_thinking;  // what templates with a switch are told; unset: yes
   int64_t thinking_budget = -1;         // tokens of thoughts; -1: no limit
@@ -41,6 +42,7 @@ struct GenerationOptions {
   std::optional<bool> include_usage;  // unset: see OpenAiReply
   bool with_logprobs = false;
   bool timings_per_token = false;
+  bool return_progress = false;  // streams tell how far the prompt is
   bool verbose = false;  // show the prompt in the reply
   std::vector<std::string> stop;
   // Tokens of the answer: -1 until the context is full; 0 computes the prompt and answers nothing.

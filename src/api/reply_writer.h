@@ -14,11 +14,12 @@
 namespace lb::api {
 
 // One per reply. Start to End append whole server-sent events to `*out`; for each choice they come
-// in the order Start, Write ..., Finish.
+// in the order Start, Progress ..., Write ..., Finish.
 class ReplyWriter {
  public:
   virtual ~ReplyWriter() = default;
   virtual void Start(int index, std::string* out) = 0;
+  virtual void Progress(Answers answers, int index, std::string* out) = 0;
   virtual void Write(Answers answers, int index, const Piece& piece, std::string* out) = 0;
   virtual void Finish(Answers answers, int index, std::string* out) = 0;
   virtual void End(Answers answers, std::string* out) = 0;      // all choices are finished
@@ -32,6 +33,8 @@ void AppendEvent(std::string_view json, std::string* out);
 // "timings" as llama.cpp has them, of one answer: rates leave out the first token, which comes out
 // of the prompt's own computation.
 void WriteTimings(const Answer& answer, JsonWriter* w);
+// "prompt_progress" as llama.cpp has it: tokens of the prompt, and milliseconds.
+void WriteProgress(const Answer& answer, JsonWriter* w);
 
 // What both of OpenAI's endpoints answer around their choices.
 struct OpenAiReply {

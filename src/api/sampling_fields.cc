@@ -127,6 +127,7 @@ Result<void> ParseDry(const Fields& fields, const text::Tokenizer& tokenizer,
   if (sampling->dry_base < 1.0f) sampling->dry_base = SamplingParams().dry_base;
   std::vector<std::string> breakers = DefaultDryBreakers();
   const bool given = fields.Find("dry_sequence_breakers") != nullptr;
+  sampling->dry_breakers_given |= given;
   if (given) {
     LB_ASSIGN_OR_RETURN(breakers, fields.Strings("dry_sequence_breakers"));
     if (breakers.size() > 64) {
@@ -135,7 +136,7 @@ Result<void> ParseDry(const Fields& fields, const text::Tokenizer& tokenizer,
                                   breakers.size()));
     }
   }
-  if (sampling->dry_multiplier == 0 || (!given && !sampling->dry_breakers.empty())) return {};
+  if (sampling->dry_multiplier == 0 || (!given && sampling->dry_breakers_given)) return {};
   sampling->dry_breakers.clear();
   for (const std::string& breaker : breakers) {
     auto ids = tokenizer.Encode(breaker.substr(0, 256), false, false);

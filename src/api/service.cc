@@ -154,6 +154,7 @@ Request Service::MakeRequest(const GenerationOptions& options, const Caller& cal
   request.cache_prompt = options.cache_prompt;
   request.context_shift = options.context_shift;
   request.keep = options.keep;
+  request.report_progress = options.stream && options.return_progress;
   request.client = caller.client;
   return request;
 }
@@ -163,6 +164,7 @@ Service::Reply Service::Start(const GenerationOptions& options, const Caller& ca
                               std::unique_ptr<ReplyWriter> writer) const {
   GenerationSetup setup;
   setup.stream = options.stream;
+  setup.progress = options.return_progress;
   setup.writer = std::move(writer);
   // Where thoughts are content they end all the same.
   const ReasoningFormat& format = plan.answer.reasoning.kind == ReasoningFormat::Kind::kNone

@@ -47,12 +47,15 @@ Result<void> Service::CheckBytes(size_t bytes, std::string_view field) const {
   const size_t least = bytes / max_token_bytes_;
   const auto limit = static_cast<size_t>(limits().max_request_tokens);
   if (least < limit) return {};
-  return Error{
-      ErrorCode::kTooLong,
-      fmt::format("the prompt of {} bytes has at least {} tokens; the limit for one request "
-                  "is {} tokens (--ctx-size)",
-                  bytes, least, limit),
-      std::string(field)};
+  Error error{ErrorCode::kTooLong,
+              fmt::format("the prompt of {} bytes has at least {} tokens, which exceeds the "
+                          "available context size: the limit for one request is {} tokens "
+                          "(--ctx-size)",
+                          bytes, least, limit),
+              std::string(field)};
+  error.prompt_tokens = static_cast<int64_t>(least);
+  error.context_tokens = limits().max_request_tokens;
+  return error;
 }
 
 Result<Service::ChatPrompt> Service::RenderChat(const ChatRequest& request) const {

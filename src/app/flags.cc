@@ -23,7 +23,7 @@ const std::map<std::string, std::string>& Spellings() {
       {"--n-predict", "--predict"}, {"--dry-seq-breaker", "--dry-sequence-breaker"},
       {"--repeat_penalty", "--repeat-penalty"}, {"--threads-http", "--http-threads"},
       {"-Cr", "--cpu-range"},      {"--usage", "--help"},      {"--top-n-sigma", "--top-nsigma"},
-      {"--cors-origins", "--cors"}, {"-l", "--logit-bias"}, {"-sp", "--special"},
+      {"--cors-origins", "--cors"}, {"-l", "--logit-bias"}, {"-rea", "--reasoning"}, {"-sp", "--special"},
       {"--log-verbose", "--verbose"}, {"--typical-p", "--typical"}, {"--n_predict", "--predict"},
   };
   return table;
@@ -63,6 +63,9 @@ Parser::Parser(Flags* f) {
   app.add_option("--reasoning-budget", f->reasoning_budget, "Most tokens of a thought; 0: none, -1: no limit")->check(range(int64_t{-1}, big))->capture_default_str()->group(group);
   app.add_flag_callback("--enable-reasoning", [f] { f->enable_thinking = true; }, "Ask the template for thoughts (default: as the template has it)")->group(group);
   app.add_flag_callback("--no-enable-reasoning", [f] { f->enable_thinking = false; }, "Ask it for none")->group(group);
+  app.add_option_function<std::string>("--reasoning", [f](const std::string& state) {
+       f->enable_thinking = state == "auto" ? std::optional<bool>() : state == "on";
+     }, "Thoughts: on, off, or auto as the template has it (-rea)")->check(CLI::IsMember({"on", "off", "auto"}))->group(group);
   app.add_flag("--special", f->special, "Show control tokens in answers (-sp)")->group(group);
 
   group = "Server";
@@ -75,8 +78,9 @@ Parser::Parser(Flags* f) {
   app.add_option("--api-key-file", f->api_key_file, "File with such keys, one a line")->group(group);
   app.add_option("--ssl-cert-file", f->ssl_cert_file, "Certificate chain (PEM): serve over TLS")->group(group);
   app.add_option("--ssl-key-file", f->ssl_key_file, "Its private key (PEM)")->group(group);
-  app.add_option("--cors", f->cors_origins, "Origin whose pages may call this server, or *; default: none")->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->group(group);
-  app.add_option("--verbosity", f->verbosity, "0 life of the process, 1 requests, 2 more of each, 3 the cache, 6 everything (-lv)")->check(range(0, 1000))->capture_default_str()->group(group);
+  app.add_option("--cors", f->cors_origins, "Origin whose pages may call this server, localhost (at any port) or *; default: none")->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->group(group);
+  app.add_flag("--slots,!--no-slots", f->slots, "Answer GET /slots, which shows no text of requests")->group(group);
+  app.add_option("--verbosity", f->verbosity, "0 life of the process, 1 requests, 2 more of each, 3 the cache, 6 everything, and replies show their prompt (-lv)")->check(range(0, 1000))->capture_default_str()->group(group);
   app.add_flag("-v,--verbose", verbose, "As --verbosity 6")->group(group);
 
   group = "Cache and compute";
@@ -297,7 +301,7 @@ Result<Flags> ParseFlags(int argc, const char* const* argv, const GetEnv& get_en
     return Fail(ErrorCode::kInvalidArgument,
                 "TLS needs both --ssl-cert-file and --ssl-key-file; only one was given");
   }
-  if (parser.verbose) flags.verbosity = 6;
+  if (parser.verbose) flags.verbosity = kEverything;
   if (flags.http_threads < 1) flags.http_threads = 2;
   flags.sampling.temperature = std::max(0.0f, flags.sampling.temperature);
   flags.sampling.top_k = std::max(0, flags.sampling.top_k);

@@ -16,6 +16,8 @@ namespace lb::app {
 
 enum class Command { kServe, kRun, kInspect, kPerplexity, kBench, kPrint };
 
+inline constexpr int kEverything = 6;  // of verbosity: --verbose
+
 struct Flags {
   Command command = Command::kServe;
   std::string text_to_print;  // kPrint: the help or the version
@@ -31,6 +33,7 @@ struct Flags {
   std::string api_key_file;   // one key a line
   std::string ssl_cert_file, ssl_key_file;  // PEM; both or none
   std::vector<std::string> cors_origins;
+  bool slots = true;          // GET /slots is answered
 
   int64_t ctx_size = 0;       // tokens of the pool and of the longest request; 0: from memory
   std::string kv_memory = "auto";
@@ -68,7 +71,7 @@ struct Flags {
   std::vector<std::string> dry_breakers;
   std::vector<std::string> logit_bias;  // ID+BIAS or ID-BIAS
 
-  int verbosity = 1;
+  int verbosity = 1;          // from kEverything on, replies show the prompt they had
   std::string prompt;         // of `run`; "": chat
   std::string text_file;      // of `perplexity`
 

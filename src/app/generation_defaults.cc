@@ -28,6 +28,7 @@ Result<api::GenerationDefaults> MakeDefaults(const Flags& flags, const text::Tok
   defaults.ignore_eos = flags.ignore_eos;
   defaults.stop = flags.stop;
   defaults.show_control = flags.special;
+  defaults.verbose = flags.verbosity >= kEverything;
   if (flags.reasoning_format == "none") defaults.reasoning = api::ReasoningMode::kNone;
   if (flags.reasoning_format.starts_with("deepseek")) {
     defaults.reasoning = api::ReasoningMode::kDeepSeek;

@@ -53,7 +53,7 @@ constexpr IdleFlag kIdleFlags[] = {
     {"--check-tensors --offline --perf --no-perf", 0, "there is nothing to switch"},
     // Server.
     {"--metrics", 0, kAlwaysThere},
-    {"--slots --no-slots --props", 0, "the endpoint is always there, and shows no text of requests"},
+    {"--props", 0, "the endpoint is always there, and changes nothing"},
     {"--conn-keepalive", 1, "connections stay open for --conn-idle seconds"},
     {"-tps --tokens-per-second", 1, "the speed of a request is not limited"},
     {"--jinja --no-jinja", 0, "chat templates are always Jinja"},

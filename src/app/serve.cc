@@ -121,7 +121,7 @@ int Serve(const Flags& flags) {
     return 1;
   }
   auto listening = server::HttpServer::Listen(
-      std::move(config).value(), server::MakeRoutes(readiness, metrics),
+      std::move(config).value(), server::MakeRoutes(readiness, metrics, flags.slots),
       [&metrics](const server::RequestLog& log) {
         metrics.OnRequest(log);
         LogRequest(log);

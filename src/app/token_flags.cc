@@ -23,8 +23,13 @@ Result<void> ReadTokenFlags(const Flags& flags, const text::Tokenizer& tokenizer
     }
     sampling->logit_bias.emplace_back(static_cast<TokenId>(id), bias);
   }
+  // "none" clears what was there, the usual ones too, as with llama.cpp.
+  sampling->dry_breakers_given = !flags.dry_breakers.empty();
   for (const std::string& breaker : flags.dry_breakers) {
-    if (breaker == "none") continue;
+    if (breaker == "none") {
+      sampling->dry_breakers.clear();
+      continue;
+    }
     auto ids = tokenizer.Encode(breaker, false, false);
     if (!ids.empty()) sampling->dry_breakers.push_back(std::move(ids));
   }

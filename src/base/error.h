@@ -1,6 +1,7 @@
 // The kinds of failure, and the value that carries one.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -29,6 +30,8 @@ struct Error {
   std::string message;
   // The request field at fault ("messages[0].role"), when there is one.
   std::string param;
+  // kTooLong of a prompt: its tokens, and how many prompt and answer may have together; 0: unknown.
+  int64_t prompt_tokens = 0, context_tokens = 0;
 };
 
 }  // namespace lb

@@ -81,10 +81,15 @@ Result<std::unique_ptr<TokenStream>> Engine::Submit(Request request) {
     return refuse(lb::Fail(ErrorCode::kInvalidArgument, "the prompt has no tokens"));
   }
   if (length >= limits_.max_request_tokens) {
-    return refuse(lb::Fail(ErrorCode::kTooLong,
-                           "the prompt has {} tokens; prompt and answer together may have {} "
-                           "(set by -c/--ctx-size), so a prompt at most {}",
-                           length, limits_.max_request_tokens, limits_.max_request_tokens - 1));
+    // llama.cpp's phrase: clients look for it in order to send less.
+    Error error = lb::Fail(ErrorCode::kTooLong,
+                           "the prompt has {} tokens, which exceeds the available context size: "
+                           "prompt and answer together may have {} (set by -c/--ctx-size), so a "
+                           "prompt at most {}",
+                           length, limits_.max_request_tokens, limits_.max_request_tokens - 1);
+    error.prompt_tokens = length;
+    error.context_tokens = limits_.max_request_tokens;
+    return refuse(std::move(error));
   }
   const int vocab = runner_->vocab_size();
   for (TokenId t : request.prompt) {
@@ -156,6 +161,7 @@ bool Engine::Step() {
   if (!batch.items.empty()) {
     RunBatch(batch);
     ++stats_.steps;
+    stats_.step_sequences += static_cast<int64_t>(batch.items.size());
     chunk_policy_.Observe(batch.num_decode_tokens, batch.num_prefill_tokens,
                           clock_->NowMicros() - start_us);
   }
@@ -217,6 +223,7 @@ void Engine::RunBatch(const ScheduledBatch& batch) {
     const bool samples = CatchesUp(item);
     CountComputed(s, item.num_tokens);
     kv_->Commit(*s.kv, s.tokens, s.num_computed() + item.num_tokens);
+    if (s.request.report_progress && s.first_token_us == 0) ReportProgress(s);
     if (samples) SampleNext(s, logits->subspan(vocab * row++, vocab));
   }
 }
@@ -229,6 +236,14 @@ void Engine::CountComputed(Sequence& s, int num_tokens) {
   const int64_t prompt = s.usage.context_shifts == 0 ? s.num_prompt : 0;
   stats_.computed_prompt_tokens += std::max<int64_t>(0, std::min(end, prompt) - first_new);
   s.num_seen = std::max(s.num_seen, end);
+  stats_.longest = std::max(stats_.longest, end);
+}
+
+void Engine::ReportProgress(Sequence& s) {
+  TokenEvent event;
+  event.kind = TokenEvent::Kind::kProgress;
+  event.computed = s.num_computed();
+  s.stream->Push(std::move(event));
 }
 
 void Engine::SampleNext(Sequence& s, std::span<const float> logits) {

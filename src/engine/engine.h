@@ -64,6 +64,7 @@ class Engine final : public EngineClient {
   void RunBatch(const ScheduledBatch& batch);
   void CountComputed(Sequence& sequence, int num_tokens);
   void ShiftContext(Sequence& sequence);
+  void ReportProgress(Sequence& s);
   void SampleNext(Sequence& sequence, std::span<const float> logits);
   void Finish(Sequence& sequence, FinishReason reason, TokenId stop_token);
   void Fail(Sequence& sequence, Error error);

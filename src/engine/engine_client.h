@@ -43,6 +43,8 @@ struct EngineStats {
   int64_t prompt_tokens = 0, cached_prompt_tokens = 0, computed_prompt_tokens = 0;
   int64_t recomputed_tokens = 0;  // computed once more, after a pause or a context shift
   int64_t generated_tokens = 0, steps = 0, pauses = 0, evictions = 0;
+  int64_t step_sequences = 0;  // those that each step computed for, added up
+  int64_t longest = 0;         // tokens of the longest context so far
   int64_t context_shifts = 0, dropped_tokens = 0;
   int64_t finished_stop = 0, finished_length = 0, cancelled = 0, failed = 0, rejected = 0;
   Histogram queue;        // submission to admission; of every admitted request

@@ -40,6 +40,7 @@ struct Request {
   bool context_shift = false;    // a full context is shifted (engine/context_shift.h) instead of
                                  // ending the answer
   int64_t keep = 0;              // tokens at the front that a shift keeps; -1: the whole prompt
+  bool report_progress = false;       // kProgress events
   std::shared_ptr<TokenGuide> guide;  // null: every token may follow
 };
 
@@ -63,7 +64,7 @@ struct Usage {
 
 // One thing that happened to a request, in order. Exactly one event is the last one.
 struct TokenEvent {
-  enum class Kind { kAdmitted, kToken, kShifted, kFinished, kFailed };
+  enum class Kind { kAdmitted, kProgress, kToken, kShifted, kFinished, kFailed };
   Kind kind = Kind::kToken;
   TokenId token = 0;                          // kToken
   float logprob = 0;                          // kToken, when sampling.num_logprobs >= 0
@@ -71,7 +72,8 @@ struct TokenEvent {
   FinishReason reason = FinishReason::kStop;  // kFinished
   TokenId stop_token = -1;                    // kFinished by a stop id: which
   Usage usage;  // kAdmitted (prompt, cached), kShifted (shifts), kFinished, kFailed
-  Error error;  // kFailed
+  int64_t computed = 0;  // kProgress: of the prompt, what was cached included
+  Error error;           // kFailed
   bool last() const { return kind == Kind::kFinished || kind == Kind::kFailed; }
 };
 

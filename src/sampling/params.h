@@ -42,6 +42,7 @@ struct SamplingParams {
   int dry_allowed_length = 2;
   int dry_penalty_last_n = -1;
   std::vector<std::vector<TokenId>> dry_breakers;  // token sequences that end a repetition
+  bool dry_breakers_given = false;  // somebody chose them, be it none; else the API has its own
   int mirostat = 0;                                // 1 or 2 replaces the stages below temperature
   float mirostat_tau = 5.0f;
   float mirostat_eta = 0.1f;

@@ -37,7 +37,6 @@ HttpReply ErrorReply(int status, std::string_view type, std::string_view message
 std::string_view ReasonPhrase(int status) {
   switch (status) {
     case 200: return "OK";
-    case 204: return "No Content";
     case 400: return "Bad Request";
     case 401: return "Unauthorized";
     case 404: return "Not Found";
@@ -57,16 +56,14 @@ std::string FormatHead(const HttpReply& reply, int64_t length, bool keep_alive, 
   head.reserve(320);
   fmt::format_to(std::back_inserter(head), "HTTP/1.{} {} {}\r\nServer: llama-box\r\n",
                  http_1_0 ? 0 : 1, reply.status, ReasonPhrase(reply.status));
-  if (!reply.content_type.empty() && reply.status != 204) {
+  if (!reply.content_type.empty()) {
     fmt::format_to(std::back_inserter(head), "Content-Type: {}\r\n", reply.content_type);
   }
   for (const auto& [name, value] : reply.headers) {
     fmt::format_to(std::back_inserter(head), "{}: {}\r\n", name, value);
   }
   if (length >= 0) {
-    if (reply.status != 204) {
-      fmt::format_to(std::back_inserter(head), "Content-Length: {}\r\n", length);
-    }
+    fmt::format_to(std::back_inserter(head), "Content-Length: {}\r\n", length);
   } else if (!http_1_0) {
     head += "Transfer-Encoding: chunked\r\n";
   }
@@ -86,10 +83,30 @@ std::string SafeRequestId(std::string_view wanted) {
   return fmt::format("req-{:x}-{}", start, ++count);
 }
 
+namespace {
+
+// A page of this very machine, at whatever port.
+bool IsLocal(std::string_view origin) {
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (!origin.starts_with(scheme)) continue;
+    origin.remove_prefix(scheme.size());
+    break;
+  }
+  for (const std::string_view host : {"localhost", "127.0.0.1", "[::1]"}) {
+    if (!origin.starts_with(host)) continue;
+    const std::string_view rest = origin.substr(host.size());
+    if (rest.empty() || rest.front() == ':') return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 std::string AllowedOrigin(const std::vector<std::string>& allowed, const std::string& origin) {
   if (origin.empty()) return {};
   for (const std::string& one : allowed) {
     if (one == "*" || one == origin) return one;
+    if (one == "localhost" && IsLocal(origin)) return origin;
   }
   return {};
 }

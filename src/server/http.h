@@ -45,8 +45,8 @@ std::string FormatHead(const HttpReply& reply, int64_t length, bool keep_alive, 
 // An id that is safe to log and to send back: the client's, if it is short and plain, or a new one.
 std::string SafeRequestId(std::string_view wanted);
 
-// A page's origin, if `allowed` ("*", or exact origins) has it: the value of
-// Access-Control-Allow-Origin; "" otherwise.
+// A page's origin, if `allowed` ("*", "localhost" for this machine at any port, or exact origins)
+// has it: the value of Access-Control-Allow-Origin; "" otherwise.
 std::string AllowedOrigin(const std::vector<std::string>& allowed, const std::string& origin);
 
 // True when `key` is one of `keys`. The time it takes depends on the lengths only.

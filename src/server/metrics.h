@@ -9,7 +9,7 @@
 
 namespace lb::server {
 
-// Thread-safe. Names follow vLLM's where the meaning is the same.
+// Thread-safe. Names follow vLLM's where the meaning is the same; llama.cpp's are there too.
 class Metrics {
  public:
   Metrics();
@@ -17,6 +17,8 @@ class Metrics {
   void OnRequest(const RequestLog& log);
   // `stats` and `limits` are null while the model loads.
   std::string Text(const EngineStats* stats, const EngineLimits* limits) const;
+  // When it was made.
+  int64_t start_unix() const;
 
  private:
   struct Impl;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <string>
 #include <utility>
 
 #include "api/json_writer.h"
@@ -62,7 +63,7 @@ class Table {
 }  // namespace
 
 // Every route is described in openapi.json: tests/server holds the two together.
-Router MakeRoutes(const Readiness& readiness, const Metrics& metrics) {
+Router MakeRoutes(const Readiness& readiness, const Metrics& metrics, bool slots) {
   Table table(readiness);
   const auto caller = [](const HttpRequest& request) {
     return api::Caller{request.request_id, request.peer};
@@ -100,7 +101,10 @@ Router MakeRoutes(const Readiness& readiness, const Metrics& metrics) {
   body("/detokenize", &api::Service::Detokenize);
   body("/apply-template", &api::Service::ApplyTemplate);
   table.Add("GET", "/slots", false, false,
-            [](const api::Service& s, const HttpRequest& r) -> Outcome {
+            [slots](const api::Service& s, const HttpRequest& r) -> Outcome {
+              if (!slots) {
+                return ErrorReply(501, "not_supported_error", "/slots is off (--no-slots)");
+              }
               const bool must_be_free = r.query.find("fail_on_no_slot=1") != std::string::npos;
               if (must_be_free && s.Stats().running >= s.limits().max_sequences) {
                 return ErrorReply(Error{ErrorCode::kUnavailable, "no slot is free", {}});
@@ -121,6 +125,8 @@ Router MakeRoutes(const Readiness& readiness, const Metrics& metrics) {
                 [&readiness, &metrics](const HttpRequest&) -> Outcome {
                   HttpReply reply;
                   reply.content_type = "text/plain; version=0.0.4; charset=utf-8";
+                  reply.headers.emplace_back("Process-Start-Time-Unix",
+                                             std::to_string(metrics.start_unix()));
                   if (const ServicePtr service = readiness.service()) {
                     const EngineStats stats = service->Stats();
                     reply.body = metrics.Text(&stats, &service->limits());

@@ -10,6 +10,7 @@
 namespace lb::server {
 
 // Until `readiness` has a service, everything but /metrics says 503. Both must outlive the router.
-Router MakeRoutes(const Readiness& readiness, const Metrics& metrics);
+// Without `slots`, /slots says 501.
+Router MakeRoutes(const Readiness& readiness, const Metrics& metrics, bool slots = true);
 
 }  // namespace lb::server

@@ -180,7 +180,7 @@ asio::awaitable<Session::Read> Session::ReadRequest() {
     reply.status = 401;
     reply.body =
         "{\"error\":{\"message\":\"a valid API key is needed (Authorization: Bearer KEY)\","
-        "\"type\":\"invalid_request_error\",\"param\":null,\"code\":\"invalid_api_key\"}}";
+        "\"type\":\"authentication_error\",\"param\":null,\"code\":\"invalid_api_key\"}}";
     reply.headers.emplace_back("WWW-Authenticate", "Bearer");
     co_await Refuse(std::move(reply));
     co_return Read::kClose;
@@ -361,7 +361,7 @@ asio::awaitable<void> Session::Refuse(HttpReply reply) {
 
 HttpReply Session::Preflight(const std::string& allow) const {
   HttpReply reply;
-  reply.status = 204;
+  reply.content_type.clear();
   reply.headers.emplace_back("Allow", allow);
   if (!AllowedOrigin(context_.config.cors_origins, request_.origin).empty()) {
     reply.headers.emplace_back("Access-Control-Allow-Methods", allow);

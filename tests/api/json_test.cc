@@ -80,6 +80,13 @@ TEST(Errors, EveryCodeHasItsStatus) {
   EXPECT_EQ(View(ErrorCode::kInvalidArgument).status, 400);
   EXPECT_EQ(View(ErrorCode::kTooLong).status, 400);
   EXPECT_EQ(View(ErrorCode::kTooLong).code, "context_length_exceeded");
+  Error too_long{ErrorCode::kTooLong, "long", "prompt"};
+  too_long.prompt_tokens = 9;
+  too_long.context_tokens = 8;
+  EXPECT_EQ(ErrorJson(too_long),
+            "{\"error\":{\"message\":\"long\",\"type\":\"exceed_context_size_error\","
+            "\"param\":\"prompt\",\"code\":\"context_length_exceeded\","
+            "\"n_prompt_tokens\":9,\"n_ctx\":8}}");
   EXPECT_EQ(View(ErrorCode::kOverloaded).status, 429);
   EXPECT_TRUE(View(ErrorCode::kOverloaded).retry_after);
   EXPECT_EQ(View(ErrorCode::kUnavailable).status, 503);

@@ -169,6 +169,31 @@ TEST(Stream, TimingsWithEveryTokenWhenAskedFor) {
   EXPECT_EQ(Plain(*service, true, "").at("timings").at("prompt_n").as_int64(), 21);
 }
 
+TEST(Stream, ProgressOfThePromptWhenAskedFor) {
+  FakeEngine engine([](const Request& request) {
+    auto events = FakeEngine::Saying(request, "hello");
+    events.front().usage.cached_tokens = 2;
+    TokenEvent progress;
+    progress.kind = TokenEvent::Kind::kProgress;
+    progress.computed = 7;
+    events.insert(events.begin() + 1, progress);
+    return events;
+  });
+  const auto service = MakeFakeService(&engine);
+  const auto events = Streamed(*service, true, "\"return_progress\":true,\"timings_per_token\":true");
+  ASSERT_EQ(events.size(), 9u);  // role, two of progress, five letters, finish
+  EXPECT_TRUE(engine.requests.back().report_progress);
+  for (const auto& [event, processed] : {std::pair{events[1], 2}, std::pair{events[2], 7}}) {
+    EXPECT_EQ(event.at("prompt_progress").at("total").as_int64(), 21);
+    EXPECT_EQ(event.at("prompt_progress").at("cache").as_int64(), 2);
+    EXPECT_EQ(event.at("prompt_progress").at("processed").as_int64(), processed);
+    EXPECT_EQ(event.at("timings").at("prompt_n").as_int64(), processed - 2);
+    EXPECT_EQ(event.at("timings").at("predicted_n").as_int64(), 0);
+  }
+  EXPECT_EQ(events[8].at("timings").at("prompt_n").as_int64(), 19);
+  EXPECT_FALSE(Streamed(*service, true, "")[1].as_object().contains("prompt_progress"));
+}
+
 TEST(Replies, VerboseShowsThePrompt) {
   FakeEngine engine(Says("hello"));
   const auto service = MakeFakeService(&engine);

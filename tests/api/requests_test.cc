@@ -1,9 +1,11 @@
 // Request parsing: what every field accepts, and that whatever else comes is a 400 naming the
 // field.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 
+#include "api/chat_input.h"
 #include "api/chat_request.h"
 #include "api/completion_request.h"
 #include "api/errors.h"
@@ -193,6 +195,26 @@ TEST(ChatRequest, MessagesNameTheValueAndTheRange) {
   EXPECT_EQ(result.error().message, "top_p must be a number from 0 to 1, not 1.5");
 }
 
+TEST(ChatRequest, NoDryBreakersAreNotTheUsualOnes) {
+  const auto object = ParseJsonObject(
+      "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"dry_multiplier\":1}");
+  GenerationDefaults defaults;
+  EXPECT_EQ(ParseChatRequest(*object, defaults, Tok())->options.sampling.dry_breakers.size(), 4u);
+  defaults.sampling.dry_breakers_given = true;
+  EXPECT_TRUE(ParseChatRequest(*object, defaults, Tok())->options.sampling.dry_breakers.empty());
+}
+
+TEST(ChatRequest, TemplatesAreToldTheDayUnlessTheRequestDoes) {
+  const auto extra = [](const std::string& fields, std::string_view name) {
+    const auto input = MakeChatInput(*Chat(fields), {}, 1'700'000'000);
+    const text::jinja::Value* value = input.extra.dict().Find(name);
+    return value == nullptr ? std::string() : std::string(value->view());
+  };
+  EXPECT_THAT(extra("", "date_string"), testing::MatchesRegex("1[45] Nov 2023"));
+  EXPECT_THAT(extra("", "datetime"), testing::MatchesRegex("Nov 1[45] 2023"));
+  EXPECT_EQ(extra("\"chat_template_kwargs\":{\"date_string\":\"today\"}", "date_string"), "today");
+}
+
 TEST(ChatRequest, ValuesArriveWhereTheyBelong) {
   const auto r = Chat(
       "\"max_tokens\":7,\"max_completion_tokens\":9,\"top_k\":-1,\"seed\":5,"
@@ -217,6 +239,7 @@ TEST(ChatRequest, ValuesArriveWhereTheyBelong) {
   EXPECT_EQ(o.sampling.logit_bias[1].second, 3.0f);
   EXPECT_EQ(o.sampling.stages, (std::vector{SamplerStage::kTopK, SamplerStage::kTemperature}));
   EXPECT_EQ(o.sampling.dry_breakers, (std::vector<std::vector<TokenId>>{{'a', 'b'}}));
+  EXPECT_TRUE(o.sampling.dry_breakers_given);
 }
 
 TEST(ChatRequest, RandomSeedsDiffer) {

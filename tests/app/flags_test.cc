@@ -83,7 +83,7 @@ TEST(Flags, EverySpellingIsKnown) {
       "--attention causal", "--image-max-batch 4", "--image-no-text-encoder-model-offload",
       "--image-vae-tiling", "--image-sampler euler", "--rpc-server-port 0",
       "--rpc-server-main-gpu 0", "--rpc-server-cache", "--origin-rpc-server-main-gpu 1", "-n 5",
-      "--predict 5", "--n-predict 5", "--infill", "--spm-infill", "--slots", "-sps 0.5", "-nocb",
+      "--predict 5", "--n-predict 5", "--infill", "--spm-infill", "--slots", "--no-slots", "--reasoning off", "-rea auto", "-sps 0.5", "-nocb",
       "--no-cont-batching", "--sampling-seq kfy", "-lcs f", "-lcd f", "--api-key k",
       "--api-key-file f", "--ssl-cert-file c --ssl-key-file k", "--cors-origins *",
   };

@@ -102,7 +102,8 @@ def test_c09_the_limit_is_told_and_exact(start_server):
                     assert reply["usage"]["prompt_tokens"] == count
                 continue
             assert status == 400 and reply["error"]["code"] == "context_length_exceeded"
-            assert reply["error"]["type"] == "invalid_request_error"
+            assert reply["error"]["type"] == "exceed_context_size_error"
+            assert reply["error"]["n_prompt_tokens"] >= reply["error"]["n_ctx"] > 0
             assert str(limit) in reply["error"]["message"]
             assert "ctx-size" in reply["error"]["message"]
             assert time.monotonic() - begin < 10

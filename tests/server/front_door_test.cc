@@ -36,6 +36,18 @@ TEST(FrontDoor, MalformedJsonIs400WithThePlace) {
   EXPECT_THAT(client.ReadReply(), HasSubstr("line 2, column 6"));
 }
 
+TEST(Origins, LocalhostIsThisMachineAtAnyPort) {
+  const std::vector<std::string> local = {"localhost"};
+  for (const char* origin : {"http://localhost", "http://localhost:8080", "https://127.0.0.1:3000",
+                             "http://[::1]", "http://[::1]:1"}) {
+    EXPECT_EQ(AllowedOrigin(local, origin), origin);
+  }
+  for (const char* origin : {"http://notlocalhost", "http://localhost.evil.com", "http://127.0.0.11",
+                             "http://evil.com", ""}) {
+    EXPECT_EQ(AllowedOrigin(local, origin), "") << origin;
+  }
+}
+
 TEST(FrontDoor, UnknownPathsAndMethods) {
   TestServer server;
   TestClient client = server.Connect();
@@ -52,7 +64,7 @@ TEST(FrontDoor, UnknownPathsAndMethods) {
   client.Post("/health", "{}");
   EXPECT_THAT(client.ReadReply(), HasSubstr("Allow: GET, HEAD"));
   client.Send("OPTIONS /health HTTP/1.1\r\nHost: x\r\n\r\n");
-  EXPECT_EQ(StatusOf(client.ReadUntil("\r\n\r\n")), 204);
+  EXPECT_EQ(StatusOf(client.ReadUntil("\r\n\r\n")), 200);
   client.Send("HEAD /health HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_THAT(client.ReadUntil("\r\n\r\n"), HasSubstr("Content-Length: 15"));
   client.Get("/health?x=y");
