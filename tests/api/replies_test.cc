@@ -172,7 +172,7 @@ TEST(Stream, TimingsWithEveryTokenWhenAskedFor) {
 TEST(Stream, ProgressOfThePromptWhenAskedFor) {
   FakeEngine engine([](const Request& request) {
     auto events = FakeEngine::Saying(request, "hello");
-    events.front().usage.cached_tokens = 2;
+    events.front().usage.cached_tokens = events.back().usage.cached_tokens = 2;
     TokenEvent progress;
     progress.kind = TokenEvent::Kind::kProgress;
     progress.computed = 7;
@@ -180,7 +180,8 @@ TEST(Stream, ProgressOfThePromptWhenAskedFor) {
     return events;
   });
   const auto service = MakeFakeService(&engine);
-  const auto events = Streamed(*service, true, "\"return_progress\":true,\"timings_per_token\":true");
+  const auto events =
+      Streamed(*service, true, "\"return_progress\":true,\"timings_per_token\":true");
   ASSERT_EQ(events.size(), 9u);  // role, two of progress, five letters, finish
   EXPECT_TRUE(engine.requests.back().report_progress);
   for (const auto& [event, processed] : {std::pair{events[1], 2}, std::pair{events[2], 7}}) {

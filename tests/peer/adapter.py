@@ -50,14 +50,13 @@ def _start_with_our_model(self, timeout_seconds=utils.DEFAULT_HTTP_TIMEOUT):
     self.model_file = str(_MODELS / models.get(self.model_hf_repo, models["default"]))
     self.model_hf_repo = self.model_hf_file = self.model_url = None
     self.offline = False
-    self.n_ctx = _context or self.n_ctx
+    # What the test asks for, also when it starts its server again.
+    self.n_ctx = self.asked_n_ctx = _context or getattr(self, "asked_n_ctx", self.n_ctx)
     _start(self, timeout_seconds)
     # -c is here the context of every request, of which all share one pool: in the suite's terms, where
     # the slots divide it, it is that times the slots.
-    if self.n_ctx and self.n_slots and not self.kv_unified and not hasattr(self, "given_n_ctx"):
-        self.given_n_ctx = self.n_ctx
-    if hasattr(self, "given_n_ctx"):
-        self.n_ctx = self.given_n_ctx * self.n_slots
+    if self.n_ctx and self.n_slots and not self.kv_unified:
+        self.n_ctx *= self.n_slots
 
 
 def _any_text(regex, text):
