@@ -2,7 +2,7 @@
 // what depends on a user, a file or the network is a Result.
 #pragma once
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <string>
 

@@ -2,7 +2,7 @@
 // it can become an alias of it one day.
 #pragma once
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <string>
 #include <utility>
