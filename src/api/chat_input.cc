@@ -120,9 +120,23 @@ TemplateHabits HabitsOf(const text::ChatTemplate& chat_template) {
 
 namespace {
 
-// The days as Llama 3 and Firefunction ask for them, which no other template looks at.
-json::object WithDates(const json::object& args, int64_t now_unix) {
-  json::object out = args;
+// What some templates ask for under names of their own, unless the request gives it: the day (Llama
+// 3, Firefunction) and the functions of the tools as JSON text (Firefunction).
+json::object TemplateArgs(const ChatRequest& request, int64_t now_unix) {
+  json::object out = request.template_args;
+  if (!out.contains("functions")) {
+    JsonWriter w;
+    if (request.tools.is_array()) {
+      json::array functions;
+      for (const json::value& tool : request.tools.get_array()) {
+        const json::value* function =
+            tool.is_object() ? tool.get_object().if_contains("function") : nullptr;
+        if (function != nullptr) functions.push_back(*function);
+      }
+      w.Value(functions);
+    }
+    out["functions"] = w.Take();
+  }
   const std::time_t now = now_unix;
   std::tm local = {};
   if (localtime_r(&now, &local) == nullptr) return out;
@@ -150,7 +164,7 @@ text::ChatInput MakeChatInput(const ChatRequest& request, const TemplateHabits& 
   input.tools = FromJson(request.tools);
   input.documents = FromJson(request.documents);
   input.add_generation_prompt = request.add_generation_prompt || request.continue_final_message;
-  input.extra = FromJson(WithDates(request.template_args, now_unix));
+  input.extra = FromJson(TemplateArgs(request, now_unix));
   input.now_unix = now_unix;
   return input;
 }

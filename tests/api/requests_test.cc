@@ -204,7 +204,7 @@ TEST(ChatRequest, NoDryBreakersAreNotTheUsualOnes) {
   EXPECT_TRUE(ParseChatRequest(*object, defaults, Tok())->options.sampling.dry_breakers.empty());
 }
 
-TEST(ChatRequest, TemplatesAreToldTheDayUnlessTheRequestDoes) {
+TEST(ChatRequest, TemplatesAreToldDayAndFunctionsUnlessTheRequestDoes) {
   const auto extra = [](const std::string& fields, std::string_view name) {
     const auto input = MakeChatInput(*Chat(fields), {}, 1'700'000'000);
     const text::jinja::Value* value = input.extra.dict().Find(name);
@@ -213,6 +213,9 @@ TEST(ChatRequest, TemplatesAreToldTheDayUnlessTheRequestDoes) {
   EXPECT_THAT(extra("", "date_string"), testing::MatchesRegex("1[45] Nov 2023"));
   EXPECT_THAT(extra("", "datetime"), testing::MatchesRegex("Nov 1[45] 2023"));
   EXPECT_EQ(extra("\"chat_template_kwargs\":{\"date_string\":\"today\"}", "date_string"), "today");
+  EXPECT_EQ(extra("", "functions"), "");
+  EXPECT_EQ(extra("\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]", "functions"),
+            "[{\"name\":\"f\"}]");
 }
 
 TEST(ChatRequest, ValuesArriveWhereTheyBelong) {
