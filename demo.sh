@@ -37,10 +37,11 @@ fi
 echo "$model"
 
 echo "== 4/4 Serve"
-build/release/llama-box -m "$model" --host 127.0.0.1 --port "$port" &
+log=build/demo.log
+build/release/llama-box -m "$model" --host 127.0.0.1 --port "$port" >"$log" 2>&1 &
 server=$!
 trap 'kill -TERM $server 2>/dev/null; wait $server 2>/dev/null || true' EXIT
-python3 - "$port" "$server" "$question" <<'PYTHON'
+python3 - "$port" "$server" "$question" <<'PYTHON' || { cat "$log"; exit 1; }
 import json, os, sys, time, urllib.request
 
 port, server, question = sys.argv[1], int(sys.argv[2]), sys.argv[3]
@@ -49,7 +50,7 @@ while True:
     try:
         os.kill(server, 0)
     except ProcessLookupError:
-        sys.exit("the server ended before it was ready; its last lines say why")
+        sys.exit("the server ended before it was ready; its log says why")
     try:
         with urllib.request.urlopen(url + "/health", timeout=2) as reply:
             if reply.status == 200:
@@ -68,6 +69,7 @@ with urllib.request.urlopen(request, timeout=120) as reply:
 print(f"\n\nOpenAI API: {url}/v1")
 PYTHON
 if ! $once; then
-  echo "Ctrl-C ends the server."
+  echo "Ctrl-C ends the server. Its log ($log):"
+  tail -n +1 -f --pid="$server" "$log"
   wait $server
 fi
