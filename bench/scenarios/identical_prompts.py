@@ -16,7 +16,8 @@ import statistics
 import sys
 import time
 
-from common import SMOLLM2, at_once, exact_prompt, llama_box, machine, post
+from common import SMOLLM2, at_once, exact_prompt, machine, post
+from peer import side_by_side
 
 LIMIT = 1.15
 
@@ -61,12 +62,7 @@ def main():
     print(f"{args.clients} clients, {args.tokens} tokens, {args.threads} threads, "
           f"{args.model.rsplit('/', 1)[-1]}; {machine()}")
     with contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(llama_box(args.model, "-c", pool, "--threads", args.threads))]
-        if not args.no_peer:
-            import peer
-            print(peer.version())
-            servers.append(stack.enter_context(
-                peer.llama_cpp(args.model, ctx=pool, parallel=args.clients, threads=args.threads)))
+        servers = side_by_side(stack, args, ctx=pool, parallel=args.clients)
         for server in servers:  # the first pass through a model is slow
             seconds(server.url, exact_prompt(server.url, "warm up", 64), 1)
         times = {server.name: [] for server in servers}

@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 
-from common import Server, free_port
+from common import Server, free_port, llama_box
 
 
 def version():
@@ -24,6 +24,15 @@ def llama_cpp(model, ctx, parallel, threads=None, batch=None):
     settings = {"model": str(model), "port": free_port(), "ctx": ctx, "parallel": parallel,
                 "threads": threads or os.cpu_count(), "batch": batch}
     return Server("llama.cpp", [sys.executable, __file__, json.dumps(settings)], settings["port"])
+
+
+def side_by_side(stack, args, ctx, parallel):
+    """Ours and, unless --no-peer was given, llama.cpp's server; they live as long as `stack`."""
+    servers = [stack.enter_context(llama_box(args.model, "-c", ctx, "--threads", args.threads))]
+    if not args.no_peer:
+        print(version())
+        servers.append(stack.enter_context(llama_cpp(args.model, ctx, parallel, args.threads)))
+    return servers
 
 
 def serve(settings):

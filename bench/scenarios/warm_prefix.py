@@ -14,7 +14,8 @@ import os
 import statistics
 import sys
 
-from common import SMOLLM2, exact_prompt, llama_box, machine, stream
+from common import SMOLLM2, exact_prompt, machine, stream
+from peer import side_by_side
 
 
 def first_token(url, ids):
@@ -39,11 +40,7 @@ def main():
     print(f"{args.tokens} tokens and {args.question} more, {args.threads} threads, "
           f"{args.model.rsplit('/', 1)[-1]}; {machine()}")
     with contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(llama_box(args.model, "-c", pool, "--threads", args.threads))]
-        if not args.no_peer:
-            import peer
-            print(peer.version())
-            servers.append(stack.enter_context(peer.llama_cpp(args.model, ctx=pool, parallel=1, threads=args.threads)))
+        servers = side_by_side(stack, args, ctx=pool, parallel=1)
         rows = {server.name: [] for server in servers}
         for run in range(args.runs):
             for server in servers:

@@ -127,13 +127,9 @@ json::object TemplateArgs(const ChatRequest& request, int64_t now_unix) {
   if (!out.contains("functions")) {
     JsonWriter w;
     if (request.tools.is_array()) {
-      json::array functions;
-      for (const json::value& tool : request.tools.get_array()) {
-        const json::value* function =
-            tool.is_object() ? tool.get_object().if_contains("function") : nullptr;
-        if (function != nullptr) functions.push_back(*function);
-      }
-      w.Value(functions);
+      w.BeginArray();
+      for (const json::value& tool : request.tools.get_array()) w.Value(tool.at("function"));
+      w.EndArray();
     }
     out["functions"] = w.Take();
   }
