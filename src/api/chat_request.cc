@@ -11,7 +11,8 @@ namespace {
 constexpr std::array<std::string_view, 5> kRoles = {"system", "developer", "user", "assistant",
                                                     "tool"};
 
-// A string, or a list of {type: "text", text: ...} and plain strings.
+}  // namespace
+
 Result<std::string> ParseContent(const Fields& message) {
   const json::value* value = message.Find("content");
   if (value == nullptr) return std::string();
@@ -48,6 +49,8 @@ Result<std::string> ParseContent(const Fields& message) {
   return text;
 }
 
+namespace {
+
 // Checks what templates rely on; the rest passes as it is.
 Result<void> CheckToolCalls(const json::array& calls, const std::string& name) {
   for (size_t i = 0; i < calls.size(); ++i) {
@@ -69,6 +72,8 @@ Result<void> CheckToolCalls(const json::array& calls, const std::string& name) {
   }
   return {};
 }
+
+}  // namespace
 
 Result<ChatMessage> ParseMessage(const json::value& value, size_t index) {
   const std::string at = fmt::format("messages[{}]", index);
@@ -93,6 +98,8 @@ Result<ChatMessage> ParseMessage(const json::value& value, size_t index) {
   }
   return message;
 }
+
+namespace {
 
 Result<void> ParseTools(const Fields& fields, json::value* out) {
   LB_ASSIGN_OR_RETURN(const auto* tools, fields.Array("tools"));
@@ -127,11 +134,9 @@ Result<void> ParseTools(const Fields& fields, json::value* out) {
 // chat_template_kwargs, and the fields that are short for one of its entries.
 Result<void> ParseTemplateArgs(const Fields& fields, const GenerationDefaults& defaults,
                                ChatRequest* request) {
-  json::object& args = request->template_args;
-  args = defaults.template_args;
   LB_ASSIGN_OR_RETURN(const auto* kwargs, fields.Object("chat_template_kwargs"));
   if (kwargs != nullptr) {
-    for (const auto& [key, value] : *kwargs) args[key] = value;
+    for (const auto& [key, value] : *kwargs) request->template_args[key] = value;
   }
   LB_ASSIGN_OR_RETURN(auto effort, fields.String("reasoning_effort"));
   // OpenAI's newer form of the same.
@@ -139,31 +144,12 @@ Result<void> ParseTemplateArgs(const Fields& fields, const GenerationDefaults& d
   if (reasoning != nullptr && !effort) {
     LB_ASSIGN_OR_RETURN(effort, Fields(*reasoning, "reasoning.").String("effort"));
   }
-  LB_ASSIGN_OR_RETURN(auto thinking, fields.Bool("enable_thinking"));
-  if (effort && *effort == "none") {
-    if (!thinking) thinking = false;
-  } else if (effort && !args.contains("reasoning_effort")) {
-    args["reasoning_effort"] = *effort;
-  }
-  if (request->thinking_budget == 0 && !thinking) thinking = false;
-  // Always said, since templates disagree on what silence means; under both names that they use.
-  const bool given = args.contains("enable_thinking");
-  if (thinking || !given) {
-    args["enable_thinking"] = thinking.value_or(defaults.enable_thinking.value_or(true));
-  }
-  if (!args.contains("thinking")) args["thinking"] = args["enable_thinking"];
-  const json::value& enabled = args["enable_thinking"];
-  if (enabled.is_bool() && !enabled.get_bool()) {
-    request->thinking_budget = 0;
-  } else if (request->thinking_budget > 0 && !args.contains("thinking_budget")) {
-    args["thinking_budget"] = request->thinking_budget;
-  }
+  LB_ASSIGN_OR_RETURN(const auto thinking, fields.Bool("enable_thinking"));
+  TellThinking(thinking, effort, defaults, request);
   return {};
 }
 
-Result<void> ParseReasoning(const Fields& fields, const GenerationDefaults& defaults,
-                            ChatRequest* request) {
-  request->reasoning = defaults.reasoning;
+Result<void> ParseReasoning(const Fields& fields, ChatRequest* request) {
   std::string format;
   LB_RETURN_IF_ERROR(fields.Read("reasoning_format", &format));
   if (format == "auto") {
@@ -177,7 +163,6 @@ Result<void> ParseReasoning(const Fields& fields, const GenerationDefaults& defa
   }
   LB_ASSIGN_OR_RETURN(const auto in_content, fields.Bool("reasoning_in_content"));
   if (in_content == true) request->reasoning = ReasoningMode::kNone;
-  request->thinking_budget = defaults.thinking_budget;
   for (const char* name : {"thinking_budget", "reasoning_budget", "thinking_budget_tokens"}) {
     LB_ASSIGN_OR_RETURN(const auto budget,
                         fields.Int(name, -1, std::numeric_limits<int32_t>::max()));
@@ -193,9 +178,7 @@ Result<void> ParseReasoning(const Fields& fields, const GenerationDefaults& defa
 Result<void> ParseContinuation(const Fields& fields, ChatRequest* request) {
   LB_ASSIGN_OR_RETURN(const auto begin, fields.Bool("add_generation_prompt"));
   LB_ASSIGN_OR_RETURN(const auto go_on, fields.Bool("continue_final_message"));
-  const ChatMessage& last = request->messages.back();
-  const bool can = last.role == "assistant" && last.tool_calls.is_null() &&
-                   !(last.content.empty() && last.reasoning.empty());
+  const bool can = EndsInAnswer(*request);
   if (go_on == true && begin == true) {
     return BadField("continue_final_message",
                     "continue_final_message and add_generation_prompt cannot both be true");
@@ -222,10 +205,47 @@ Result<void> ParseLogprobs(const Fields& fields, GenerationOptions* options) {
 
 }  // namespace
 
+ChatRequest ChatRequestOf(const GenerationDefaults& defaults) {
+  ChatRequest request;
+  request.template_args = defaults.template_args;
+  request.reasoning = defaults.reasoning;
+  request.thinking_budget = defaults.thinking_budget;
+  return request;
+}
+
+void TellThinking(std::optional<bool> thinking, const std::optional<std::string>& effort,
+                  const GenerationDefaults& defaults, ChatRequest* request) {
+  json::object& args = request->template_args;
+  if (effort && *effort == "none") {
+    if (!thinking) thinking = false;
+  } else if (effort && !args.contains("reasoning_effort")) {
+    args["reasoning_effort"] = *effort;
+  }
+  if (request->thinking_budget == 0 && !thinking) thinking = false;
+  // Always said, since templates disagree on what silence means; under both names that they use.
+  const bool given = args.contains("enable_thinking");
+  if (thinking || !given) {
+    args["enable_thinking"] = thinking.value_or(defaults.enable_thinking.value_or(true));
+  }
+  if (!args.contains("thinking")) args["thinking"] = args["enable_thinking"];
+  const json::value& enabled = args["enable_thinking"];
+  if (enabled.is_bool() && !enabled.get_bool()) {
+    request->thinking_budget = 0;
+  } else if (request->thinking_budget > 0 && !args.contains("thinking_budget")) {
+    args["thinking_budget"] = request->thinking_budget;
+  }
+}
+
+bool EndsInAnswer(const ChatRequest& request) {
+  const ChatMessage& last = request.messages.back();
+  return last.role == "assistant" && last.tool_calls.is_null() &&
+         !(last.content.empty() && last.reasoning.empty());
+}
+
 Result<ChatRequest> ParseChatRequest(const json::object& body, const GenerationDefaults& defaults,
                                      const text::Tokenizer& tokenizer) {
   const Fields fields(body);
-  ChatRequest request;
+  ChatRequest request = ChatRequestOf(defaults);
   LB_ASSIGN_OR_RETURN(request.options, ParseOptions(fields, defaults, tokenizer, Dialect::kOpenAi));
   LB_RETURN_IF_ERROR(ParseLogprobs(fields, &request.options));
   LB_ASSIGN_OR_RETURN(const auto* messages, fields.Array("messages"));
@@ -240,7 +260,7 @@ Result<ChatRequest> ParseChatRequest(const json::object& body, const GenerationD
   LB_RETURN_IF_ERROR(ParseTools(fields, &request.tools));
   LB_ASSIGN_OR_RETURN(const auto* documents, fields.Array("documents"));
   if (documents != nullptr) request.documents = *documents;
-  LB_RETURN_IF_ERROR(ParseReasoning(fields, defaults, &request));
+  LB_RETURN_IF_ERROR(ParseReasoning(fields, &request));
   LB_RETURN_IF_ERROR(ParseTemplateArgs(fields, defaults, &request));
   LB_RETURN_IF_ERROR(ParseContinuation(fields, &request));
   return request;

@@ -38,4 +38,19 @@ Result<ChatRequest> ParseChatRequest(const boost::json::object& body,
                                      const GenerationDefaults& defaults,
                                      const text::Tokenizer& tokenizer);
 
+// What other APIs' requests have in common with this one.
+
+// What an empty request would have: no messages, the operator's defaults; its options are unset.
+ChatRequest ChatRequestOf(const GenerationDefaults& defaults);
+// The text of `content`: a string, or a list of {type: "text", text: ...} and plain strings.
+Result<std::string> ParseContent(const Fields& message);
+// One of `messages`.
+Result<ChatMessage> ParseMessage(const boost::json::value& value, size_t index);
+// Tells the template whether and how hard to think; after template_args and thinking_budget are
+// there. `effort` "none" is thinking off.
+void TellThinking(std::optional<bool> thinking, const std::optional<std::string>& effort,
+                  const GenerationDefaults& defaults, ChatRequest* request);
+// The last message is an assistant's with some text, which an answer can go on with.
+bool EndsInAnswer(const ChatRequest& request);
+
 }  // namespace lb::api

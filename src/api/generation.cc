@@ -67,7 +67,7 @@ void Generation::TakeEvents(size_t index, std::string* out) {
     }
     if (stream_) {
       started_ = true;
-      if (!start_written_[index]) writer_->Start(choice, out);
+      if (!start_written_[index]) writer_->Start(answers_, choice, out);
       start_written_[index] = true;
       if (progress_ && (event.kind == TokenEvent::Kind::kAdmitted ||
                         event.kind == TokenEvent::Kind::kProgress)) {

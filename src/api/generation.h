@@ -31,9 +31,11 @@ class Generation {
   ~Generation();
 
   bool streamed() const { return stream_; }
+  std::string_view content_type() const { return writer_->content_type(); }
+  std::string_view filler() const { return writer_->filler(); }
   // `wake` is called from any thread when Advance has something to do; see TokenStream::OnReady.
   void OnReady(const std::function<void()>& wake);
-  // Takes what has happened. When streamed, appends whole server-sent events to `*out`. True when
+  // Takes what has happened. When streamed, appends whole events to `*out`. True when
   // the reply is complete.
   bool Advance(std::string* out);
   // Ends it from outside (shutdown): the next Advance is the last.

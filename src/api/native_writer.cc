@@ -15,7 +15,7 @@ class NativeWriter final : public ReplyWriter {
   NativeWriter(const text::Tokenizer& tokenizer, NativeReply reply)
       : tokenizer_(tokenizer), reply_(std::move(reply)) {}
 
-  void Start(int, std::string*) override {}
+  void Start(Answers, int, std::string*) override {}
 
   void Progress(Answers answers, int index, std::string* out) override {
     const Answer& answer = answers[static_cast<size_t>(index)];

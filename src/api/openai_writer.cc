@@ -12,6 +12,14 @@
 namespace lb::api {
 namespace {
 
+// Milliseconds and rates: finer digits than these are noise.
+std::string Rounded(double value) { return fmt::format("{:.3f}", value); }
+
+double PerSecond(double count, double ms) { return ms > 0 ? count * 1000.0 / ms : 0.0; }
+double PerToken(double ms, int64_t count) { return count > 0 ? ms / count : 0.0; }
+
+}  // namespace
+
 std::string RandomId(std::string_view prefix) {
   static constexpr char kDigits[] =
       "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -27,15 +35,12 @@ int64_t NowUnix() {
       .count();
 }
 
-// Milliseconds and rates: finer digits than these are noise.
-std::string Rounded(double value) { return fmt::format("{:.3f}", value); }
-
-double PerSecond(double count, double ms) { return ms > 0 ? count * 1000.0 / ms : 0.0; }
-double PerToken(double ms, int64_t count) { return count > 0 ? ms / count : 0.0; }
-
-}  // namespace
-
-void AppendEvent(std::string_view json, std::string* out) {
+void AppendEvent(std::string_view json, std::string* out, std::string_view name) {
+  if (!name.empty()) {
+    *out += "event: ";
+    *out += name;
+    *out += "\n";
+  }
   *out += "data: ";
   *out += json;
   *out += "\n\n";
@@ -89,7 +94,7 @@ void OpenAiWriter::EndChunk(JsonWriter* w) const {
   if (reply_.include_usage == true) w->Key("usage").Null();
 }
 
-void OpenAiWriter::Start(int index, std::string* out) {
+void OpenAiWriter::Start(Answers, int index, std::string* out) {
   JsonWriter w;
   BeginChunk(&w);
   if (!WriteStart(index, &w)) return;

@@ -7,7 +7,7 @@ namespace lb::api {
 
 class OpenAiWriter : public ReplyWriter {
  public:
-  void Start(int index, std::string* out) override;
+  void Start(Answers answers, int index, std::string* out) override;
   void Progress(Answers answers, int index, std::string* out) override;
   void Write(Answers answers, int index, const Piece& piece, std::string* out) override;
   void Finish(Answers answers, int index, std::string* out) override;

@@ -13,12 +13,15 @@
 
 namespace lb::api {
 
-// One per reply. Start to End append whole server-sent events to `*out`; for each choice they come
-// in the order Start, Progress ..., Write ..., Finish.
+// One per reply. Start to End append whole events to `*out`; for each choice they come in the order
+// Start, Progress ..., Write ..., Finish.
 class ReplyWriter {
  public:
   virtual ~ReplyWriter() = default;
-  virtual void Start(int index, std::string* out) = 0;
+  // Of the streamed form: its kind, and what may fill a silence anywhere between two events.
+  virtual std::string_view content_type() const { return "text/event-stream"; }
+  virtual std::string_view filler() const { return ": waiting\n\n"; }
+  virtual void Start(Answers answers, int index, std::string* out) = 0;
   virtual void Progress(Answers answers, int index, std::string* out) = 0;
   virtual void Write(Answers answers, int index, const Piece& piece, std::string* out) = 0;
   virtual void Finish(Answers answers, int index, std::string* out) = 0;
@@ -28,7 +31,12 @@ class ReplyWriter {
   virtual std::string Whole(Answers answers) const = 0;
 };
 
-void AppendEvent(std::string_view json, std::string* out);
+// A server-sent event; `name` "": without one.
+void AppendEvent(std::string_view json, std::string* out, std::string_view name = {});
+
+// `prefix` and 24 letters and digits.
+std::string RandomId(std::string_view prefix);
+int64_t NowUnix();
 
 // "timings" as llama.cpp has them, of one answer: rates leave out the first token, which comes out
 // of the prompt's own computation.

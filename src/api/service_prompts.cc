@@ -1,6 +1,5 @@
 // Service: from requests to token ids.
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "api/json_writer.h"
@@ -9,12 +8,6 @@
 
 namespace lb::api {
 namespace {
-
-int64_t NowUnix() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 void Append(const std::vector<TokenId>& more, std::vector<TokenId>* ids) {
   ids->insert(ids->end(), more.begin(), more.end());

@@ -18,19 +18,20 @@ HttpReply JsonReply(std::string body) {
   return reply;
 }
 
-HttpReply ErrorReply(const Error& error) {
+HttpReply ErrorReply(const Error& error, api::ErrorForm form) {
   const api::ErrorView view = api::View(error.code);
   HttpReply reply;
   reply.status = view.status;
-  reply.body = api::ErrorJson(error);
+  reply.body = api::ErrorJson(error, form);
   if (view.retry_after) reply.headers.emplace_back("Retry-After", "1");
   return reply;
 }
 
-HttpReply ErrorReply(int status, std::string_view type, std::string_view message) {
+HttpReply ErrorReply(int status, std::string_view type, std::string_view message,
+                     api::ErrorForm form) {
   HttpReply reply;
   reply.status = status;
-  reply.body = api::ErrorJson(status, type, {}, message);
+  reply.body = api::ErrorJson(status, type, {}, message, form);
   return reply;
 }
 

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "api/errors.h"
 #include "api/generation.h"
 #include "base/error.h"
 
@@ -34,9 +35,10 @@ struct HttpReply {
 using Outcome = std::variant<HttpReply, std::unique_ptr<api::Generation>>;
 
 HttpReply JsonReply(std::string body);
-HttpReply ErrorReply(const Error& error);
+HttpReply ErrorReply(const Error& error, api::ErrorForm form = api::ErrorForm::kOpenAi);
 // For the front door's own refusals.
-HttpReply ErrorReply(int status, std::string_view type, std::string_view message);
+HttpReply ErrorReply(int status, std::string_view type, std::string_view message,
+                     api::ErrorForm form = api::ErrorForm::kOpenAi);
 
 std::string_view ReasonPhrase(int status);
 // "HTTP/1.1 200 OK\r\n" and all headers, the empty line included. `length` < 0: chunked.

@@ -17,6 +17,7 @@ struct Route {
   bool worker = false;
   bool open = false;  // needs no API key
   std::function<Outcome(const HttpRequest&)> handler;
+  api::ErrorForm errors = api::ErrorForm::kOpenAi;
 };
 
 // Filled before the server starts, constant from then on.

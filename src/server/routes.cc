@@ -13,7 +13,10 @@ namespace {
 
 using ServicePtr = std::shared_ptr<const api::Service>;
 
-HttpReply Loading(const Readiness& readiness) {
+HttpReply Loading(const Readiness& readiness, api::ErrorForm form) {
+  if (form != api::ErrorForm::kOpenAi) {
+    return ErrorReply(Error{ErrorCode::kUnavailable, "Loading model", {}}, form);
+  }
   api::JsonWriter w;
   w.BeginObject().Key("error").BeginObject();
   w.Key("message").String("Loading model");
@@ -29,8 +32,8 @@ HttpReply Loading(const Readiness& readiness) {
 }
 
 template <typename T>
-Outcome ToOutcome(Result<T> result) {
-  if (!result.has_value()) return ErrorReply(result.error());
+Outcome ToOutcome(Result<T> result, api::ErrorForm form = api::ErrorForm::kOpenAi) {
+  if (!result.has_value()) return ErrorReply(result.error(), form);
   if constexpr (std::is_same_v<T, std::string>) {
     return JsonReply(std::move(result).value());
   } else {
@@ -44,13 +47,15 @@ class Table {
 
   // `call` is asked once the model is there.
   template <typename Call>
-  void Add(std::string_view method, std::string path, bool worker, bool open, Call call) {
+  void Add(std::string_view method, std::string path, bool worker, bool open, Call call,
+           api::ErrorForm form = api::ErrorForm::kOpenAi) {
     router_.Add({method, std::move(path), worker, open,
-                 [&readiness = readiness_, call](const HttpRequest& request) -> Outcome {
+                 [&readiness = readiness_, call, form](const HttpRequest& request) -> Outcome {
                    const ServicePtr service = readiness.service();
-                   if (service == nullptr) return Loading(readiness);
+                   if (service == nullptr) return Loading(readiness, form);
                    return call(*service, request);
-                 }});
+                 },
+                 form});
   }
   void AddRaw(Route route) { router_.Add(std::move(route)); }
   Router Take() { return std::move(router_); }
@@ -68,25 +73,35 @@ Router MakeRoutes(const Readiness& readiness, const Metrics& metrics, bool slots
   const auto caller = [](const HttpRequest& request) {
     return api::Caller{request.request_id, request.peer};
   };
-  const auto reply = [&](std::string path, auto call) {
-    table.Add("POST", std::move(path), true, false,
-              [caller, call](const api::Service& s, const HttpRequest& r) {
-                return ToOutcome((s.*call)(r.body, caller(r)));
-              });
+  using Form = api::ErrorForm;
+  const auto reply = [&](std::string path, auto call, Form form = Form::kOpenAi) {
+    table.Add(
+        "POST", std::move(path), true, false,
+        [caller, call, form](const api::Service& s, const HttpRequest& r) {
+          return ToOutcome((s.*call)(r.body, caller(r)), form);
+        },
+        form);
   };
-  const auto body = [&](std::string path, auto call) {
-    table.Add("POST", std::move(path), true, false,
-              [call](const api::Service& s, const HttpRequest& r) {
-                return ToOutcome((s.*call)(r.body));
-              });
+  const auto body = [&](std::string path, auto call, Form form = Form::kOpenAi) {
+    table.Add(
+        "POST", std::move(path), true, false,
+        [call, form](const api::Service& s, const HttpRequest& r) {
+          return ToOutcome((s.*call)(r.body), form);
+        },
+        form);
+  };
+  const auto info = [&](std::string path, auto call, Form form = Form::kOpenAi) {
+    table.Add(
+        "GET", std::move(path), false, false,
+        [call](const api::Service& s, const HttpRequest&) -> Outcome {
+          return JsonReply((s.*call)());
+        },
+        form);
   };
   for (const std::string at : {"/v1", ""}) {
     reply(at + "/chat/completions", &api::Service::Chat);
     body(at + "/chat/completions/input_tokens", &api::Service::CountChatTokens);
-    table.Add("GET", at + "/models", false, false,
-              [](const api::Service& s, const HttpRequest&) -> Outcome {
-                return JsonReply(s.Models());
-              });
+    info(at + "/models", &api::Service::Models);
     table.Add("GET", at + "/health", false, true,
               [](const api::Service&, const HttpRequest&) -> Outcome {
                 return JsonReply("{\"status\":\"ok\"}");
@@ -111,30 +126,26 @@ Router MakeRoutes(const Readiness& readiness, const Metrics& metrics, bool slots
               }
               return JsonReply(s.Slots());
             });
-  table.Add("GET", "/kv", true, false, [](const api::Service& s, const HttpRequest&) {
-    return ToOutcome(s.Kv());
-  });
-  table.Add("GET", "/props", false, false,
-            [](const api::Service& s, const HttpRequest&) -> Outcome {
-              return JsonReply(s.Props());
-            });
+  table.Add("GET", "/kv", true, false,
+            [](const api::Service& s, const HttpRequest&) { return ToOutcome(s.Kv()); });
+  info("/props", &api::Service::Props);
   table.AddRaw({"GET", "/openapi.json", false, false, [](const HttpRequest&) -> Outcome {
                   return JsonReply(std::string(OpenApiJson()));
                 }});
-  table.AddRaw({"GET", "/metrics", false, false,
-                [&readiness, &metrics](const HttpRequest&) -> Outcome {
-                  HttpReply reply;
-                  reply.content_type = "text/plain; version=0.0.4; charset=utf-8";
-                  reply.headers.emplace_back("Process-Start-Time-Unix",
-                                             std::to_string(metrics.start_unix()));
-                  if (const ServicePtr service = readiness.service()) {
-                    const EngineStats stats = service->Stats();
-                    reply.body = metrics.Text(&stats, &service->limits());
-                  } else {
-                    reply.body = metrics.Text(nullptr, nullptr);
-                  }
-                  return reply;
-                }});
+  table.AddRaw(
+      {"GET", "/metrics", false, false, [&readiness, &metrics](const HttpRequest&) -> Outcome {
+         HttpReply reply;
+         reply.content_type = "text/plain; version=0.0.4; charset=utf-8";
+         reply.headers.emplace_back("Process-Start-Time-Unix",
+                                    std::to_string(metrics.start_unix()));
+         if (const ServicePtr service = readiness.service()) {
+           const EngineStats stats = service->Stats();
+           reply.body = metrics.Text(&stats, &service->limits());
+         } else {
+           reply.body = metrics.Text(nullptr, nullptr);
+         }
+         return reply;
+       }});
   return table.Take();
 }
 

@@ -58,18 +58,21 @@ HttpRequest MakeRequest(const Fields& message, const std::string& peer) {
   return request;
 }
 
-HttpReply RefusalOf(const error_code& ec, const ServerConfig& config) {
+HttpReply RefusalOf(const error_code& ec, const ServerConfig& config, api::ErrorForm form) {
   if (ec == http::error::body_limit) {
     return ErrorReply(413, "invalid_request_error",
                       fmt::format("the body is larger than the limit of {} bytes",
-                                  config.max_body_bytes));
+                                  config.max_body_bytes),
+                      form);
   }
   if (ec == http::error::header_limit) {
     return ErrorReply(431, "invalid_request_error",
                       fmt::format("the head is larger than the limit of {} bytes",
-                                  config.max_header_bytes));
+                                  config.max_header_bytes),
+                      form);
   }
-  return ErrorReply(400, "invalid_request_error", fmt::format("malformed HTTP: {}", ec.message()));
+  return ErrorReply(400, "invalid_request_error", fmt::format("malformed HTTP: {}", ec.message()),
+                    form);
 }
 
 bool IsProtocolError(const error_code& ec) {
@@ -143,6 +146,7 @@ asio::awaitable<Session::Read> Session::ReadRequest() {
   parser.header_limit(config.max_header_bytes);
   parser.body_limit(config.max_body_bytes);
   request_ = HttpRequest();
+  errors_ = api::ErrorForm::kOpenAi;
   head_only_ = false;
   reading_head_ = true;
   timed_out_ = false;
@@ -158,7 +162,7 @@ asio::awaitable<Session::Read> Session::ReadRequest() {
     request_.request_id = SafeRequestId({});
     request_.peer = peer_;
     if (IsProtocolError(head_error)) {
-      co_await Refuse(RefusalOf(head_error, config));
+      co_await Refuse(RefusalOf(head_error, config, errors_));
     } else {
       timed_out_ = false;
       co_await Refuse(ErrorReply(408, "timeout_error", "the request's head took too long"));
@@ -172,15 +176,15 @@ asio::awaitable<Session::Read> Session::ReadRequest() {
   head_only_ = parser.get().method() == http::verb::head;
   std::string allow;
   const Route* route = context_.router.Find(request_.method, request_.path, &allow);
+  if (route != nullptr) errors_ = route->errors;
   const bool open = (route != nullptr && route->open) || parser.get().method() == http::verb::options;
   if (!open && !config.api_keys.empty() && !KeyMatches(config.api_keys, request_.api_key)) {
     // Before the body is read: who has no key gets no memory.
     keep_alive_ = false;
     HttpReply reply;
     reply.status = 401;
-    reply.body =
-        "{\"error\":{\"message\":\"a valid API key is needed (Authorization: Bearer KEY)\","
-        "\"type\":\"authentication_error\",\"param\":null,\"code\":\"invalid_api_key\"}}";
+    reply.body = api::ErrorJson(401, "authentication_error", "invalid_api_key",
+                                "a valid API key is needed (Authorization: Bearer KEY)", errors_);
     reply.headers.emplace_back("WWW-Authenticate", "Bearer");
     co_await Refuse(std::move(reply));
     co_return Read::kClose;
@@ -195,10 +199,10 @@ asio::awaitable<Session::Read> Session::ReadRequest() {
   if (body_error) {
     keep_alive_ = false;
     if (IsProtocolError(body_error)) {
-      co_await Refuse(RefusalOf(body_error, config));
+      co_await Refuse(RefusalOf(body_error, config, errors_));
     } else if (timed_out_) {
       timed_out_ = false;
-      co_await Refuse(ErrorReply(408, "timeout_error", "the request's body took too long"));
+      co_await Refuse(ErrorReply(408, "timeout_error", "the request's body took too long", errors_));
     }
     co_return Read::kClose;
   }
@@ -210,10 +214,10 @@ asio::awaitable<Session::Read> Session::ReadRequest() {
 asio::awaitable<Outcome> Session::Handle(const Route& route) {
   if (!route.worker) co_return route.handler(request_);
   // The worker gets copies of nothing: this coroutine, and with it the request, waits for it.
-  auto task = [handler = &route.handler, request = &request_,
+  auto task = [handler = &route.handler, request = &request_, form = errors_,
                stopping = &context_.stopping]() -> asio::awaitable<Outcome> {
     if (stopping->load()) {
-      co_return ErrorReply(Error{ErrorCode::kUnavailable, "the server is shutting down", {}});
+      co_return ErrorReply(Error{ErrorCode::kUnavailable, "the server is shutting down", {}}, form);
     }
     co_return (*handler)(*request);
   };
@@ -263,7 +267,7 @@ asio::awaitable<void> Session::RunGeneration(std::unique_ptr<api::Generation> ge
     Log(0, generation.get());
     co_return;
   }
-  HttpReply reply = generation->error() ? ErrorReply(*generation->error())
+  HttpReply reply = generation->error() ? ErrorReply(*generation->error(), errors_)
                                         : JsonReply(generation->Body());
   AddCommonHeaders(&reply);
   std::string bytes = FormatHead(reply, static_cast<int64_t>(reply.body.size()), keep_alive_, http_1_0_);
@@ -292,12 +296,12 @@ asio::awaitable<bool> Session::SendStream(api::Generation& generation) {
       // Errors that come first keep their HTTP status; from then on they are events.
       if (done && !head_sent && generation.error() && !generation.started()) break;
       const auto now = std::chrono::steady_clock::now();
-      if (events.empty() && now >= next_comment) events = ": waiting\n\n";
+      if (events.empty() && now >= next_comment) events = generation.filler();
       if (!events.empty()) {
         std::string bytes;
         if (!head_sent) {
           HttpReply head;
-          head.content_type = "text/event-stream";
+          head.content_type = generation.content_type();
           head.headers = {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}};
           AddCommonHeaders(&head);
           if (http_1_0_) keep_alive_ = false;

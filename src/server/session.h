@@ -92,6 +92,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool events_ = false;      // the generation has something to take
 
   HttpRequest request_;
+  api::ErrorForm errors_ = api::ErrorForm::kOpenAi;  // of the request's route
   bool keep_alive_ = false;
   bool http_1_0_ = false;
   bool head_only_ = false;

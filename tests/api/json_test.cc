@@ -96,5 +96,23 @@ TEST(Errors, EveryCodeHasItsStatus) {
             "\"param\":\"top_p\",\"code\":400}}");
 }
 
+TEST(Errors, EachApiHasItsOwnShape) {
+  const Error bad = Error{ErrorCode::kInvalidArgument, "no \"x\"", "top_p"};
+  EXPECT_EQ(ErrorJson(bad, ErrorForm::kOllama), R"({"error":"no \"x\""})");
+  EXPECT_EQ(ErrorJson(bad, ErrorForm::kAnthropic),
+            R"({"type":"error","error":{"type":"invalid_request_error","message":"no \"x\"",)"
+            R"("param":"top_p"}})");
+  const std::pair<int, const char*> types[] = {
+      {400, "invalid_request_error"}, {401, "authentication_error"},
+      {404, "not_found_error"},       {405, "invalid_request_error"},
+      {408, "timeout_error"},         {413, "request_too_large"},
+      {429, "rate_limit_error"},      {500, "api_error"},
+      {503, "overloaded_error"}};
+  for (const auto& [status, type] : types) {
+    EXPECT_EQ(ErrorJson(status, "x", "y", "m", ErrorForm::kAnthropic),
+              fmt::format(R"({{"type":"error","error":{{"type":"{}","message":"m"}}}})", type));
+  }
+}
+
 }  // namespace
 }  // namespace lb::api
