@@ -99,8 +99,6 @@ Result<ChatMessage> ParseMessage(const json::value& value, size_t index) {
   return message;
 }
 
-namespace {
-
 Result<void> ParseTools(const Fields& fields, json::value* out) {
   LB_ASSIGN_OR_RETURN(const auto* tools, fields.Array("tools"));
   if (tools == nullptr || tools->empty()) return {};
@@ -130,6 +128,8 @@ Result<void> ParseTools(const Fields& fields, json::value* out) {
   *out = *tools;
   return {};
 }
+
+namespace {
 
 // chat_template_kwargs, and the fields that are short for one of its entries.
 Result<void> ParseTemplateArgs(const Fields& fields, const GenerationDefaults& defaults,

@@ -46,6 +46,8 @@ ChatRequest ChatRequestOf(const GenerationDefaults& defaults);
 Result<std::string> ParseContent(const Fields& message);
 // One of `messages`.
 Result<ChatMessage> ParseMessage(const boost::json::value& value, size_t index);
+// `tools` with `tool_choice`; null when there are none to be used.
+Result<void> ParseTools(const Fields& fields, boost::json::value* out);
 // Tells the template whether and how hard to think; after template_args and thinking_budget are
 // there. `effort` "none" is thinking off.
 void TellThinking(std::optional<bool> thinking, const std::optional<std::string>& effort,

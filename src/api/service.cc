@@ -95,6 +95,14 @@ Service::Reply Service::Chat(std::string_view body, const Caller& caller) const 
                MakeChatWriter(*parts_.tokenizer, std::move(reply)));
 }
 
+Service::Reply Service::AnswerChat(const ChatRequest& request, const Caller& caller,
+                                   std::unique_ptr<ReplyWriter> writer) const {
+  LB_ASSIGN_OR_RETURN(ChatPrompt prompt, RenderChat(request));
+  Plan plan = PlanOf(request, prompt);
+  return Start(request.options, caller, {std::move(prompt.ids)}, std::move(plan),
+               std::move(writer));
+}
+
 Service::Reply Service::Completion(std::string_view body, const Caller& caller) const {
   LB_ASSIGN_OR_RETURN(const boost::json::object object, ParseJsonObject(body));
   LB_ASSIGN_OR_RETURN(CompletionRequest request,

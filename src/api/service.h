@@ -27,8 +27,12 @@ struct ModelCard {
   int64_t width = 0;
   int64_t num_parameters = 0;
   int64_t size_bytes = 0;
-  std::string version;  // of this program
+  std::string version;        // of this program
+  std::string quantization;   // "Q4_K_M"; "unknown" when the file does not say
+  int64_t modified_unix = 0;  // the file
 };
+
+struct OllamaRequest;
 
 // Who asks.
 struct Caller {
@@ -56,6 +60,13 @@ class Service {
   // llama.cpp's own /completion and /infill.
   Reply NativeCompletion(std::string_view body, const Caller& caller) const;
   Reply Infill(std::string_view body, const Caller& caller) const;
+  // Ollama's.
+  Reply OllamaChat(std::string_view body, const Caller& caller) const;
+  Reply OllamaGenerate(std::string_view body, const Caller& caller) const;
+  Result<std::string> OllamaShow(std::string_view body) const;
+  std::string OllamaTags() const;
+  std::string OllamaPs() const;
+  std::string OllamaVersion() const;
   // {content: text, or a list of texts and ids; add_special; parse_special; with_pieces}
   Result<std::string> Tokenize(std::string_view body) const;
   // {tokens: ids}
@@ -102,6 +113,10 @@ class Service {
   Reply Start(const GenerationOptions& options, const Caller& caller,
               const std::vector<std::vector<TokenId>>& prompts, Plan plan,
               std::unique_ptr<ReplyWriter> writer) const;
+  // A chat request, told by `writer`.
+  Reply AnswerChat(const ChatRequest& request, const Caller& caller,
+                   std::unique_ptr<ReplyWriter> writer) const;
+  Reply AnswerOllama(OllamaRequest request, bool chat, const Caller& caller) const;
   OpenAiReply OpenAiReplyOf(const GenerationOptions& options) const;
   NativeReply NativeReplyOf(const GenerationOptions& options, const NativeOptions& native,
                             const std::vector<std::vector<TokenId>>& prompts) const;

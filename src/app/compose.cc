@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
-#include <filesystem>
 #include <thread>
 #include <utility>
 
 #include "app/generation_defaults.h"
+#include "app/model_card.h"
 #include "app/model_overrides.h"
 #include "app/prompt_cache.h"
 #include "base/log.h"
@@ -20,8 +20,6 @@ namespace {
 
 constexpr double kMiB = 1024.0 * 1024.0;
 
-std::string FileName(const std::string& path) { return std::filesystem::path(path).filename().string(); }
-
 Result<KvPlan> Plan(const Flags& flags, const ModelConfig& model) {
   KvSizing sizing;
   sizing.ctx_size = flags.ctx_size;
@@ -32,23 +30,6 @@ Result<KvPlan> Plan(const Flags& flags, const ModelConfig& model) {
   LogVerbose(1, "{}", plan.summary);
   if (!plan.warning.empty()) LogWarning("{}", plan.warning);
   return plan;
-}
-
-api::ModelCard MakeCard(const Flags& flags, const Composition& c) {
-  const ModelConfig& model = c.model->config();
-  api::ModelCard card;
-  card.alias = flags.alias.empty() ? FileName(flags.model) : flags.alias;
-  card.path = flags.model;
-  card.arch = model.arch;
-  card.name = model.name;
-  card.created_unix = std::chrono::duration_cast<std::chrono::seconds>(
-                          std::chrono::system_clock::now().time_since_epoch()).count();
-  card.trained_context = model.context_length;
-  card.width = model.width;
-  card.num_parameters = model.num_parameters;
-  card.size_bytes = c.file->file_bytes();
-  card.version = LLAMABOX_VERSION;
-  return card;
 }
 
 }  // namespace
@@ -136,7 +117,7 @@ Result<std::unique_ptr<Composition>> Compose(const Flags& flags, const LoadProgr
   parts.tokenizer = c->tokenizer;
   parts.chat_template = c->chat_template;
   parts.engine = c->engine.get();
-  parts.card = MakeCard(flags, *c);
+  parts.card = MakeModelCard(flags, c->model->config(), *c->file);
   parts.defaults = defaults;
   c->service = std::make_shared<const api::Service>(std::move(parts));
   LogVerbose(1, "loaded in {:.1f} s", std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());

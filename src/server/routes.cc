@@ -112,6 +112,12 @@ Router MakeRoutes(const Readiness& readiness, const Metrics& metrics, bool slots
   reply("/completion", &api::Service::NativeCompletion);
   reply("/completions", &api::Service::NativeCompletion);
   reply("/infill", &api::Service::Infill);
+  reply("/api/chat", &api::Service::OllamaChat, Form::kOllama);
+  reply("/api/generate", &api::Service::OllamaGenerate, Form::kOllama);
+  body("/api/show", &api::Service::OllamaShow, Form::kOllama);
+  info("/api/tags", &api::Service::OllamaTags, Form::kOllama);
+  info("/api/ps", &api::Service::OllamaPs, Form::kOllama);
+  info("/api/version", &api::Service::OllamaVersion, Form::kOllama);
   body("/tokenize", &api::Service::Tokenize);
   body("/detokenize", &api::Service::Detokenize);
   body("/apply-template", &api::Service::ApplyTemplate);

@@ -1,6 +1,8 @@
 """/openapi.json is true: real replies of every endpoint, plain, streamed and refused, are what it says
 they are, and the requests that our tests send are what it allows."""
 
+import json
+
 import jsonschema
 import pytest
 
@@ -43,6 +45,7 @@ def replied(document, described, status, reply, headers):
 
 GREEDY = {"temperature": 0, "max_tokens": 4}
 CHAT = {"messages": user("hi"), **GREEDY}
+OLLAMA = {"messages": user("hi"), "options": {"temperature": 0, "num_predict": 3, "num_ctx": 2048}}
 REQUESTS = [
     ("/v1/chat/completions", CHAT),
     ("/chat/completions", {**CHAT, "n": 2, "logprobs": True, "top_logprobs": 3, "verbose": True}),
@@ -63,6 +66,11 @@ REQUESTS = [
     ("/tokenize", {"content": ["a", 5, "é"], "with_pieces": True}),
     ("/detokenize", {"tokens": [1, 2]}),
     ("/apply-template", CHAT),
+    ("/api/chat", {"model": "m", "stream": False, **OLLAMA, "logprobs": True, "top_logprobs": 1}),
+    ("/api/chat", {"stream": False, "think": False, "keep_alive": "5m", **OLLAMA}),
+    ("/api/generate", {"prompt": "hi", "system": "s", "stream": False, "options": {"num_predict": 2}}),
+    ("/api/generate", {"stream": False, "keep_alive": 0}),
+    ("/api/show", {"model": "m"}),
 ]
 
 
@@ -73,7 +81,8 @@ def test_answers(server, document, path, body):
 
 
 @pytest.mark.parametrize("path", ["/v1/models", "/models", "/health", "/v1/health", "/props", "/slots",
-                                  "/slots?fail_on_no_slot=1", "/metrics", "/openapi.json"])
+                                  "/slots?fail_on_no_slot=1", "/metrics", "/openapi.json", "/api/tags", "/api/ps",
+                                  "/api/version"])
 def test_information(server, document, path):
     assert check(server, document, "GET", path)[0] == 200
 
@@ -97,11 +106,20 @@ def test_streams(server, document, path, event, more):
         validate(document, schemas[event], one)
 
 
+@pytest.mark.parametrize("path", ["/api/chat", "/api/generate"])
+def test_lines(server, document, path):
+    status, text, _ = request(server, "POST", path, {"prompt": "hi", **OLLAMA})
+    assert status == 200
+    for line in text.splitlines():
+        validate(document, document["components"]["schemas"]["OllamaReply"], json.loads(line))
+
+
 @pytest.mark.parametrize("path,body", [
     ("/v1/chat/completions", {}), ("/v1/chat/completions", {"messages": user("hi"), "top_p": 2}),
     ("/v1/completions", {"prompt": "word " * 9000}), ("/completion", {"prompt": []}),
     ("/infill", {"input_prefix": "a", "input_suffix": "b"}), ("/tokenize", {"content": 5}),
     ("/detokenize", {"tokens": [-1]}), ("/apply-template", {"messages": []}),
+    ("/api/chat", {"messages": 5}), ("/api/generate", {"prompt": "x", "think": 2}), ("/api/show", b"5"),
 ])
 def test_refusals(server, document, path, body):
     described = operation(document, "POST", path)

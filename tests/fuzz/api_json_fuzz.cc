@@ -11,6 +11,7 @@
 #include "api/completion_request.h"
 #include "api/json_writer.h"
 #include "api/native_request.h"
+#include "api/ollama/ollama_request.h"
 #include "base/check.h"
 #include "tests/api/fakes.h"
 
@@ -78,15 +79,21 @@ void CheckWriter(const boost::json::object& object) {
   CHECK(Same(*again, object));
 }
 
-void CheckChat(const boost::json::object& object, uint8_t bits) {
-  const auto request = lb::api::ParseChatRequest(object, {}, Tok());
+void CheckChat(const lb::Result<lb::api::ChatRequest>& request, uint8_t bits) {
   if (!request.has_value()) return CheckError(request.error());
   CheckOptions(request->options);
   CHECK(!request->messages.empty());
   lb::api::TemplateHabits habits;
-  habits.object_arguments = bits & 2;
-  habits.null_content = bits & 4;
+  habits.object_arguments = bits & 1;
+  habits.null_content = bits & 2;
   static_cast<void>(lb::api::MakeChatInput(*request, habits, 0));
+}
+
+void CheckOllama(const lb::Result<lb::api::OllamaRequest>& request, uint8_t bits) {
+  if (!request.has_value()) return CheckError(request.error());
+  if (request->empty) return;
+  if (!request->text) return CheckChat(request->chat, bits);
+  CHECK_EQ(request->text->prompt.prompts.size(), 1u);
 }
 
 }  // namespace
@@ -100,10 +107,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   CheckWriter(*object);
-  switch (data[0] % 4) {
+  const auto bits = static_cast<uint8_t>(data[0] >> 3);
+  switch (data[0] % 8) {
     case 0:
+      CheckChat(lb::api::ParseChatRequest(*object, {}, Tok()), bits);
+      break;
     case 2:
-      CheckChat(*object, data[0]);
+      CheckOllama(lb::api::ParseOllamaChat(*object, {}, Tok()), bits);
+      break;
+    case 4:
+      CheckOllama(lb::api::ParseOllamaGenerate(*object, {}, Tok()), bits);
       break;
     case 1:
       if (const auto request = lb::api::ParseCompletionRequest(*object, {}, Tok())) {
