@@ -3,6 +3,7 @@
 //
 //   kernel_bench [--threads N] [--isa NAME] [--seconds S] [--types Q4_K,Q6_K] [--tokens 1,8,512] [--cpu-time]
 #include <CLI/CLI.hpp>
+#include <array>
 #include <cstdio>
 #include <functional>
 #include <random>
@@ -187,10 +188,14 @@ int Main(int argc, char** argv) {
   }
   if (!only_matmul) {
     for (const DType dtype : {DType::kF16, DType::kQ8_0, DType::kQ4_0}) {
-      AttentionRow(ops, dtype, 12, 2, 128, 1, 512, walls, budget);
-      AttentionRow(ops, dtype, 12, 2, 128, 1, 8192, walls, budget);
-      AttentionRow(ops, dtype, 12, 2, 128, 512, 512, walls, budget);
-      AttentionRow(ops, dtype, 12, 2, 128, 512, 4096, walls, budget);
+      // The heads of Qwen2.5-1.5B and of SmolLM2-135M; 85 tokens are a turn of a chat.
+      for (const auto& [heads, kv_heads, dim] : {std::array{12, 2, 128}, std::array{9, 3, 64}}) {
+        if (dim == 64 && dtype != DType::kF16) continue;
+        for (const auto& [tokens, context] :
+             {std::pair{1, 512}, {1, 8192}, {85, 1800}, {512, 512}, {512, 4096}}) {
+          AttentionRow(ops, dtype, heads, kv_heads, dim, tokens, context, walls, budget);
+        }
+      }
     }
   }
   return 0;

@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """A chat of many turns: what is taken from the cache, and how long each turn's first token takes.
 
-    bench/scenarios/multi_turn.py [--turns 20] [--runs 3] [--threads N] [--no-peer]
-                                [--png docs/plots/multi_turn.png]
+    bench/scenarios/multi_turn.py [--model models/SmolLM2-135M-Instruct.Q4_1.gguf] [--turns 20]
+                                  [--runs 3] [--threads N] [--no-peer]
+                                  [--png docs/plots/multi_turn.png]
+
+The model must be one whose chats are written in ChatML (SmolLM2, Qwen2.5).
 
 Each turn sends the whole chat so far. What can be reused is computed here by hand from the tokens:
 the common prefix of this prompt with the turn before (its prompt, and its answer as it was
@@ -16,6 +19,7 @@ is the same, only attention looks back on more.
 import argparse
 import contextlib
 import os
+import pathlib
 import statistics
 import sys
 
@@ -25,7 +29,7 @@ SYSTEM = "You are a helpful assistant who tells stories."
 
 
 def render(messages):
-    """ChatML, as SmolLM2's own template writes it."""
+    """ChatML, as the templates of SmolLM2 and Qwen2.5 write it."""
     return "".join(f"<|im_start|>{m['role']}\n{m['content']}<|im_end|>\n"
                    for m in messages) + "<|im_start|>assistant\n"
 
@@ -125,7 +129,7 @@ def report(chats, args):
                      ylim=(0, None), title=title)
         return draw
 
-    plot(args.png, panel("times", f"Time to first token, {SMOLLM2.stem}, {args.threads} thread(s)"),
+    plot(args.png, panel("times", f"Time to first token, {args.model.stem}, {args.threads} thread(s)"),
          panel("processor", "Processor time to first token"))
     growth = {}
     for label in labels:
@@ -141,6 +145,7 @@ def report(chats, args):
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--model", type=pathlib.Path, default=SMOLLM2)
     parser.add_argument("--turns", type=int, default=20)
     parser.add_argument("--answer", type=int, default=48)
     parser.add_argument("--runs", type=int, default=3)
@@ -149,15 +154,15 @@ def main():
     parser.add_argument("--png", default=str(ROOT / "docs/plots/multi_turn.png"))
     args = parser.parse_args()
     print(f"{args.turns} turns, answers up to {args.answer} tokens, {args.threads} threads, "
-          f"{SMOLLM2.name}; {machine()}")
+          f"{args.model.name}; {machine()}")
     chats, wrong = [], 0
     with contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(llama_box(SMOLLM2, "-c", 8192, "--threads", args.threads))]
+        servers = [stack.enter_context(llama_box(args.model, "-c", 8192, "--threads", args.threads))]
         if not args.no_peer:
             import peer
             print(peer.version())
             servers.append(stack.enter_context(
-                peer.llama_cpp(SMOLLM2, ctx=8192, parallel=4, threads=args.threads)))
+                peer.llama_cpp(args.model, ctx=8192, parallel=4, threads=args.threads)))
         for server in servers:
             Chat(server, "", "warm up", 8).turn("Hello.")
         for run in range(args.runs):

@@ -145,6 +145,8 @@ std::vector<Shape> Shapes() {
   // Groups of heads that do not divide into what a kernel takes at a time.
   shapes.push_back({.heads = 14, .kv_heads = 2, .k_dim = 64, .v_dim = 96});
   shapes.push_back({.heads = 5, .kv_heads = 1, .k_dim = 32, .v_dim = 16});
+  // More heads on one KV head than a job has rows.
+  shapes.push_back({.heads = 100, .kv_heads = 1, .k_dim = 16, .v_dim = 16});
   shapes.push_back({.params = {0.125f, 1, 0.0f}});
   shapes.push_back({.params = {0.5f, 0, 5.0f}});
   shapes.push_back({.params = {0.125f, 600, 20.0f}});

@@ -1,5 +1,5 @@
-// Paged attention of the CPU backend: tiles of queries over the threads; when those are few, the fixed
-// splits of the context too. Both ways run the same splits and join them in the same order.
+// Paged attention of the CPU backend: tiles of queries over the threads; when those are few, the
+// fixed splits of the context too. Both ways run the same splits and join them in the same order.
 #include <algorithm>
 
 #include "kernels/cpu/cpu_ops.h"
@@ -7,16 +7,15 @@
 namespace lb {
 namespace {
 
-// Rows (tokens x heads of a group) that share the conversion of a chunk of keys.
-constexpr int kTileRows = 64;
-
 struct Tile {
   int sequence;
   int kv_head;
+  int head, num_heads;  // the query heads
   int t0, t1;
   int kv_begin, kv_end;  // positions any of its tokens sees
 
   int first_split() const { return kv_begin / kSplitTokens; }
+  int num_rows() const { return (t1 - t0) * num_heads; }
   int num_splits() const { return (kv_end - 1) / kSplitTokens - first_split() + 1; }
 };
 
@@ -50,10 +49,16 @@ void CpuOps::PagedAttention(const TensorView& q, const KvLayer& kv, const Sequen
 
   std::vector<Tile> tiles;
   int64_t total_splits = 0;
-  const int tile_tokens = std::max(1, kTileRows / group);
+  const int tile_heads = std::min(group, kMaxAttentionRows);
+  const int most_tokens = kMaxAttentionRows / tile_heads;
   for (int s = 0; s < batch.num_sequences(); ++s) {
-    for (int t0 = batch.query_start[s]; t0 < batch.query_start[s + 1]; t0 += tile_tokens) {
-      const int t1 = std::min(t0 + tile_tokens, batch.query_start[s + 1]);
+    // Parts of about the same size: the threads end together, and no part is small, thus slow.
+    const int num_parts =
+        (batch.query_start[s + 1] - batch.query_start[s] + most_tokens - 1) / most_tokens;
+    int t0 = batch.query_start[s];
+    for (int part = 0; part < num_parts; ++part) {
+      const int left = num_parts - part;
+      const int t1 = t0 + (batch.query_start[s + 1] - t0 + left - 1) / left;
       const int begin =
           params.window > 0 ? std::max(0, batch.positions[t0] - params.window + 1) : 0;
       const int end = batch.positions[t1 - 1] + 1;
@@ -62,10 +67,14 @@ void CpuOps::PagedAttention(const TensorView& q, const KvLayer& kv, const Sequen
         const int32_t block = blocks.block_table[static_cast<size_t>(s) * blocks.max_blocks + i];
         CHECK(block >= 0 && block < kv.num_blocks);
       }
-      for (int h = 0; h < kv.num_kv_heads; ++h) {
-        tiles.push_back({s, h, t0, t1, begin, end});
+      for (int head = 0; head < heads;) {
+        // A tile is of one KV head: the last of a very large group may be smaller.
+        const int num_heads = std::min(tile_heads, (head / group + 1) * group - head);
+        tiles.push_back({s, head / group, head, num_heads, t0, t1, begin, end});
         total_splits += tiles.back().num_splits();
+        head += num_heads;
       }
+      t0 = t1;
     }
   }
   // The long ones first, so that no thread begins one when all others are done.
@@ -73,16 +82,15 @@ void CpuOps::PagedAttention(const TensorView& q, const KvLayer& kv, const Sequen
     return a.kv_end - a.kv_begin > b.kv_end - b.kv_begin;
   });
 
-  const int max_rows = tile_tokens * group;
   const int64_t kernel_bytes = (AttentionScratchBytes(kv.k_dim, kv.v_dim) + 63) / 64 * 64;
-  const int64_t state_bytes = (StateFloats(max_rows, v_pad) * 4 + 63) / 64 * 64;
+  const int64_t state_bytes = (StateFloats(kMaxAttentionRows, v_pad) * 4 + 63) / 64 * 64;
   ReserveScratch(kernel_bytes + 2 * state_bytes);
 
   const auto run_split = [&](const Tile& tile, int i, const State& state, void* scratch) {
     AttentionJob job;
-    job.q = q.f32() + static_cast<int64_t>(tile.kv_head) * group * kv.k_dim;
+    job.q = q.f32() + static_cast<int64_t>(tile.head) * kv.k_dim;
     job.q_stride = static_cast<int64_t>(heads) * kv.k_dim;
-    job.group = group;
+    job.group = tile.num_heads;
     job.k = {static_cast<const char*>(kv.k), static_cast<int>(kv.k_dtype), kv.k_dim,
              RowBytes(kv.k_dtype, kv.k_dim)};
     job.v = {static_cast<const char*>(kv.v), static_cast<int>(kv.v_dtype), kv.v_dim,
@@ -113,8 +121,8 @@ void CpuOps::PagedAttention(const TensorView& q, const KvLayer& kv, const Sequen
     }
   };
   const auto finish = [&](const Tile& tile, const State& state) {
-    for (int r = 0; r < (tile.t1 - tile.t0) * group; ++r) {
-      const int64_t t = tile.t0 + r / group, h = tile.kv_head * group + r % group;
+    for (int r = 0; r < tile.num_rows(); ++r) {
+      const int64_t t = tile.t0 + r / tile.num_heads, h = tile.head + r % tile.num_heads;
       kernels_.attention_finish(state.acc + static_cast<int64_t>(r) * v_pad, state.sum[r], kv.v_dim,
                                 out.f32() + (t * heads + h) * kv.v_dim);
     }
@@ -126,9 +134,8 @@ void CpuOps::PagedAttention(const TensorView& q, const KvLayer& kv, const Sequen
       char* scratch = static_cast<char*>(Scratch(thread, kernel_bytes + 2 * state_bytes));
       for (int64_t i = begin; i < end; ++i) {
         const Tile& tile = tiles[static_cast<size_t>(i)];
-        const int rows = (tile.t1 - tile.t0) * group;
-        const State all =
-            StateAt(reinterpret_cast<float*>(scratch + kernel_bytes), rows, v_pad);
+        const int rows = tile.num_rows();
+        const State all = StateAt(reinterpret_cast<float*>(scratch + kernel_bytes), rows, v_pad);
         const State one =
             StateAt(reinterpret_cast<float*>(scratch + kernel_bytes + state_bytes), rows, v_pad);
         run_split(tile, 0, all, scratch);
@@ -156,28 +163,28 @@ void CpuOps::PagedAttention(const TensorView& q, const KvLayer& kv, const Sequen
     first_piece.push_back(static_cast<int64_t>(pieces.size()));
     for (int s = 0; s < tile.num_splits(); ++s) {
       pieces.push_back({i, s, floats});
-      floats += StateFloats((tile.t1 - tile.t0) * group, v_pad);
+      floats += StateFloats(tile.num_rows(), v_pad);
     }
   }
   partial_.resize(std::max(partial_.size(), static_cast<size_t>(floats)));
   const auto state_of = [&](const Piece& piece) {
     const Tile& tile = tiles[static_cast<size_t>(piece.tile)];
-    return StateAt(partial_.data() + piece.state, (tile.t1 - tile.t0) * group, v_pad);
+    return StateAt(partial_.data() + piece.state, tile.num_rows(), v_pad);
   };
   pool_.ParallelFor(static_cast<int64_t>(pieces.size()), 1,
                     [&](int64_t begin, int64_t end, int thread) {
-    for (int64_t i = begin; i < end; ++i) {
-      const Piece& piece = pieces[static_cast<size_t>(i)];
-      run_split(tiles[static_cast<size_t>(piece.tile)], piece.split, state_of(piece),
-                Scratch(thread, kernel_bytes));
-    }
-  });
+                      for (int64_t i = begin; i < end; ++i) {
+                        const Piece& piece = pieces[static_cast<size_t>(i)];
+                        run_split(tiles[static_cast<size_t>(piece.tile)], piece.split,
+                                  state_of(piece), Scratch(thread, kernel_bytes));
+                      }
+                    });
   for (int64_t i = 0; i < num_tiles; ++i) {
     const Tile& tile = tiles[static_cast<size_t>(i)];
     const auto first = static_cast<size_t>(first_piece[static_cast<size_t>(i)]);
     const State all = state_of(pieces[first]);
     for (int s = 1; s < tile.num_splits(); ++s) {
-      merge(all, state_of(pieces[first + static_cast<size_t>(s)]), (tile.t1 - tile.t0) * group);
+      merge(all, state_of(pieces[first + static_cast<size_t>(s)]), tile.num_rows());
     }
     finish(tile, all);
   }

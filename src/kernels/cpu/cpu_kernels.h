@@ -44,7 +44,7 @@ struct KvSide {
 struct AttentionJob {
   const float* q;    // of token 0 of the batch, head 0 of the group; [T] with stride q_stride
   int64_t q_stride;  // floats from one token to the next
-  int group;         // heads that share the KV head, k_dim floats apart
+  int group;         // heads of each token, k_dim floats apart
   KvSide k, v;
   int num_kv_heads;
   int kv_head;
@@ -63,9 +63,14 @@ struct AttentionJob {
 };
 static constexpr int kSplitTokens = 512;
 static constexpr int kKeyChunk = 32;  // keys converted and used together
-static constexpr int64_t AttentionScratchBytes(int k_dim, int v_dim) {
+static constexpr int kMaxAttentionRows = 72;  // (t1 - t0) * group is at most
+// A chunk as floats and eight rows to transpose from; behind it the transposed queries.
+static constexpr int64_t AttentionChunkBytes(int k_dim, int v_dim) {
   const int64_t k_pad = (k_dim + 15) / 16 * 16, v_pad = (v_dim + 15) / 16 * 16;
   return ((k_pad + v_pad) * kKeyChunk + 8 * k_pad) * 4;
+}
+static constexpr int64_t AttentionScratchBytes(int k_dim, int v_dim) {
+  return AttentionChunkBytes(k_dim, v_dim) + int64_t{kMaxAttentionRows} * k_dim * 4;
 }
 
 struct CpuKernels {

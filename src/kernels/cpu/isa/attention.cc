@@ -1,165 +1,42 @@
 // One split of paged attention: keys in chunks of kKeyChunk at fixed positions, softmax kept up as it
 // goes. What a row gets does not depend on the rows beside it, nor on keys it may not see.
 #include "kernels/cpu/cpu_kernels.h"
+#include "kernels/cpu/isa/attention_chunk.h"
 #include "kernels/cpu/isa/exp.h"
 #include "kernels/cpu/isa/tables.h"
-#include "quant/half.h"
 
 namespace lb::LB_ISA {
 namespace {
 
-constexpr int kBlockTokens = 16;  // kKvBlockTokens of kernels/ops.h, checked in cpu_ops.cc
-constexpr int kLanes = 16;
-constexpr int kVectors = kKeyChunk / kLanes;
 // Below any score; not infinite, so that differences stay numbers.
 constexpr float kLowest = -1e30f;
+constexpr float kLog2E = 1.44269504f;
 
-LB_FN int RoundUp16(int n) { return (n + 15) / 16 * 16; }
-
-// 16 values of one row of the pool.
-LB_FN Vf Load16(int dtype, const char* row, int i) {
-  if (dtype == kPackF16) return LoadHalf(row + 2 * i);
-  if (dtype == kPackBF16) return LoadBf16(row + 2 * i);
-  if (dtype == kPackF32) return LoadF(reinterpret_cast<const float*>(row) + i);
-  const int block = i / 32, half = i % 32 / 16;
-  if (dtype == kPackQ8_0) {
-    const char* b = row + block * 34;
-    uint16_t d;
-    memcpy(&d, b, 2);
-    return Mul(Set(quant::HalfToFloat(d)), ToFloat(LoadS8(b + 2 + 16 * half)));
-  }
-  const char* b = row + block * 18;  // Q4_0
-  uint16_t d;
-  memcpy(&d, b, 2);
-  const Vi bytes = LoadU8(reinterpret_cast<const uint8_t*>(b + 2));
-  const Vi code = half == 0 ? AndI(bytes, SetI(15)) : ShrI(bytes, 4);
-  return Mul(Set(quant::HalfToFloat(d)), ToFloat(AddI(code, SetI(-8))));
-}
-
-// A whole row, zeros up to the next multiple of 16.
-template <int kDtype>
-void DecodeRow(const char* row, int dim, float* out) {
-  int i = 0;
-  for (; i + 16 <= dim; i += 16) StoreF(out + i, Load16(kDtype, row, i));
-  if (i == dim) return;
-  // Only the dense formats have rows that end between.
-  for (int j = i; j < i + 16; ++j) {
-    float x = 0;
-    if (j < dim && kDtype == kPackF32) memcpy(&x, row + 4 * j, 4);
-    if (j < dim && kDtype != kPackF32) {
-      uint16_t h;
-      memcpy(&h, row + 2 * j, 2);
-      x = kDtype == kPackF16 ? quant::HalfToFloat(h) : quant::Bf16ToFloat(h);
-    }
-    out[j] = x;
-  }
-}
-
-using Decode = void (*)(const char* row, int dim, float* out);
-
-Decode DecodeOf(int dtype) {
-  switch (dtype) {
-    case kPackF16: return DecodeRow<kPackF16>;
-    case kPackBF16: return DecodeRow<kPackBF16>;
-    case kPackQ8_0: return DecodeRow<kPackQ8_0>;
-    case kPackQ4_0: return DecodeRow<kPackQ4_0>;
-    default: return DecodeRow<kPackF32>;
-  }
-}
-
-// Vectors of keys, or of values, that one pass over a chunk works on. With 16 registers, the sums of
-// six rows leave room for one vector (two registers) of theirs; one or two rows alone need more
+// Rows whose sums are in registers at a time, so that they share what is read of a chunk, and vectors of
+// keys (or of values) that they meet at a time. Both together must leave registers for what is read:
+// AVX-512 has 32 of a vector each; AVX2 has 16 of half a vector, and one or two rows alone need more
 // chains than one vector has to keep the multipliers busy.
-#if defined(__AVX512F__) || defined(__aarch64__)
+#if defined(__AVX512F__)
+constexpr int kGroupRows = 12;
+template <int NQ>
+constexpr int kTogether = kVectors;
+#elif defined(__aarch64__)
+constexpr int kGroupRows = 6;
 template <int NQ>
 constexpr int kTogether = kVectors;
 #else
+constexpr int kGroupRows = 6;
 template <int NQ>
 constexpr int kTogether = NQ <= 2 ? kVectors : 1;
 #endif
-constexpr int kMaxRows = 6;  // that share what is read of a chunk
+static_assert(kMaxAttentionRows % kGroupRows == 0, "");
 
-LB_FN const char* RowAt(const AttentionJob& job, const KvSide& side, int position) {
-  const int64_t block = job.table[position / kBlockTokens];
-  return side.base +
-         ((block * job.num_kv_heads + job.kv_head) * kBlockTokens + position % kBlockTokens) *
-             side.row_bytes;
-}
-
-// 32 keys and values decoded to floats.
-struct FloatChunk {
-  float* keys;    // [k_dim rounded up, kKeyChunk]: transposed
-  float* values;  // [kKeyChunk, v_pad]
-  float* rows;    // [8, k_dim rounded up], to transpose from
-  int v_pad;
-  Decode decode_k, decode_v;
-
-  explicit FloatChunk(const AttentionJob& job)
-      : v_pad(RoundUp16(job.v.dim)),
-        decode_k(DecodeOf(job.k.dtype)),
-        decode_v(DecodeOf(job.v.dtype)) {
-    keys = static_cast<float*>(job.scratch);
-    values = keys + RoundUp16(job.k.dim) * kKeyChunk;
-    rows = values + v_pad * kKeyChunk;
-  }
-  // The keys and values of positions [begin, end) of the chunk that starts at `start`; zeros elsewhere.
-  void Load(const AttentionJob& job, int start, int begin, int end) {
-    const int k_pad = RoundUp16(job.k.dim);
-    for (int i = 0; i < kKeyChunk; i += 8) {
-      for (int j = 0; j < 8; ++j) {
-        const int position = start + i + j;
-        float* key = rows + j * k_pad;
-        float* value = values + (i + j) * v_pad;
-        if (position >= begin && position < end) {
-          decode_k(RowAt(job, job.k, position), job.k.dim, key);
-          decode_v(RowAt(job, job.v, position), job.v.dim, value);
-        } else {
-          memset(key, 0, static_cast<size_t>(k_pad) * 4);
-          memset(value, 0, static_cast<size_t>(v_pad) * 4);
-        }
-      }
-      for (int d = 0; d < k_pad; d += 8) {
-        Transpose8(rows + d, k_pad, keys + d * kKeyChunk + i, kKeyChunk);
-      }
-    }
-  }
-  // Dimension d of 16 keys; 16 dimensions of the j-th value.
-  LB_FN Vf Key(const FloatChunk& c, int64_t d, int v) {
-    return LoadF(c.keys + d * kKeyChunk + v * kLanes);
-  }
-  LB_FN Vf Value(const FloatChunk& c, int j, int at) { return LoadF(c.values + j * c.v_pad + at); }
-};
-
-// F16 in whole vectors: values stay where they are, keys are only transposed.
-struct HalfChunk {
-  uint16_t* keys;                 // [k_dim, kKeyChunk]
-  const char* values[kKeyChunk];  // where each one is
-  const char* zeros;
-
-  explicit HalfChunk(const AttentionJob& job) {
-    keys = static_cast<uint16_t*>(job.scratch);
-    uint16_t* after = keys + job.k.dim * kKeyChunk;
-    memset(after, 0, static_cast<size_t>(job.k.dim > job.v.dim ? job.k.dim : job.v.dim) * 2);
-    zeros = reinterpret_cast<const char*>(after);
-  }
-  void Load(const AttentionJob& job, int start, int begin, int end) {
-    for (int i = 0; i < kKeyChunk; i += 8) {
-      const char* rows[8];
-      for (int j = 0; j < 8; ++j) {
-        const int position = start + i + j;
-        const bool there = position >= begin && position < end;
-        rows[j] = there ? RowAt(job, job.k, position) : zeros;
-        values[i + j] = there ? RowAt(job, job.v, position) : zeros;
-      }
-      for (int d = 0; d < job.k.dim; d += 16) {
-        TransposeHalves(rows, 2 * d, keys + d * kKeyChunk + i, kKeyChunk);
-      }
-    }
-  }
-  LB_FN Vf Key(const HalfChunk& c, int64_t d, int v) {
-    return LoadHalf(c.keys + d * kKeyChunk + v * kLanes);
-  }
-  LB_FN Vf Value(const HalfChunk& c, int j, int at) { return LoadHalf(c.values[j] + 2 * at); }
+// Neighbouring rows of the job.
+struct Group {
+  int first;
+  int n;
+  const float* q;  // [k_dim, kGroupRows]: transposed
+  int position[kGroupRows];
 };
 
 // The blocks of the next chunk, to be asked from memory meanwhile. Where there is nothing to ask for,
@@ -182,19 +59,18 @@ LB_FN Ahead AheadOf(const AttentionJob& job, int start) {
 }
 
 template <int NQ, int NV, typename Chunk>
-LB_FN void ScoresOfDim(const float* const* q, const Chunk& chunk, int64_t d, int first,
-                       Vf (*sum)[NV]) {
+LB_FN void ScoresOfDim(const float* q, const Chunk& chunk, int64_t d, int first, Vf (*sum)[NV]) {
   Vf k[NV];
   LB_UNROLL for (int v = 0; v < NV; ++v) k[v] = Chunk::Key(chunk, d, first + v);
   LB_UNROLL for (int r = 0; r < NQ; ++r) {
-    const Vf x = Set(q[r][d]);
+    const Vf x = Set(q[d * kGroupRows + r]);
     LB_UNROLL for (int v = 0; v < NV; ++v) sum[r][v] = Fma(x, k[v], sum[r][v]);
   }
 }
 
 // Scores of NQ rows against the chunk: one chain over the dimensions for each key.
 template <int NQ, typename Chunk>
-LB_FN void Scores(const float* const* q, const Chunk& chunk, int64_t dim, Ahead ahead,
+LB_FN void Scores(const float* q, const Chunk& chunk, int64_t dim, const Ahead& ahead,
                   Vf (*s)[kVectors]) {
   constexpr int kNow = kTogether<NQ>;
   LB_UNROLL for (int first = 0; first < kVectors; first += kNow) {
@@ -202,33 +78,34 @@ LB_FN void Scores(const float* const* q, const Chunk& chunk, int64_t dim, Ahead 
     LB_UNROLL for (int r = 0; r < NQ; ++r) {
       LB_UNROLL for (int v = 0; v < kNow; ++v) sum[r][v] = Set(0.0f);
     }
+    // The blocks ahead one after the other: in F16, one of 16 tokens has a line for two dimensions.
     int64_t d = 0;
-    for (; d + 2 <= dim; d += 2) {
-      // A block of 16 tokens in F16 has a line for every two dimensions.
-      LB_UNROLL for (int v = first; v < first + kNow; ++v) {
-        __builtin_prefetch(ahead.k[v]);
-        __builtin_prefetch(ahead.v[v]);
-        ahead.k[v] += 64;
-        ahead.v[v] += 64;
+    for (int v = 0; v < kNow; ++v) {
+      const int64_t end = v + 1 == kNow ? dim : dim / kNow;
+      const char* ahead_k = ahead.k[first + v];
+      const char* ahead_v = ahead.v[first + v];
+      for (; d < end; ++d) {
+        __builtin_prefetch(ahead_k);
+        __builtin_prefetch(ahead_v);
+        ahead_k += 32 * kNow;
+        ahead_v += 32 * kNow;
+        ScoresOfDim<NQ, kNow>(q, chunk, d, first, sum);
       }
-      ScoresOfDim<NQ, kNow>(q, chunk, d, first, sum);
-      ScoresOfDim<NQ, kNow>(q, chunk, d + 1, first, sum);
     }
-    if (d < dim) ScoresOfDim<NQ, kNow>(q, chunk, d, first, sum);
     LB_UNROLL for (int r = 0; r < NQ; ++r) {
       LB_UNROLL for (int v = 0; v < kNow; ++v) s[r][first + v] = sum[r][v];
     }
   }
 }
 
-// acc = acc * alpha + sum over keys of p * value, keys in order.
-template <int NQ, int NV, typename Chunk>
-LB_FN void AddValues(float* const* acc, const float* alpha, const float (*p)[kKeyChunk],
-                     const Chunk& chunk, int at) {
+// acc = acc * alpha + sum over keys of p * value, keys in order; of the rows that are `seen` (kAll: all).
+template <int NQ, int NV, bool kAll, typename Chunk>
+LB_FN void AddValues(float* acc, int64_t stride, const float* alpha, const float (*p)[kKeyChunk],
+                     const bool* seen, const Chunk& chunk, int at) {
   Vf a[NQ][NV];
   LB_UNROLL for (int r = 0; r < NQ; ++r) {
     LB_UNROLL for (int v = 0; v < NV; ++v) {
-      a[r][v] = Mul(LoadF(acc[r] + at + v * kLanes), Set(alpha[r]));
+      a[r][v] = Mul(LoadF(acc + r * stride + at + v * kLanes), Set(alpha[r]));
     }
   }
   for (int j = 0; j < kKeyChunk; ++j) {
@@ -240,112 +117,142 @@ LB_FN void AddValues(float* const* acc, const float* alpha, const float (*p)[kKe
     }
   }
   LB_UNROLL for (int r = 0; r < NQ; ++r) {
-    LB_UNROLL for (int v = 0; v < NV; ++v) StoreF(acc[r] + at + v * kLanes, a[r][v]);
+    if (!kAll && !seen[r]) continue;
+    LB_UNROLL for (int v = 0; v < NV; ++v) StoreF(acc + r * stride + at + v * kLanes, a[r][v]);
   }
 }
 
-// The first lane.
-LB_FN float ExpOne(float x) {
+// 2 to the power of the first lane.
+LB_FN float Exp2One(float x) {
   float v[16];
-  StoreF(v, Exp(Set(x)));
+  StoreF(v, Exp2(Set(x)));
   return v[0];
 }
 
-// NQ rows against one chunk. `row` numbers them within the job.
-template <int NQ, typename Chunk>
-__attribute__((noinline)) void RunRows(const AttentionJob& job, const Chunk& chunk, int start, const int* row,
-             const Ahead& ahead) {
+// A group of NQ rows against one chunk. Scores are kept as powers of two. kAll: every row sees every key.
+template <int NQ, bool kAll, typename Chunk>
+__attribute__((noinline)) void RunGroup(const AttentionJob& job, const Group& group,
+                                        const Chunk& chunk, int start, const Ahead& ahead) {
   const int v_pad = RoundUp16(job.v.dim);
-  const float* q[NQ];
-  float* acc[NQ];
-  LB_UNROLL for (int r = 0; r < NQ; ++r) {
-    q[r] = job.q + (job.t0 + row[r] / job.group) * job.q_stride + row[r] % job.group * job.k.dim;
-    acc[r] = job.acc + static_cast<int64_t>(row[r]) * v_pad;
-  }
   Vf s[NQ][kVectors];
-  Scores<NQ>(q, chunk, job.k.dim, ahead, s);
-  float p[NQ][kKeyChunk];
-  float alpha[kLanes] = {};
+  Scores<NQ>(group.q, chunk, job.k.dim, ahead, s);
+  alignas(64) float p[NQ][kKeyChunk];
+  alignas(64) float alpha[kLanes] = {};
   float sums[NQ];
+  bool seen[NQ];
+  const bool capped = job.softcap > 0;
+  const Vf scale = Set(capped ? job.scale : job.scale * kLog2E);
   LB_UNROLL for (int r = 0; r < NQ; ++r) {
-    const int position = job.positions[job.t0 + row[r] / job.group];
+    const int position = group.position[r];
     // Lanes of the chunk that this row sees.
     const int lo = job.window > 0 ? position - job.window + 1 - start : 0;
     const int hi = position + 1 - start;
+    seen[r] = hi > 0 && lo < kKeyChunk;
     Vf most = Set(kLowest);
     LB_UNROLL for (int v = 0; v < kVectors; ++v) {
-      s[r][v] = Mul(s[r][v], Set(job.scale));
-      if (job.softcap > 0) {
-        s[r][v] = Mul(Set(job.softcap), Tanh(Div(s[r][v], Set(job.softcap))));
+      s[r][v] = Mul(s[r][v], scale);
+      if (capped) {
+        s[r][v] = Mul(Set(job.softcap * kLog2E), Tanh(Div(s[r][v], Set(job.softcap))));
       }
-      most = Max(most, KeepRange(s[r][v], lo - v * kLanes, hi - v * kLanes, Set(kLowest)));
+      const Vf seen_only =
+          kAll ? s[r][v] : KeepRange(s[r][v], lo - v * kLanes, hi - v * kLanes, Set(kLowest));
+      most = Max(most, seen_only);
     }
-    float* largest = job.largest + row[r];
-    const float now = Largest(Max(most, Set(*largest)));
-    alpha[r] = *largest - now;
-    *largest = now;
+    const float before = job.largest[group.first + r];
+    const float now = Largest(Max(most, Set(before)));
+    alpha[r] = before - now;
+    if (kAll || seen[r]) job.largest[group.first + r] = now;
     Vf sum = Set(0.0f);
     LB_UNROLL for (int v = 0; v < kVectors; ++v) {
-      const Vf e = KeepRange(Exp(Sub(s[r][v], Set(now))), lo - v * kLanes, hi - v * kLanes,
-                             Set(0.0f));
+      Vf e = Exp2(Sub(s[r][v], Set(now)));
+      if (!kAll) e = KeepRange(e, lo - v * kLanes, hi - v * kLanes, Set(0.0f));
       StoreF(p[r] + v * kLanes, e);
       sum = Add(sum, e);
     }
     sums[r] = Sum(sum);
   }
-  StoreF(alpha, Exp(LoadF(alpha)));
+  StoreF(alpha, Exp2(LoadF(alpha)));
   LB_UNROLL for (int r = 0; r < NQ; ++r) {
-    float* sum = job.sum + row[r];
-    *sum = *sum * alpha[r] + sums[r];
+    float* sum = job.sum + group.first + r;
+    if (kAll || seen[r]) *sum = *sum * alpha[r] + sums[r];
   }
   constexpr int kNow = kTogether<NQ>;
+  float* acc = job.acc + static_cast<int64_t>(group.first) * v_pad;
   int at = 0;
   for (; at + kNow * kLanes <= v_pad; at += kNow * kLanes) {
-    AddValues<NQ, kNow>(acc, alpha, p, chunk, at);
+    AddValues<NQ, kNow, kAll>(acc, v_pad, alpha, p, seen, chunk, at);
   }
-  if (at < v_pad) AddValues<NQ, 1>(acc, alpha, p, chunk, at);
+  if (at < v_pad) AddValues<NQ, 1, kAll>(acc, v_pad, alpha, p, seen, chunk, at);
 }
 
-// n rows, 1 to kMaxRows.
-template <typename Chunk>
-void RunSome(const AttentionJob& job, const Chunk& chunk, int start, const int* row, int n,
+template <bool kAll, typename Chunk>
+void RunSome(const AttentionJob& job, const Group& group, const Chunk& chunk, int start,
              const Ahead& ahead) {
-  switch (n) {
-    case 1: return RunRows<1>(job, chunk, start, row, ahead);
-    case 2: return RunRows<2>(job, chunk, start, row, ahead);
-    case 3: return RunRows<3>(job, chunk, start, row, ahead);
-    case 4: return RunRows<4>(job, chunk, start, row, ahead);
-    case 5: return RunRows<5>(job, chunk, start, row, ahead);
-    default: return RunRows<6>(job, chunk, start, row, ahead);
+  switch (group.n) {
+    case 1: return RunGroup<1, kAll>(job, group, chunk, start, ahead);
+    case 2: return RunGroup<2, kAll>(job, group, chunk, start, ahead);
+    case 3: return RunGroup<3, kAll>(job, group, chunk, start, ahead);
+    case 4: return RunGroup<4, kAll>(job, group, chunk, start, ahead);
+    case 5: return RunGroup<5, kAll>(job, group, chunk, start, ahead);
+    case 6: return RunGroup<6, kAll>(job, group, chunk, start, ahead);
+#if defined(__AVX512F__)
+    case 7: return RunGroup<7, kAll>(job, group, chunk, start, ahead);
+    case 8: return RunGroup<8, kAll>(job, group, chunk, start, ahead);
+    case 9: return RunGroup<9, kAll>(job, group, chunk, start, ahead);
+    case 10: return RunGroup<10, kAll>(job, group, chunk, start, ahead);
+    case 11: return RunGroup<11, kAll>(job, group, chunk, start, ahead);
+    case 12: return RunGroup<12, kAll>(job, group, chunk, start, ahead);
+#endif
   }
 }
 
-// Whether `row` sees any key of the chunk.
-LB_FN bool Sees(const AttentionJob& job, int row, int start) {
-  const int position = job.positions[job.t0 + row / job.group];
-  return position >= start && (job.window == 0 || position - job.window + 1 < start + kKeyChunk);
+// Whether any row of the group sees a key of the chunk. Positions rise.
+LB_FN bool Sees(const AttentionJob& job, const Group& group, int start) {
+  return group.position[group.n - 1] >= start &&
+         (job.window == 0 || group.position[0] - job.window + 1 < start + kKeyChunk);
+}
+
+// Whether all rows of the group see all keys of the chunk.
+LB_FN bool SeesAll(const AttentionJob& job, const Group& group, int start) {
+  return group.position[0] >= start + kKeyChunk - 1 &&
+         (job.window == 0 || group.position[group.n - 1] - job.window + 1 <= start);
+}
+
+// The job's rows in groups of about the same size (few rows alone are slow), their queries at `q`.
+// Returns how many.
+int MakeGroups(const AttentionJob& job, float* q, Group* groups) {
+  const int num_rows = (job.t1 - job.t0) * job.group;
+  const int num_groups = (num_rows + kGroupRows - 1) / kGroupRows;
+  int first = 0;
+  for (int g = 0; g < num_groups; ++g) {
+    const int left = num_groups - g;
+    Group& group = groups[g];
+    group.first = first;
+    group.n = (num_rows - first + left - 1) / left;
+    group.q = q;
+    for (int r = 0; r < group.n; ++r) {
+      const int token = job.t0 + (first + r) / job.group, head = (first + r) % job.group;
+      group.position[r] = job.positions[token];
+      const float* from = job.q + token * job.q_stride + head * job.k.dim;
+      for (int d = 0; d < job.k.dim; ++d) q[d * kGroupRows + r] = from[d];
+    }
+    first += group.n;
+    q += job.k.dim * kGroupRows;
+  }
+  return num_groups;
 }
 
 template <typename Chunk>
-void RunChunks(const AttentionJob& job, int num_rows) {
-  Chunk chunk(job);
+void RunChunks(const AttentionJob& job, const Group* groups, int num_groups, void* memory) {
+  Chunk chunk(job, memory);
   for (int start = job.kv_begin / kKeyChunk * kKeyChunk; start < job.kv_end; start += kKeyChunk) {
     chunk.Load(job, start, job.kv_begin, job.kv_end);
     Ahead ahead = AheadOf(job, start + kKeyChunk);
-    int left = 0;
-    for (int row = 0; row < num_rows; ++row) left += Sees(job, row, start);
-    int pending[kMaxRows];
-    int n = 0;
-    // In parts of about the same size: few rows alone are slow.
-    for (int row = 0; left > 0; ++row) {
-      if (!Sees(job, row, start)) continue;
-      pending[n++] = row;
-      const int parts = (left + kMaxRows - 1) / kMaxRows;
-      if (n < (left + parts - 1) / parts) continue;
-      RunSome(job, chunk, start, pending, n, ahead);
+    for (int g = 0; g < num_groups; ++g) {
+      if (!Sees(job, groups[g], start)) continue;
+      (SeesAll(job, groups[g], start) ? RunSome<true, Chunk> : RunSome<false, Chunk>)(
+          job, groups[g], chunk, start, ahead);
       ahead = AheadOf(job, job.kv_end);
-      left -= n;
-      n = 0;
     }
   }
 }
@@ -358,10 +265,15 @@ void AttentionSplit(const AttentionJob& job) {
     job.sum[r] = 0;
   }
   memset(job.acc, 0, static_cast<size_t>(num_rows) * static_cast<size_t>(v_pad) * 4);
-  const bool halves = job.k.dtype == kPackF16 && job.v.dtype == kPackF16 &&
-                      job.k.dim % 16 == 0 && job.v.dim % 16 == 0;
-  if (halves) return RunChunks<HalfChunk>(job, num_rows);
-  RunChunks<FloatChunk>(job, num_rows);
+  Group groups[kMaxAttentionRows / kGroupRows];
+  char* memory = static_cast<char*>(job.scratch);
+  const int num_groups =
+      MakeGroups(job, reinterpret_cast<float*>(memory + AttentionChunkBytes(job.k.dim, job.v.dim)),
+                 groups);
+  if (num_groups == 1 && HalfVectors(job.k) && HalfVectors(job.v)) {
+    return RunChunks<HalfChunk>(job, groups, num_groups, memory);
+  }
+  RunChunks<FloatChunk>(job, groups, num_groups, memory);
 }
 
 void Merge(float* largest, float* sum, float* acc, float l2, float s2, const float* a2, int64_t n) {
@@ -373,7 +285,7 @@ void Merge(float* largest, float* sum, float* acc, float l2, float s2, const flo
     return;
   }
   const float now = l2 > *largest ? l2 : *largest;
-  const float f1 = ExpOne(*largest - now), f2 = ExpOne(l2 - now);
+  const float f1 = Exp2One(*largest - now), f2 = Exp2One(l2 - now);
   *largest = now;
   *sum = *sum * f1 + s2 * f2;
   for (int64_t i = 0; i < n; i += 16) {

@@ -26,6 +26,24 @@ LB_FN Vf Exp(Vf x) {
   return Mul(p, AsFloat(ShlI(AddI(n, SetI(127)), 23)));
 }
 
+// 2^x within 1 unit in the last place for -125 < x < 126; below: 2^-125, above: not to be asked for.
+// Exactly 1 at 0; NaN stays NaN.
+LB_FN Vf Exp2(Vf x) {
+  x = Max(Set(-125.0f), x);  // gives x when that is no number
+  const Vi n = ToInt(x);
+  const Vf r = Sub(x, ToFloat(n));
+  // The polynomial of least relative error on [-0.5, 0.5] that is 1 at 0.
+  Vf p = Set(1.53533620e-4f);
+  p = Fma(p, r, Set(1.33988750e-3f));
+  p = Fma(p, r, Set(9.61843692e-3f));
+  p = Fma(p, r, Set(5.55033237e-2f));
+  p = Fma(p, r, Set(2.40226477e-1f));
+  p = Fma(p, r, Set(6.93147182e-1f));
+  p = Fma(p, r, Set(1.0f));
+  // p is about 1: n more in the exponent.
+  return AsFloat(AddI(AsInt(p), ShlI(n, 23)));
+}
+
 // 1 / (1 + e^-x).
 LB_FN Vf Sigmoid(Vf x) {
   return Div(Set(1.0f), Add(Set(1.0f), Exp(Sub(Set(0.0f), x))));

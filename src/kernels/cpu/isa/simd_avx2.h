@@ -78,6 +78,7 @@ LB_FN Vi OrI(Vi x, Vi y) { return {_mm256_or_si256(x.a, y.a), _mm256_or_si256(x.
 LB_FN Vi ShlI(Vi x, int n) { return {_mm256_slli_epi32(x.a, n), _mm256_slli_epi32(x.b, n)}; }
 LB_FN Vi ShrI(Vi x, int n) { return {_mm256_srli_epi32(x.a, n), _mm256_srli_epi32(x.b, n)}; }
 LB_FN Vf AsFloat(Vi v) { return {_mm256_castsi256_ps(v.a), _mm256_castsi256_ps(v.b)}; }
+LB_FN Vi AsInt(Vf v) { return {_mm256_castps_si256(v.a), _mm256_castps_si256(v.b)}; }
 // 16 bytes to 16 numbers.
 LB_FN Vi LoadU8(const uint8_t* p) {
   const __m128i v = Load128(p);

@@ -59,6 +59,7 @@ LB_FN Vi OrI(Vi x, Vi y) { return {_mm512_or_si512(x.v, y.v)}; }
 LB_FN Vi ShlI(Vi x, int n) { return {_mm512_slli_epi32(x.v, static_cast<unsigned>(n))}; }
 LB_FN Vi ShrI(Vi x, int n) { return {_mm512_srli_epi32(x.v, static_cast<unsigned>(n))}; }
 LB_FN Vf AsFloat(Vi x) { return {_mm512_castsi512_ps(x.v)}; }
+LB_FN Vi AsInt(Vf x) { return {_mm512_castps_si512(x.v)}; }
 // 16 bytes to 16 numbers.
 LB_FN Vi LoadU8(const uint8_t* p) { return {_mm512_cvtepu8_epi32(Load128(p))}; }
 LB_FN Vi LoadS8(const void* p) { return {_mm512_cvtepi8_epi32(Load128(p))}; }

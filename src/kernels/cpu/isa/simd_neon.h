@@ -82,6 +82,7 @@ LB_FN Vi ShrI(Vi x, int n) {
                   vshlq_u32(vreinterpretq_u32_s32(x.v[i]), vdupq_n_s32(-n))));
 }
 LB_FN Vf AsFloat(Vi x) { LB_EACH(Vf, vreinterpretq_f32_s32(x.v[i])); }
+LB_FN Vi AsInt(Vf x) { LB_EACH(Vi, vreinterpretq_s32_f32(x.v[i])); }
 // 16 bytes to 16 numbers.
 LB_FN Vi LoadU8(const uint8_t* p) {
   const uint8x16_t b = vld1q_u8(p);

@@ -103,6 +103,11 @@ LB_FN Vf AsFloat(Vi v) {
   memcpy(out.v, v.v, sizeof out.v);
   return out;
 }
+LB_FN Vi AsInt(Vf v) {
+  Vi out;
+  memcpy(out.v, v.v, sizeof out.v);
+  return out;
+}
 LB_FN Vi LoadU8(const uint8_t* p) { Vi out; LB_LANES(p[i]); }
 LB_FN Vi LoadS8(const void* p) { Vi out; LB_LANES(static_cast<const int8_t*>(p)[i]); }
 LB_FN void StoreS8(int8_t* p, Vi v) {
