@@ -1,0 +1,199 @@
+#include "grammar/regex.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "base/printable.h"
+#include "base/utf8.h"
+#include "grammar/regex_tree.h"
+
+namespace lb::grammar {
+namespace {
+
+constexpr int64_t kNoLimit = -1;
+
+int64_t Plus(int64_t a, int64_t b) {
+  constexpr int64_t kMany = int64_t{1} << 40;
+  return a == kNoLimit || b == kNoLimit ? kNoLimit : std::min(kMany, a + b);
+}
+int64_t Times(int64_t a, int64_t b) {
+  constexpr int64_t kMany = int64_t{1} << 40;
+  if (a == 0 || b == 0) return 0;
+  if (a == kNoLimit || b == kNoLimit) return kNoLimit;
+  return a > kMany / b ? kMany : a * b;
+}
+
+void Measure(const RegexNode& node, Regex* out) {
+  switch (node.kind) {
+    case RegexNode::Kind::kChars:
+      *out = {{}, 1, 1, 1 + static_cast<int64_t>(node.chars.size() / 8)};
+      return;
+    case RegexNode::Kind::kSequence:
+      *out = {};
+      for (const RegexNode& part : node.parts) {
+        Regex inner;
+        Measure(part, &inner);
+        out->min_chars = Plus(out->min_chars, inner.min_chars);
+        out->max_chars = Plus(out->max_chars, inner.max_chars);
+        out->size = Plus(out->size, inner.size);
+      }
+      return;
+    case RegexNode::Kind::kEither: {
+      bool first = true;
+      int64_t size = 0;
+      for (const RegexNode& part : node.parts) {
+        Regex inner;
+        Measure(part, &inner);
+        size = Plus(size, inner.size);
+        if (first) *out = inner;
+        out->min_chars = std::min(out->min_chars, inner.min_chars);
+        const bool endless = out->max_chars == kNoLimit || inner.max_chars == kNoLimit;
+        out->max_chars = endless ? kNoLimit : std::max(out->max_chars, inner.max_chars);
+        first = false;
+      }
+      out->size = size;
+      return;
+    }
+    case RegexNode::Kind::kRepeat: {
+      Regex inner;
+      Measure(node.parts[0], &inner);
+      const int64_t most = node.most;
+      out->min_chars = Times(inner.min_chars, node.least);
+      out->max_chars = Times(inner.max_chars, most);
+      out->size = Times(inner.size, std::max<int64_t>({1, node.least, most}));
+      return;
+    }
+  }
+}
+
+class Writer {
+ public:
+  explicit Writer(bool in_json) : in_json_(in_json) {}
+
+  // False: nothing that can be written matches.
+  bool Write(const RegexNode& node, std::string* out) const {
+    switch (node.kind) {
+      case RegexNode::Kind::kChars:
+        return Chars(node.chars, out);
+      case RegexNode::Kind::kSequence:
+        if (node.parts.empty() && !in_json_) *out += "\"\"";
+        for (const RegexNode& part : node.parts) {
+          if (!in_json_) *out += ' ';
+          if (!Write(part, out)) return false;
+        }
+        return true;
+      case RegexNode::Kind::kEither: {
+        std::string inner;
+        bool any = false;
+        for (const RegexNode& part : node.parts) {
+          std::string one;
+          if (!Write(part, &one)) continue;
+          if (any) inner += '|';
+          inner += one;
+          any = true;
+        }
+        *out += Open() + inner + ")";
+        return any;
+      }
+      case RegexNode::Kind::kRepeat: {
+        std::string inner;
+        if (!Write(node.parts[0], &inner)) {
+          if (!in_json_) *out += "\"\"";
+          return node.least == 0;
+        }
+        *out += Open() + inner + ")";
+        if (node.most == kNoLimit && node.least <= 1) {
+          *out += node.least == 0 ? '*' : '+';
+        } else if (node.most == kNoLimit) {
+          *out += fmt::format("{{{},}}", node.least);
+        } else {
+          *out += fmt::format("{{{},{}}}", node.least, node.most);
+        }
+        return true;
+      }
+    }
+    return false;
+  }
+
+ private:
+  static void Code(char32_t code, std::string* out) {
+    const bool plain = (code >= '0' && code <= '9') || (code >= 'A' && code <= 'Z') ||
+                       (code >= 'a' && code <= 'z') || code > 0x9F;
+    if (plain) {
+      AppendUtf8(code, out);
+    } else {
+      *out += fmt::format("\\u{:04x}", static_cast<uint32_t>(code));
+    }
+  }
+
+  void One(char32_t code, std::string* out) const {
+    if (!in_json_) *out += '"';
+    Code(code, out);
+    if (!in_json_) *out += '"';
+  }
+
+  static void Class(const CharSet& set, std::string* out) {
+    *out += '[';
+    for (const CharRange& r : set) {
+      Code(r.first, out);
+      if (r.last == r.first) continue;
+      if (r.last > r.first + 1) *out += '-';
+      Code(r.last, out);
+    }
+    *out += ']';
+  }
+
+  bool Chars(const CharSet& set, std::string* out) const {
+    // XGrammar's reader of regular expressions loses track of these inside a class.
+    static const CharSet kAwkward = Tidy({{'^', '^'}, {'-', '-'}, {'[', ']'}});
+    static const CharSet kPlain = Complement(Tidy({{0, 0x1F}, {'"', '"'}, {'\\', '\\'}}));
+    static constexpr std::pair<char32_t, char> kEscapes[] = {
+        {'"', '"'}, {'\\', '\\'}, {'\n', 'n'}, {'\t', 't'}, {'\r', 'r'}, {'\b', 'b'}, {'\f', 'f'}};
+    std::vector<std::string> ways;
+    const CharSet plain = in_json_ ? Intersect(set, kPlain) : set;
+    const CharSet in_class = Intersect(plain, Complement(kAwkward));
+    if (!in_class.empty()) Class(in_class, &ways.emplace_back());
+    for (const CharRange& r : Intersect(plain, kAwkward)) {
+      for (char32_t code = r.first; code <= r.last; ++code) One(code, &ways.emplace_back());
+    }
+    for (const auto& [code, letter] : kEscapes) {
+      if (!in_json_ || !Has(set, code)) continue;
+      One('\\', &ways.emplace_back());
+      One(static_cast<char32_t>(letter), &ways.back());
+    }
+    if (ways.empty()) return false;
+    for (size_t i = 0; i < ways.size(); ++i) *out += (i == 0 ? Open() : "|") + ways[i];
+    *out += ')';
+    return true;
+  }
+
+  // Expressions have groups that are not captured, grammars do not.
+  std::string Open() const { return in_json_ ? "(?:" : "("; }
+
+  const bool in_json_;
+};
+
+Result<Regex> ReadFor(std::string_view pattern, bool in_json) {
+  LB_ASSIGN_OR_RETURN(const RegexNode node, ParseRegex(pattern, in_json));
+  Regex regex;
+  Measure(node, &regex);
+  if (regex.size > kMaxRegexSize) {
+    return Fail(ErrorCode::kUnsupported,
+                "the pattern {} is {} characters long with its repetitions written out; at most {} "
+                "can be enforced",
+                Printable(pattern), regex.size, kMaxRegexSize);
+  }
+  if (!Writer(in_json).Write(node, &regex.text)) {
+    return Fail(ErrorCode::kUnsupported, "the pattern {} matches no text that can be written",
+                Printable(pattern));
+  }
+  return regex;
+}
+
+}  // namespace
+
+Result<Regex> ReadRegex(std::string_view pattern) { return ReadFor(pattern, false); }
+Result<Regex> ReadRegexInJsonString(std::string_view pattern) { return ReadFor(pattern, true); }
+
+}  // namespace lb::grammar

@@ -1,0 +1,38 @@
+// Regular expressions that a grammar can enforce: read, checked, measured and written again for
+// XGrammar, which ignores or takes literally some of what it does not know.
+//
+// What is read: literals, ., classes, \d \D \w \W \s \S, \t \n \r \f \v \0, \xHH, \uHHHH, \u{H...},
+// groups (also (?: and named ones), |, * + ? {m} {m,} {m,n} and their lazy forms. ^ and $ only at
+// the beginning and the end of a whole alternative.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace lb::grammar {
+
+struct Regex {
+  std::string text;       // for XGrammar, see below
+  int64_t min_chars = 0;  // code points of the shortest match
+  int64_t max_chars = 0;  // of the longest; -1: no limit
+  int64_t size = 0;       // atoms, counted as often as they are repeated
+};
+
+// Atoms with their repetitions that an expression may have: above this compiling takes seconds.
+inline constexpr int64_t kMaxRegexSize = 20'000;
+
+// kInvalidArgument for bad syntax, kUnsupported for what cannot be enforced (look-around, \b,
+// backreferences, \p, flags, anchors in the middle) and for too much; the message names what and at
+// which byte. Time in proportion to the expression.
+// The whole text matches. As the body of a rule in XGrammar's EBNF.
+Result<Regex> ReadRegex(std::string_view pattern);
+// For the content of a JSON string, as an expression for XGrammar's reader of schemas, in which a
+// match is found (JSON Schema's pattern): where an alternative has no anchor, any text may stand.
+// Written as JSON escapes it: a quote that the pattern allows comes as \". Control characters
+// without a short escape are left out.
+Result<Regex> ReadRegexInJsonString(std::string_view pattern);
+
+}  // namespace lb::grammar
