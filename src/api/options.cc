@@ -41,22 +41,6 @@ Result<int64_t> ParseMaxTokens(const Fields& fields, int64_t fallback) {
   return fallback;
 }
 
-Result<std::vector<std::string>> ParseStop(const Fields& fields) {
-  LB_ASSIGN_OR_RETURN(std::vector<std::string> stops, fields.Strings("stop"));
-  if (stops.size() > kMaxStops) {
-    return BadField(fields.Name("stop"), fmt::format("stop may hold at most {} strings, not {}",
-                                                     kMaxStops, stops.size()));
-  }
-  for (size_t i = 0; i < stops.size(); ++i) {
-    if (stops[i].size() > kMaxStopBytes) {
-      return BadField(fields.Name("stop"),
-                      fmt::format("stop[{}] may be at most {} bytes long, not {}", i, kMaxStopBytes,
-                                  stops[i].size()));
-    }
-  }
-  return stops;
-}
-
 // What could only be ignored, and would then make an answer that breaks its promise.
 Result<void> RefuseUnenforced(const Fields& fields) {
   for (const char* name : {"grammar", "json_schema"}) {
@@ -88,6 +72,22 @@ Result<void> RefuseUnenforced(const Fields& fields) {
 
 }  // namespace
 
+Result<std::vector<std::string>> ParseStops(const Fields& fields, std::string_view key) {
+  LB_ASSIGN_OR_RETURN(std::vector<std::string> stops, fields.Strings(key));
+  const std::string name = fields.Name(key);
+  if (stops.size() > kMaxStops) {
+    return BadField(
+        name, fmt::format("{} may hold at most {} strings, not {}", name, kMaxStops, stops.size()));
+  }
+  for (size_t i = 0; i < stops.size(); ++i) {
+    if (stops[i].size() > kMaxStopBytes) {
+      return BadField(name, fmt::format("{}[{}] may be at most {} bytes long, not {}", name, i,
+                                        kMaxStopBytes, stops[i].size()));
+    }
+  }
+  return stops;
+}
+
 GenerationOptions OptionsOf(const GenerationDefaults& defaults) {
   GenerationOptions options;
   options.sampling = defaults.sampling;
@@ -117,7 +117,7 @@ Result<GenerationOptions> ParseOptions(const Fields& fields, const GenerationDef
     const Fields inner(*stream_options, fields.Name("stream_options."));
     LB_ASSIGN_OR_RETURN(options.include_usage, inner.Bool("include_usage"));
   }
-  LB_ASSIGN_OR_RETURN(options.stop, ParseStop(fields));
+  LB_ASSIGN_OR_RETURN(options.stop, ParseStops(fields, "stop"));
   options.stop.insert(options.stop.end(), defaults.stop.begin(), defaults.stop.end());
   LB_ASSIGN_OR_RETURN(options.max_tokens, ParseMaxTokens(fields, defaults.max_tokens));
   LB_RETURN_IF_ERROR(fields.Read("ignore_eos", &options.ignore_eos));

@@ -43,7 +43,7 @@ struct GenerationOptions {
   bool with_logprobs = false;
   bool timings_per_token = false;
   bool return_progress = false;  // streams tell how far the prompt is
-  bool verbose = false;  // show the prompt in the reply
+  bool verbose = false;          // show the prompt in the reply
   std::vector<std::string> stop;
   // Tokens of the answer: -1 until the context is full; 0 computes the prompt and answers nothing.
   int64_t max_tokens = -1;
@@ -72,6 +72,9 @@ GenerationOptions OptionsOf(const GenerationDefaults& defaults);
 // among them: each endpoint asks in its own way.
 Result<GenerationOptions> ParseOptions(const Fields& fields, const GenerationDefaults& defaults,
                                        const text::Tokenizer& tokenizer, Dialect dialect);
+
+// Stop strings, one or a list.
+Result<std::vector<std::string>> ParseStops(const Fields& fields, std::string_view key);
 
 // The sampler part of the above.
 Result<void> ParseSampling(const Fields& fields, const text::Tokenizer& tokenizer, Dialect dialect,

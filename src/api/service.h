@@ -60,6 +60,9 @@ class Service {
   // llama.cpp's own /completion and /infill.
   Reply NativeCompletion(std::string_view body, const Caller& caller) const;
   Reply Infill(std::string_view body, const Caller& caller) const;
+  // Anthropic's.
+  Reply Messages(std::string_view body, const Caller& caller) const;
+  Result<std::string> CountMessagesTokens(std::string_view body) const;
   // Ollama's.
   Reply OllamaChat(std::string_view body, const Caller& caller) const;
   Reply OllamaGenerate(std::string_view body, const Caller& caller) const;

@@ -112,6 +112,8 @@ Router MakeRoutes(const Readiness& readiness, const Metrics& metrics, bool slots
   reply("/completion", &api::Service::NativeCompletion);
   reply("/completions", &api::Service::NativeCompletion);
   reply("/infill", &api::Service::Infill);
+  reply("/v1/messages", &api::Service::Messages, Form::kAnthropic);
+  body("/v1/messages/count_tokens", &api::Service::CountMessagesTokens, Form::kAnthropic);
   reply("/api/chat", &api::Service::OllamaChat, Form::kOllama);
   reply("/api/generate", &api::Service::OllamaGenerate, Form::kOllama);
   body("/api/show", &api::Service::OllamaShow, Form::kOllama);

@@ -66,6 +66,12 @@ REQUESTS = [
     ("/tokenize", {"content": ["a", 5, "é"], "with_pieces": True}),
     ("/detokenize", {"tokens": [1, 2]}),
     ("/apply-template", CHAT),
+    ("/v1/messages", {"model": "m", **CHAT, "system": "s", "stop_sequences": ["x"]}),
+    ("/v1/messages", {"max_tokens": 3, "thinking": {"type": "disabled"}, "messages": [
+        {"role": "user", "content": [{"type": "text", "text": "a"}]},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "i", "name": "f", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "i", "content": "r"}]}]}),
+    ("/v1/messages/count_tokens", {"system": [{"type": "text", "text": "s"}], **CHAT}),
     ("/api/chat", {"model": "m", "stream": False, **OLLAMA, "logprobs": True, "top_logprobs": 1}),
     ("/api/chat", {"stream": False, "think": False, "keep_alive": "5m", **OLLAMA}),
     ("/api/generate", {"prompt": "hi", "system": "s", "stream": False, "options": {"num_predict": 2}}),
@@ -119,6 +125,7 @@ def test_lines(server, document, path):
     ("/v1/completions", {"prompt": "word " * 9000}), ("/completion", {"prompt": []}),
     ("/infill", {"input_prefix": "a", "input_suffix": "b"}), ("/tokenize", {"content": 5}),
     ("/detokenize", {"tokens": [-1]}), ("/apply-template", {"messages": []}),
+    ("/v1/messages", {}), ("/v1/messages/count_tokens", {"messages": user(5)}),
     ("/api/chat", {"messages": 5}), ("/api/generate", {"prompt": "x", "think": 2}), ("/api/show", b"5"),
 ])
 def test_refusals(server, document, path, body):

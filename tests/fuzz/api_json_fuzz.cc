@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "api/anthropic/messages_request.h"
 #include "api/chat_input.h"
 #include "api/chat_request.h"
 #include "api/completion_request.h"
@@ -125,6 +126,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       } else {
         CheckError(request.error());
       }
+      break;
+    case 5:
+      CheckChat(lb::api::ParseMessagesRequest(*object, {}, Tok()), bits);
       break;
     default:
       if (const auto request = lb::api::ParseNativeRequest(*object, {}, Tok())) {
