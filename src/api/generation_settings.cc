@@ -64,9 +64,11 @@ void WriteGenerationSettings(const GenerationOptions& options, int n_probs,
   w->Key("n_probs").Int(n_probs);
   w->Key("post_sampling_probs").Bool(s.logprobs_after_sampling);
   w->Key("timings_per_token").Bool(options.timings_per_token);
+  const bool is_gbnf = options.constraint.kind == grammar::Constraint::Kind::kGbnf;
+  w->Key("grammar").String(is_gbnf ? options.constraint.text : std::string());
   // What this server does not have, in the state that means off.
   w->Key("n_discard").Int(0).Key("min_keep").Int(0);
-  w->Key("grammar").String("").Key("lora").BeginArray().EndArray();
+  w->Key("lora").BeginArray().EndArray();
   w->Key("adaptive_target").Raw("-1.0").Key("adaptive_decay").Raw("0.9");
   w->EndObject();
 }

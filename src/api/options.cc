@@ -4,6 +4,8 @@
 #include <limits>
 #include <random>
 
+#include "api/constraint_fields.h"
+
 namespace lb::api {
 namespace {
 
@@ -43,31 +45,11 @@ Result<int64_t> ParseMaxTokens(const Fields& fields, int64_t fallback) {
 
 // What could only be ignored, and would then make an answer that breaks its promise.
 Result<void> RefuseUnenforced(const Fields& fields) {
-  for (const char* name : {"grammar", "json_schema"}) {
-    const boost::json::value* value = fields.Find(name);
-    if (value == nullptr || (value->is_string() && value->get_string().empty())) continue;
-    return Error{ErrorCode::kUnsupported,
-                 fmt::format("{}: constrained output is not supported by this build", name),
-                 fields.Name(name)};
-  }
   LB_ASSIGN_OR_RETURN(const auto* adapters, fields.Array("lora"));
   if (adapters != nullptr && !adapters->empty()) {
     return Error{ErrorCode::kUnsupported, "lora: this server has no adapters", fields.Name("lora")};
   }
-  LB_ASSIGN_OR_RETURN(const auto* format, fields.Object("response_format"));
-  if (format == nullptr) return {};
-  const Fields inner(*format, fields.Name("response_format."));
-  LB_ASSIGN_OR_RETURN(const auto type, inner.String("type"));
-  if (!type) return inner.Bad("type", "\"text\"");
-  if (*type == "text") return {};
-  if (*type == "json_object" || *type == "json_schema") {
-    return Error{ErrorCode::kUnsupported,
-                 fmt::format("response_format.type {}: constrained output is not supported by "
-                             "this build; only \"text\" is",
-                             *type),
-                 "response_format.type"};
-  }
-  return inner.Bad("type", "\"text\"");
+  return {};
 }
 
 }  // namespace
@@ -98,6 +80,7 @@ GenerationOptions OptionsOf(const GenerationDefaults& defaults) {
   options.cache_prompt = defaults.cache_prompt;
   options.context_shift = defaults.context_shift;
   options.keep = defaults.keep;
+  options.constraint = defaults.constraint;
   options.show_control = defaults.show_control;
   options.verbose = defaults.verbose;
   return options;
@@ -131,6 +114,10 @@ Result<GenerationOptions> ParseOptions(const Fields& fields, const GenerationDef
   LB_RETURN_IF_ERROR(ParseSeed(fields, defaults.seed, &options.sampling.seed));
   LB_RETURN_IF_ERROR(ParseSampling(fields, tokenizer, dialect, &options.sampling));
   LB_RETURN_IF_ERROR(RefuseUnenforced(fields));
+  LB_ASSIGN_OR_RETURN(options.constraint, ParseConstraint(fields));
+  if (options.constraint.kind == grammar::Constraint::Kind::kNone) {
+    options.constraint = defaults.constraint;
+  }
   return options;
 }
 

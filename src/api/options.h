@@ -9,6 +9,7 @@
 #include "api/json_reader.h"
 #include "api/reasoning/format.h"
 #include "base/result.h"
+#include "grammar/compiler.h"
 #include "sampling/params.h"
 #include "text/tokenizer.h"
 
@@ -23,9 +24,10 @@ struct GenerationDefaults {
   bool context_shift = false;  // for no request to change
   int keep = 0;                // tokens that a shift keeps at the front; -1: the whole prompt
   bool ignore_eos = false;
-  std::vector<std::string> stop;  // beside the request's own
-  bool show_control = false;      // control tokens are text (--special)
-  bool verbose = false;           // replies show the prompt
+  std::vector<std::string> stop;   // beside the request's own
+  grammar::Constraint constraint;  // where the request has none
+  bool show_control = false;       // control tokens are text (--special)
+  bool verbose = false;            // replies show the prompt
   ReasoningMode reasoning = ReasoningMode::kAuto;
   std::optional<bool> enable_thinking;  // what templates with a switch are told; unset: yes
   int64_t thinking_budget = -1;         // tokens of thoughts; -1: no limit
@@ -50,6 +52,7 @@ struct GenerationOptions {
   int64_t max_predict_ms = 0;  // see AnswerOptions
   bool ignore_eos = false;
   bool cache_prompt = true;
+  grammar::Constraint constraint;
   bool context_shift = false;
   int keep = 0;
   bool show_control = false;

@@ -4,11 +4,13 @@
 #include <utility>
 
 #include "api/generation_settings.h"
+#include "api/grammar_guide.h"
 #include "api/reasoning/budget.h"
 
 namespace lb::api {
 
-Service::Service(Parts parts) : parts_(std::move(parts)) {
+Service::Service(Parts parts)
+    : parts_(std::move(parts)), compiler_(std::make_unique<grammar::Compiler>(*parts_.tokenizer)) {
   if (parts_.chat_template != nullptr) {
     habits_ = HabitsOf(*parts_.chat_template);
     reasoning_ = FindReasoningFormat(parts_.chat_template->source(), *parts_.tokenizer);
@@ -70,6 +72,7 @@ Service::Plan Service::PlanOf(const ChatRequest& request, const ChatPrompt& prom
   plan.answer.opened = prompt.opened;
   if (request.reasoning != ReasoningMode::kNone) plan.answer.reasoning = reasoning_;
   plan.thinking_budget = request.thinking_budget;
+  plan.thinks = true;
   if (request.reasoning == ReasoningMode::kDeepSeek &&
       reasoning_.kind == ReasoningFormat::Kind::kNone) {
     plan.answer.reasoning = DefaultReasoningFormat(*parts_.tokenizer);
@@ -111,7 +114,7 @@ Service::Reply Service::Completion(std::string_view body, const Caller& caller) 
   OpenAiReply reply = OpenAiReplyOf(request.options);
   request.options.n = reply.answers_per_prompt = request.best_of;
   return Start(request.options, caller, prompts.ids,
-               {AnswerOptionsOf(request.options), -1, "prompt"},
+               {AnswerOptionsOf(request.options), -1, "prompt", false},
                MakeCompletionWriter(*parts_.tokenizer, std::move(reply), std::move(prompts.echo)));
 }
 
@@ -126,7 +129,7 @@ Service::Reply Service::NativeCompletion(std::string_view body, const Caller& ca
     prompts.push_back(std::move(ids));
   }
   return Start(
-      request.options, caller, prompts, {AnswerOptionsOf(request.options), -1, "prompt"},
+      request.options, caller, prompts, {AnswerOptionsOf(request.options), -1, "prompt", false},
       MakeNativeWriter(*parts_.tokenizer, NativeReplyOf(request.options, request.native, prompts)));
 }
 
@@ -137,7 +140,7 @@ Service::Reply Service::Infill(std::string_view body, const Caller& caller) cons
   LB_ASSIGN_OR_RETURN(std::vector<TokenId> ids, EncodeInfill(request));
   const std::vector<std::vector<TokenId>> prompts = {std::move(ids)};
   return Start(
-      request.options, caller, prompts, {AnswerOptionsOf(request.options), -1, "input_prefix"},
+      request.options, caller, prompts, {AnswerOptionsOf(request.options), -1, "input_prefix", false},
       MakeNativeWriter(*parts_.tokenizer, NativeReplyOf(request.options, request.native, prompts)));
 }
 
@@ -145,8 +148,12 @@ Result<Service::Order> Service::PrepareChat(std::string_view body, const Caller&
   LB_ASSIGN_OR_RETURN(ChatRequest request, ParseChat(body));
   request.reasoning = ReasoningMode::kNone;
   LB_ASSIGN_OR_RETURN(ChatPrompt prompt, RenderChat(request));
-  return Order{MakeRequest(request.options, caller, std::move(prompt.ids)),
-               PlanOf(request, prompt).answer};
+  Plan plan = PlanOf(request, prompt);
+  LB_ASSIGN_OR_RETURN(const auto grammar, CompileConstraint(request.options));
+  Order order{MakeRequest(request.options, caller, std::move(prompt.ids)), {}};
+  order.request.guide = MakeGuide(plan, grammar);
+  order.answer = std::move(plan.answer);
+  return order;
 }
 
 Request Service::MakeRequest(const GenerationOptions& options, const Caller& caller,
@@ -158,13 +165,42 @@ Request Service::MakeRequest(const GenerationOptions& options, const Caller& cal
   // Nothing to answer still computes the prompt, so that the cache holds it afterwards.
   request.max_tokens = options.max_tokens == 0 ? 1 : options.max_tokens;
   request.stop_ids = parts_.tokenizer->special().end_of_generation;
-  request.ignore_eos = options.ignore_eos;
+  // A text that is complete has nothing else to follow it.
+  request.ignore_eos =
+      options.ignore_eos && options.constraint.kind == grammar::Constraint::Kind::kNone;
   request.cache_prompt = options.cache_prompt;
   request.context_shift = options.context_shift;
   request.keep = options.keep;
   request.report_progress = options.stream && options.return_progress;
   request.client = caller.client;
   return request;
+}
+
+Result<std::shared_ptr<const grammar::CompiledGrammar>> Service::CompileConstraint(
+    const GenerationOptions& options) const {
+  if (options.constraint.kind == grammar::Constraint::Kind::kNone) {
+    return std::shared_ptr<const grammar::CompiledGrammar>();
+  }
+  return compiler_->Compile(options.constraint);
+}
+
+std::shared_ptr<TokenGuide> Service::MakeGuide(
+    const Plan& plan, const std::shared_ptr<const grammar::CompiledGrammar>& grammar) const {
+  // Where thoughts are content they end all the same.
+  const ReasoningFormat& format = plan.answer.reasoning.kind == ReasoningFormat::Kind::kNone
+                                      ? reasoning_
+                                      : plan.answer.reasoning;
+  const bool thinks = plan.thinks && format.kind != ReasoningFormat::Kind::kNone;
+  if (grammar != nullptr && thinks) {
+    return std::make_shared<GrammarGuide>(*parts_.tokenizer, grammar, format, plan.answer.opened,
+                                          plan.thinking_budget);
+  }
+  if (grammar != nullptr) return std::make_shared<GrammarGuide>(*parts_.tokenizer, grammar);
+  if (thinks && plan.thinking_budget >= 0) {
+    return std::make_shared<ThinkingBudget>(*parts_.tokenizer, format, plan.answer.opened,
+                                            plan.thinking_budget);
+  }
+  return nullptr;
 }
 
 Service::Reply Service::Start(const GenerationOptions& options, const Caller& caller,
@@ -174,11 +210,7 @@ Service::Reply Service::Start(const GenerationOptions& options, const Caller& ca
   setup.stream = options.stream;
   setup.progress = options.return_progress;
   setup.writer = std::move(writer);
-  // Where thoughts are content they end all the same.
-  const ReasoningFormat& format = plan.answer.reasoning.kind == ReasoningFormat::Kind::kNone
-                                      ? reasoning_
-                                      : plan.answer.reasoning;
-  const bool limited = plan.thinking_budget >= 0 && format.kind != ReasoningFormat::Kind::kNone;
+  LB_ASSIGN_OR_RETURN(const auto grammar, CompileConstraint(options));
   for (const std::vector<TokenId>& prompt : prompts) {
     for (int i = 0; i < options.n; ++i) {
       Request request = MakeRequest(options, caller, prompt);
@@ -186,10 +218,7 @@ Service::Reply Service::Start(const GenerationOptions& options, const Caller& ca
         request.id += fmt::format("#{}", setup.streams.size());
       }
       request.sampling.seed += static_cast<uint64_t>(i);
-      if (limited) {
-        request.guide = std::make_shared<ThinkingBudget>(*parts_.tokenizer, format,
-                                                         plan.answer.opened, plan.thinking_budget);
-      }
+      request.guide = MakeGuide(plan, grammar);
       auto stream = parts_.engine->Submit(std::move(request));
       if (!stream.has_value()) {
         Error error = stream.error();

@@ -11,6 +11,7 @@
 #include "api/generation.h"
 #include "api/native_request.h"
 #include "engine/engine_client.h"
+#include "grammar/compiler.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
@@ -112,6 +113,7 @@ class Service {
     AnswerOptions answer;
     int64_t thinking_budget = -1;
     std::string_view prompt_field;  // for errors
+    bool thinks = false;            // the answer may begin with a thought, which no grammar binds
   };
   Reply Start(const GenerationOptions& options, const Caller& caller,
               const std::vector<std::vector<TokenId>>& prompts, Plan plan,
@@ -125,6 +127,12 @@ class Service {
                             const std::vector<std::vector<TokenId>>& prompts) const;
   AnswerOptions AnswerOptionsOf(const GenerationOptions& options) const;
   Plan PlanOf(const ChatRequest& request, const ChatPrompt& prompt) const;
+  // Null when the options bind nothing.
+  Result<std::shared_ptr<const grammar::CompiledGrammar>> CompileConstraint(
+      const GenerationOptions& options) const;
+  // For one answer; null when nothing has to be followed.
+  std::shared_ptr<TokenGuide> MakeGuide(
+      const Plan& plan, const std::shared_ptr<const grammar::CompiledGrammar>& grammar) const;
 
   Result<ChatRequest> ParseChat(std::string_view body) const;
   Result<ChatPrompt> RenderChat(const ChatRequest& request) const;
@@ -137,6 +145,7 @@ class Service {
   Result<void> CheckBytes(size_t bytes, std::string_view field) const;
 
   Parts parts_;
+  std::unique_ptr<grammar::Compiler> compiler_;
   TemplateHabits habits_;
   ReasoningFormat reasoning_;  // of the template
   size_t max_token_bytes_ = 1;

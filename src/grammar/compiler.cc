@@ -24,7 +24,7 @@ constexpr int64_t kCacheBytes = int64_t{256} << 20;
 constexpr int kMaxWhitespace = 24;
 constexpr const char* kAnyObject = R"({"type":"object","additionalProperties":true})";
 
-xgrammar::TokenizerInfo InfoOf(const text::Tokenizer& tokenizer, int num_logits) {
+xgrammar::TokenizerInfo InfoOf(const text::Tokenizer& tokenizer) {
   std::vector<std::string> vocabulary;
   vocabulary.reserve(static_cast<size_t>(tokenizer.num_tokens()));
   for (TokenId id = 0; id < tokenizer.num_tokens(); ++id) {
@@ -32,7 +32,7 @@ xgrammar::TokenizerInfo InfoOf(const text::Tokenizer& tokenizer, int num_logits)
     vocabulary.push_back(tokenizer.TokenBytes(id, false));
   }
   const std::vector<TokenId>& ends = tokenizer.special().end_of_generation;
-  return xgrammar::TokenizerInfo(vocabulary, xgrammar::VocabType::RAW, num_logits,
+  return xgrammar::TokenizerInfo(vocabulary, xgrammar::VocabType::RAW, std::nullopt,
                                  std::vector<int32_t>(ends.begin(), ends.end()));
 }
 
@@ -87,13 +87,12 @@ void Matcher::Rollback(int num_tokens) { impl_->matcher.Rollback(num_tokens); }
 
 struct Compiler::Impl {
   const text::Tokenizer& tokenizer;
-  const int num_logits;
   std::once_flag once;
   std::optional<xgrammar::GrammarCompiler> compiler;
 
   xgrammar::GrammarCompiler& Get() {
     std::call_once(
-        once, [this] { compiler.emplace(InfoOf(tokenizer, num_logits), 1, true, kCacheBytes); });
+        once, [this] { compiler.emplace(InfoOf(tokenizer), 1, true, kCacheBytes); });
     return *compiler;
   }
 
@@ -102,8 +101,7 @@ struct Compiler::Impl {
   }
 };
 
-Compiler::Compiler(const text::Tokenizer& tokenizer, int num_logits)
-    : impl_(new Impl{tokenizer, num_logits, {}, {}}) {}
+Compiler::Compiler(const text::Tokenizer& tokenizer) : impl_(new Impl{tokenizer, {}, {}}) {}
 Compiler::~Compiler() = default;
 
 Result<std::shared_ptr<const CompiledGrammar>> Compiler::Compile(const Constraint& constraint) {

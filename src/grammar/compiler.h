@@ -63,10 +63,9 @@ class Matcher {
 // be the engine's; what was compiled is kept, within a bound of memory.
 class Compiler {
  public:
-  // `num_logits` bits in every mask: the model's logits may be more than the tokenizer's tokens.
   // Control tokens are never allowed, but for those that end an answer. `tokenizer` must outlive
   // this. Building takes a pass over the vocabulary, at the first grammar.
-  Compiler(const text::Tokenizer& tokenizer, int num_logits);
+  explicit Compiler(const text::Tokenizer& tokenizer);
   ~Compiler();
 
   // kInvalidArgument for bad syntax, kUnsupported for what cannot be enforced, both with `param`.

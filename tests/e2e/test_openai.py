@@ -167,7 +167,7 @@ def test_logit_bias_forces_and_bans(client):
 @pytest.mark.parametrize("more", [
     {"temperature": -1}, {"top_p": 2}, {"n": 0}, {"logprobs": True, "top_logprobs": 21},
     {"logit_bias": {"x": 1}}, {"logit_bias": {"49152": 1}}, {"max_tokens": -5},
-    {"response_format": {"type": "json_object"}}, {"extra_body": {"top_k": 0.5}},
+    {"response_format": {"type": "xml"}}, {"extra_body": {"top_k": 0.5}},
 ])
 def test_bad_values_are_bad_requests(client, more):
     with pytest.raises(openai.BadRequestError) as caught:

@@ -18,7 +18,7 @@ class GrammarTest : public ::testing::Test {
  protected:
   GrammarTest()
       : tokenizer_(text::Tokenizer::FromMetadata(text::TinyBpe("gpt-2").Build()).value()),
-        compiler_(*tokenizer_, tokenizer_->num_tokens()) {}
+        compiler_(*tokenizer_) {}
 
   Result<Matcher> Start(Constraint::Kind kind, const std::string& text) {
     LB_ASSIGN_OR_RETURN(auto compiled, compiler_.Compile({kind, text, "field"}));

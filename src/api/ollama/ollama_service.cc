@@ -82,7 +82,7 @@ Service::Reply Service::AnswerOllama(OllamaRequest request, bool chat, const Cal
   }
   if (request.text) {
     LB_ASSIGN_OR_RETURN(const Prompts prompts, EncodePrompts(*request.text));
-    return Start(options, caller, prompts.ids, {AnswerOptionsOf(options), -1, "prompt"},
+    return Start(options, caller, prompts.ids, {AnswerOptionsOf(options), -1, "prompt", false},
                  std::move(writer));
   }
   const bool thinks = reasoning_.kind != ReasoningFormat::Kind::kNone ||

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "api/reasoning/format.h"
+#include "api/reasoning/thought_tracker.h"
 #include "engine/request.h"
 
 namespace lb::api {
@@ -22,15 +23,12 @@ class ThinkingBudget final : public TokenGuide {
   void Take(TokenId token) override;
 
  private:
-  enum class State { kBefore, kThinking, kForcing, kOver };
-  const text::Tokenizer& tokenizer_;
-  const ReasoningFormat format_;
   const int64_t max_tokens_;
   const std::vector<TokenId> forced_;
-  State state_;
+  ThoughtTracker tracker_;
   size_t num_forced_ = 0;  // tokens of forced_ that are there
+  bool forcing_ = false;
   int64_t num_thought_ = 0;
-  std::string tail_;  // bytes in which a mark may be about to be completed
   std::vector<uint32_t> mask_;
 };
 
