@@ -37,7 +37,7 @@ def test_there_are_enough_schemas():
         jsonschema.validators.validator_for(schema).check_schema(schema)
 
 
-# Every third here; bench/structured.py asks for all of them, of other models and servers too.
+# Every third here; bench/scenarios/json_schemas.py asks for all of them, of other models and servers too.
 @pytest.mark.parametrize("part", range(4))
 def test_answers_are_instances(server, part):
     names = sorted(SCHEMAS)[part::12]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Structured output of many schemas: how many answers are instances, ours and llama.cpp's server.
 
-    bench/scenarios/structured.py [--model A.gguf] [--seeds 1] [--temperature 1] [--clients 8]
+    bench/scenarios/json_schemas.py [--model A.gguf] [--seeds 1] [--temperature 1] [--clients 8]
                                   [--threads N] [--no-peer] [--list]
 
 Asks each server for an answer to each schema of tests/e2e/structured/schemas.py, and judges it by the
