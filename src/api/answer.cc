@@ -18,7 +18,8 @@ size_t CountCodePoints(std::string_view text) {
 Answer::Answer(const text::Tokenizer& tokenizer, const AnswerOptions& options, double now_ms)
     : options_(options),
       detokenizer_(tokenizer, options.show_control, options.shown),
-      splitter_(MakeSplitter(options.reasoning, options.opened)),
+      splitter_(MakeSplitter(options.reasoning, options.opened, options.tools.format != nullptr)),
+      tool_parser_(MakeToolParser(options_.tools)),
       stops_(options.stop),
       submitted_ms_(now_ms),
       admitted_ms_(now_ms),
@@ -71,6 +72,7 @@ Piece Answer::Push(const TokenEvent& event, double now_ms) {
       error_ = event.error;
       break;
   }
+  for (const ToolCallDelta& delta : piece.calls) AddDelta(delta, &calls_);
   if (options_.keep_whole) Keep(piece);
   return piece;
 }
@@ -91,6 +93,10 @@ void Answer::TakeToken(const TokenEvent& event, double now_ms, Piece* piece) {
     out_of_time_ = true;
     finish_ = FinishReason::kLength;
     End(piece);
+  } else if (tool_parser_ != nullptr && tool_parser_->done()) {
+    calls_done_ = true;
+    finish_ = FinishReason::kStop;
+    End(piece);
   }
 }
 
@@ -105,11 +111,36 @@ void Answer::Route(std::string_view decoded, Piece* piece) {
 
 void Answer::TakeSegments(std::vector<Segment> segments, Piece* piece) {
   for (const Segment& segment : segments) {
-    Classify(segment);
-    if (segment.kind == SegmentKind::kReasoning) piece->reasoning += segment.text;
-    if (segment.kind == SegmentKind::kContent) TakeContent(segment.text, piece);
+    if (tool_parser_ == nullptr) {
+      TakeClassified(segment, piece);
+    } else {
+      ToolOutput output;
+      if (segment.kind == SegmentKind::kContent) {
+        tool_parser_->Push(segment.text, &output);
+      } else {
+        // No call goes on behind a thought or a mark.
+        tool_parser_->Flush(true, &output);
+      }
+      TakeCalls(std::move(output), piece);
+      if (segment.kind != SegmentKind::kContent) TakeClassified(segment, piece);
+    }
     if (stops_.matched()) return;
   }
+}
+
+void Answer::TakeCalls(ToolOutput output, Piece* piece) {
+  for (const Segment& segment : output.segments) {
+    TakeClassified(segment, piece);
+    if (stops_.matched()) return;
+  }
+  piece->calls.insert(piece->calls.end(), std::make_move_iterator(output.deltas.begin()),
+                      std::make_move_iterator(output.deltas.end()));
+}
+
+void Answer::TakeClassified(const Segment& segment, Piece* piece) {
+  Classify(segment);
+  if (segment.kind == SegmentKind::kReasoning) piece->reasoning += segment.text;
+  if (segment.kind == SegmentKind::kContent) TakeContent(segment.text, piece);
 }
 
 // Moves the tokens that begin in `segment`, the next of the decoded text, to where they belong.
@@ -119,7 +150,7 @@ void Answer::Classify(const Segment& segment) {
   for (; taken < unclassified_.size() && unclassified_[taken].offset < end; ++taken) {
     Pending& token = unclassified_[taken];
     if (segment.kind != SegmentKind::kContent) {
-      ++reasoning_tokens_;
+      if (segment.kind != SegmentKind::kCall) ++reasoning_tokens_;
       continue;
     }
     // Tokens without bytes of their own may lie before the segment.
@@ -134,6 +165,7 @@ void Answer::Classify(const Segment& segment) {
   unclassified_.erase(unclassified_.begin(),
                       unclassified_.begin() + static_cast<std::ptrdiff_t>(taken));
   classified_bytes_ = end;
+  ends_in_call_ = segment.kind == SegmentKind::kCall;
 }
 
 void Answer::TakeContent(std::string_view text, Piece* piece) {
@@ -150,6 +182,11 @@ void Answer::End(Piece* piece) {
   // An unfinished character may still complete a stop string: as U+FFFD it is text like any other.
   Route(detokenizer_.Flush(), piece);
   if (splitter_ != nullptr && !stops_.matched()) TakeSegments(splitter_->Flush(), piece);
+  if (tool_parser_ != nullptr && !stops_.matched()) {
+    ToolOutput output;
+    tool_parser_->Flush(finish_ != FinishReason::kLength, &output);
+    TakeCalls(std::move(output), piece);
+  }
   if (stops_.matched()) {
     finish_ = FinishReason::kStop;
     return;
@@ -160,10 +197,8 @@ void Answer::End(Piece* piece) {
   piece->text += rest;
   // Tokens without bytes at the very end.
   for (Pending& token : unclassified_) {
-    if (thinking()) {
-      ++reasoning_tokens_;
-      continue;
-    }
+    if (thinking()) ++reasoning_tokens_;
+    if (thinking() || ends_in_call_) continue;
     token.score.char_offset = content_chars_;
     pending_.push_back(std::move(token));
   }
@@ -179,7 +214,8 @@ void Answer::ReleaseScores(bool all, Piece* piece) {
 }
 
 std::string_view Answer::finish_text() const {
-  return finish_ == FinishReason::kLength ? "length" : "stop";
+  if (finish_ == FinishReason::kLength) return "length";
+  return calls_.empty() ? "stop" : "tool_calls";
 }
 
 double Answer::mean_logprob() const {

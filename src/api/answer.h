@@ -11,6 +11,7 @@
 
 #include "api/reasoning/format.h"
 #include "api/stop_strings.h"
+#include "api/tools/format.h"
 #include "engine/request.h"
 #include "text/detokenizer.h"
 
@@ -29,7 +30,10 @@ struct Piece {
   std::string reasoning;
   std::string text;
   std::vector<TokenScore> scores;
-  bool empty() const { return reasoning.empty() && text.empty() && scores.empty(); }
+  std::vector<ToolCallDelta> calls;
+  bool empty() const {
+    return reasoning.empty() && text.empty() && scores.empty() && calls.empty();
+  }
 };
 
 struct AnswerOptions {
@@ -42,6 +46,7 @@ struct AnswerOptions {
   ReasoningFormat reasoning;    // Kind::kNone: all is content
   std::string opened;           // of reasoning, by the prompt: see OpenedByPrompt
   std::vector<TokenId> shown;   // control tokens that are text in any case
+  ToolParsing tools;            // without a format all is content
 };
 
 // Plain and streamed replies are built from the same pieces, so they hold the same bytes. Joined,
@@ -63,12 +68,14 @@ class Answer {
   bool failed() const { return error_.has_value(); }
   const Error& error() const { return *error_; }
   FinishReason finish() const { return *finish_; }
-  // "stop" or "length".
+  // "tool_calls", "stop" or "length".
   std::string_view finish_text() const;
   // The stop string that ended it, or "".
   const std::string& stopping_word() const { return stops_.match(); }
-  // All pieces so far as one, when keep_whole.
+  // All pieces so far as one, when keep_whole; but for the calls, which are below.
   const Piece& whole() const { return whole_; }
+  // As far as they came.
+  const std::vector<ToolCall>& calls() const { return calls_; }
 
   // A thought was begun; it is not over, so there is no content yet.
   bool has_reasoning() const { return splitter_ != nullptr && splitter_->has_reasoning(); }
@@ -76,7 +83,7 @@ class Answer {
   bool has_new_line() const { return has_new_line_; }
   bool out_of_time() const { return out_of_time_; }  // max_predict_ms ended it
   // It is finished while the engine still generates.
-  bool stopped_early() const { return stops_.matched() || out_of_time_; }
+  bool stopped_early() const { return stops_.matched() || out_of_time_ || calls_done_; }
 
   // Prompt counts are those of the admission. Completion tokens are all that were taken, the one
   // that completed a stop string included.
@@ -101,6 +108,8 @@ class Answer {
   void TakeToken(const TokenEvent& event, double now_ms, Piece* piece);
   void Route(std::string_view decoded, Piece* piece);
   void TakeSegments(std::vector<Segment> segments, Piece* piece);
+  void TakeCalls(ToolOutput output, Piece* piece);
+  void TakeClassified(const Segment& segment, Piece* piece);
   void Classify(const Segment& segment);
   void TakeContent(std::string_view text, Piece* piece);
   void End(Piece* piece);
@@ -110,12 +119,14 @@ class Answer {
   AnswerOptions options_;
   text::Detokenizer detokenizer_;
   std::unique_ptr<ReasoningSplitter> splitter_;  // null: none
+  std::unique_ptr<ToolParser> tool_parser_;      // null: no calls
   StopStrings stops_;
   std::vector<Pending> unclassified_;  // offsets in the decoded text
   std::vector<Pending> pending_;       // offsets in the content
   size_t decoded_bytes_ = 0, classified_bytes_ = 0;
   size_t content_bytes_ = 0, content_chars_ = 0, emitted_bytes_ = 0;
-  bool admitted_ = false, has_new_line_ = false, out_of_time_ = false;
+  bool admitted_ = false, has_new_line_ = false, out_of_time_ = false, calls_done_ = false;
+  bool ends_in_call_ = false;  // what was classified last is of a call
   std::optional<FinishReason> finish_;
   std::optional<Error> error_;
   Usage usage_;
@@ -125,6 +136,7 @@ class Answer {
   double logprob_sum_ = 0;
   int logprob_count_ = 0;
   Piece whole_;
+  std::vector<ToolCall> calls_;
   double submitted_ms_, admitted_ms_, first_token_ms_, last_token_ms_, progress_ms_;
 };
 

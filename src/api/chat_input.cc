@@ -126,9 +126,9 @@ json::object TemplateArgs(const ChatRequest& request, int64_t now_unix) {
   json::object out = request.template_args;
   if (!out.contains("functions")) {
     JsonWriter w;
-    if (request.tools.is_array()) {
+    if (request.tools.shown.is_array()) {
       w.BeginArray();
-      for (const json::value& tool : request.tools.get_array()) w.Value(tool.at("function"));
+      for (const json::value& tool : request.tools.shown.get_array()) w.Value(tool.at("function"));
       w.EndArray();
     }
     out["functions"] = w.Take();
@@ -157,7 +157,7 @@ text::ChatInput MakeChatInput(const ChatRequest& request, const TemplateHabits& 
   messages.reserve(turns);
   for (size_t i = 0; i < turns; ++i) messages.push_back(FromMessage(request.messages[i], habits));
   input.messages = Value::List(std::move(messages));
-  input.tools = FromJson(request.tools);
+  input.tools = FromJson(request.tools.shown);
   input.documents = FromJson(request.documents);
   input.add_generation_prompt = request.add_generation_prompt || request.continue_final_message;
   input.extra = FromJson(TemplateArgs(request, now_unix));

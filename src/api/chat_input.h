@@ -12,6 +12,7 @@ struct TemplateHabits {
   bool object_arguments = false;  // treats a call's arguments as an object, not as JSON text
   bool null_content = false;      // tells a call from an answer by its null content
   bool thinking_field = false;    // calls a message's reasoning_content "thinking"
+  bool nine_letter_ids = false;   // refuses call ids that are not nine letters and digits
 };
 TemplateHabits HabitsOf(const text::ChatTemplate& chat_template);
 

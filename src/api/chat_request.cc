@@ -99,36 +99,6 @@ Result<ChatMessage> ParseMessage(const json::value& value, size_t index) {
   return message;
 }
 
-Result<void> ParseTools(const Fields& fields, json::value* out) {
-  LB_ASSIGN_OR_RETURN(const auto* tools, fields.Array("tools"));
-  if (tools == nullptr || tools->empty()) return {};
-  for (size_t i = 0; i < tools->size(); ++i) {
-    const std::string at = fmt::format("tools[{}]", i);
-    if (!(*tools)[i].is_object()) {
-      return BadField(at, fmt::format("{} must be an object, not {}", at, Describe((*tools)[i])));
-    }
-    const Fields tool((*tools)[i].get_object(), at + ".");
-    LB_ASSIGN_OR_RETURN(const auto* function, tool.Object("function"));
-    if (function == nullptr) return tool.Bad("function", "an object");
-    const Fields inner(*function, at + ".function.");
-    LB_ASSIGN_OR_RETURN(const auto name, inner.String("name"));
-    if (!name) return inner.Bad("name", "a string");
-  }
-  const json::value* choice = fields.Find("tool_choice");
-  if (choice != nullptr && choice->is_string() && choice->get_string() == "none") return {};
-  if (choice != nullptr && !(choice->is_string() && choice->get_string() == "auto")) {
-    if (!choice->is_object() && !(choice->is_string() && choice->get_string() == "required")) {
-      return fields.Bad("tool_choice", "\"none\", \"auto\", \"required\" or an object");
-    }
-    return Error{ErrorCode::kUnsupported,
-                 "tool_choice: a forced call needs constrained output, which this build does not "
-                 "support; \"auto\" and \"none\" are",
-                 "tool_choice"};
-  }
-  *out = *tools;
-  return {};
-}
-
 namespace {
 
 // chat_template_kwargs, and the fields that are short for one of its entries.
@@ -257,7 +227,14 @@ Result<ChatRequest> ParseChatRequest(const json::object& body, const GenerationD
     LB_ASSIGN_OR_RETURN(ChatMessage message, ParseMessage((*messages)[i], i));
     request.messages.push_back(std::move(message));
   }
-  LB_RETURN_IF_ERROR(ParseTools(fields, &request.tools));
+  LB_ASSIGN_OR_RETURN(request.tools, ParseTools(fields));
+  LB_RETURN_IF_ERROR(fields.Read("parse_tool_calls", &request.parse_tool_calls));
+  if (request.tools.must_call) {
+    return Error{ErrorCode::kUnsupported,
+                 "tool_choice: a forced call needs constrained output, which this build does not "
+                 "support; \"auto\" and \"none\" are",
+                 "tool_choice"};
+  }
   LB_ASSIGN_OR_RETURN(const auto* documents, fields.Array("documents"));
   if (documents != nullptr) request.documents = *documents;
   LB_RETURN_IF_ERROR(ParseReasoning(fields, &request));

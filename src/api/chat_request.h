@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "api/options.h"
+#include "api/tools/tool_set.h"
 
 namespace lb::api {
 
@@ -23,7 +24,8 @@ struct ChatMessage {
 struct ChatRequest {
   GenerationOptions options;
   std::vector<ChatMessage> messages;  // at least one
-  boost::json::value tools;           // null or a list of {type, function{name, ...}}
+  ToolOptions tools;
+  bool parse_tool_calls = true;       // else they stay in the content as the model wrote them
   boost::json::value documents;       // null or a list
   boost::json::object template_args;  // chat_template_kwargs and its short forms
   bool add_generation_prompt = true;
@@ -46,8 +48,6 @@ ChatRequest ChatRequestOf(const GenerationDefaults& defaults);
 Result<std::string> ParseContent(const Fields& message);
 // One of `messages`.
 Result<ChatMessage> ParseMessage(const boost::json::value& value, size_t index);
-// `tools` with `tool_choice`; null when there are none to be used.
-Result<void> ParseTools(const Fields& fields, boost::json::value* out);
 // Tells the template whether and how hard to think; after template_args and thinking_budget are
 // there. `effort` "none" is thinking off.
 void TellThinking(std::optional<bool> thinking, const std::optional<std::string>& effort,

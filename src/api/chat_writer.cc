@@ -22,11 +22,14 @@ class ChatWriter final : public OpenAiWriter {
 
   bool WritePiece(int index, const Piece& piece, JsonWriter* w) const override {
     const bool scores = reply().with_logprobs && !piece.scores.empty();
-    if (piece.text.empty() && piece.reasoning.empty() && !scores) return false;
+    if (piece.text.empty() && piece.reasoning.empty() && piece.calls.empty() && !scores) {
+      return false;
+    }
     w->BeginObject().Key("index").Int(index);
     w->Key("delta").BeginObject();
     if (!piece.reasoning.empty()) w->Key("reasoning_content").String(piece.reasoning);
     if (!piece.text.empty() || scores) w->Key("content").String(piece.text);
+    if (!piece.calls.empty()) WriteCalls(piece.calls, w);
     w->EndObject();
     WriteLogprobs(piece.scores, w);
     w->Key("finish_reason").Null().EndObject();
@@ -52,13 +55,40 @@ class ChatWriter final : public OpenAiWriter {
     w->Key("role").String("assistant");
     if (answer.has_reasoning()) w->Key("reasoning_content").String(whole.reasoning);
     w->Key("content");
-    answer.thinking() ? w->Null() : w->String(whole.text);
+    const bool calls = !answer.calls().empty();
+    answer.thinking() || (calls && whole.text.empty()) ? w->Null() : w->String(whole.text);
+    if (calls) WriteCalls(answer.calls(), w);
     w->EndObject();
     WriteLogprobs(whole.scores, w);
     w->Key("finish_reason").String(answer.finish_text()).EndObject();
   }
 
  private:
+  static void WriteCalls(const std::vector<ToolCall>& calls, JsonWriter* w) {
+    w->Key("tool_calls").BeginArray();
+    for (const ToolCall& call : calls) {
+      w->BeginObject().Key("id").String(call.id).Key("type").String("function");
+      w->Key("function").BeginObject();
+      w->Key("name").String(call.name).Key("arguments").String(call.arguments);
+      w->EndObject().EndObject();
+    }
+    w->EndArray();
+  }
+
+  // Id, type and name come once, with a call's first delta.
+  static void WriteCalls(const std::vector<ToolCallDelta>& deltas, JsonWriter* w) {
+    w->Key("tool_calls").BeginArray();
+    for (const ToolCallDelta& delta : deltas) {
+      w->BeginObject().Key("index").Int(delta.index);
+      if (delta.first()) w->Key("id").String(delta.id).Key("type").String("function");
+      w->Key("function").BeginObject();
+      if (delta.first()) w->Key("name").String(delta.name);
+      w->Key("arguments").String(delta.arguments);
+      w->EndObject().EndObject();
+    }
+    w->EndArray();
+  }
+
   void WriteToken(TokenId id, float logprob, JsonWriter* w) const {
     w->Key("token").String(tokenizer_.TokenBytes(id, true));
     w->Key("logprob").Float(logprob);

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <random>
 #include <utility>
 
 #include "api/errors.h"
@@ -19,15 +18,6 @@ double PerSecond(double count, double ms) { return ms > 0 ? count * 1000.0 / ms 
 double PerToken(double ms, int64_t count) { return count > 0 ? ms / count : 0.0; }
 
 }  // namespace
-
-std::string RandomId(std::string_view prefix) {
-  static constexpr char kDigits[] =
-      "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-  thread_local std::mt19937_64 random{std::random_device{}()};
-  std::string id(prefix);
-  for (int i = 0; i < 24; ++i) id += kDigits[random() % 62];
-  return id;
-}
 
 int64_t NowUnix() {
   return std::chrono::duration_cast<std::chrono::seconds>(
@@ -75,7 +65,7 @@ void WriteProgress(const Answer& answer, JsonWriter* w) {
 OpenAiWriter::OpenAiWriter(const Names& names, OpenAiReply reply)
     : names_(names),
       reply_(std::move(reply)),
-      id_(RandomId(names.id_prefix)),
+      id_(RandomId(names.id_prefix, 24)),
       created_(NowUnix()) {}
 
 void OpenAiWriter::WriteHead(std::string_view object, JsonWriter* w) const {

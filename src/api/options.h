@@ -32,6 +32,7 @@ struct GenerationDefaults {
   std::optional<bool> enable_thinking;  // what templates with a switch are told; unset: yes
   int64_t thinking_budget = -1;         // tokens of thoughts; -1: no limit
   boost::json::object template_args;    // --chat-template-kwargs
+  std::string tool_format;              // by name; "": as the template writes calls
 };
 
 // Whose names and forms a body may use. Both know each other's sampling fields.

@@ -9,6 +9,7 @@
 
 #include "api/answer.h"
 #include "api/json_writer.h"
+#include "api/random_id.h"
 #include "text/tokenizer.h"
 
 namespace lb::api {
@@ -34,8 +35,6 @@ class ReplyWriter {
 // A server-sent event; `name` "": without one.
 void AppendEvent(std::string_view json, std::string* out, std::string_view name = {});
 
-// `prefix` and 24 letters and digits.
-std::string RandomId(std::string_view prefix);
 int64_t NowUnix();
 
 // "timings" as llama.cpp has them, of one answer: rates leave out the first token, which comes out

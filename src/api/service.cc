@@ -6,6 +6,7 @@
 #include "api/generation_settings.h"
 #include "api/grammar_guide.h"
 #include "api/reasoning/budget.h"
+#include "base/check.h"
 
 namespace lb::api {
 
@@ -14,6 +15,11 @@ Service::Service(Parts parts)
   if (parts_.chat_template != nullptr) {
     habits_ = HabitsOf(*parts_.chat_template);
     reasoning_ = FindReasoningFormat(parts_.chat_template->source(), *parts_.tokenizer);
+    const std::string& format = parts_.defaults.tool_format;
+    tool_format_ =
+        format.empty() ? &FindToolFormat(*parts_.chat_template) : ToolFormatByName(format);
+    CHECK(tool_format_ != nullptr);  // the name was checked as a flag
+    tool_marks_ = ShownTokens(*tool_format_, *parts_.tokenizer);
   }
   for (TokenId id = 0; id < parts_.tokenizer->num_tokens(); ++id) {
     max_token_bytes_ = std::max(max_token_bytes_, parts_.tokenizer->TokenText(id).size());
@@ -78,6 +84,13 @@ Service::Plan Service::PlanOf(const ChatRequest& request, const ChatPrompt& prom
     plan.answer.reasoning = DefaultReasoningFormat(*parts_.tokenizer);
     plan.answer.shown = plan.answer.reasoning.shown;
     plan.answer.opened = OpenedByPrompt(plan.answer.reasoning, prompt.text);
+  }
+  if (!request.tools.set.empty() && request.parse_tool_calls) {
+    plan.answer.tools.format = tool_format_;
+    plan.answer.tools.tools = std::make_shared<const ToolSet>(request.tools.set);
+    plan.answer.tools.ids = habits_.nine_letter_ids ? CallIds::kNineLetters : CallIds::kCall;
+    plan.answer.tools.max_calls = request.tools.parallel ? 0 : 1;
+    plan.answer.shown.insert(plan.answer.shown.end(), tool_marks_.begin(), tool_marks_.end());
   }
   return plan;
 }

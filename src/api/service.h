@@ -148,6 +148,8 @@ class Service {
   std::unique_ptr<grammar::Compiler> compiler_;
   TemplateHabits habits_;
   ReasoningFormat reasoning_;  // of the template
+  const ToolFormat* tool_format_ = nullptr;
+  std::vector<TokenId> tool_marks_;  // of that format, as far as they are control tokens
   size_t max_token_bytes_ = 1;
 };
 

@@ -63,8 +63,9 @@ std::string Service::Models() const {
   w.Key("support_vision").Bool(false);
   w.Key("support_audio").Bool(false);
   w.Key("support_speculative").Bool(false);
-  w.Key("support_tool_calls").Bool(false);
-  w.Key("support_parallel_tool_calls").Bool(false);
+  const bool tools = parts_.chat_template != nullptr && parts_.chat_template->knows_tools();
+  w.Key("support_tool_calls").Bool(tools);
+  w.Key("support_parallel_tool_calls").Bool(tools && !tool_format_->shape.one);
   w.Key("support_reasoning").Bool(reasoning_.kind != ReasoningFormat::Kind::kNone);
   w.EndObject().EndObject().EndArray().EndObject();
   return w.Take();

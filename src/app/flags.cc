@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "api/tools/format.h"
 #include "app/bench_flags.h"
 #include "app/cpu_flags.h"
 #include "app/idle_flags.h"
@@ -27,6 +28,12 @@ const std::map<std::string, std::string>& Spellings() {
       {"--log-verbose", "--verbose"}, {"--typical-p", "--typical"}, {"--n_predict", "--predict"},
   };
   return table;
+}
+
+std::vector<std::string> ToolFormats() {
+  std::vector<std::string> names = {"auto"};
+  for (const std::string_view name : api::ToolFormatNames()) names.emplace_back(name);
+  return names;
 }
 
 struct Parser {
@@ -66,6 +73,7 @@ Parser::Parser(Flags* f) {
   app.add_option_function<std::string>("--reasoning", [f](const std::string& state) {
        f->enable_thinking = state == "auto" ? std::optional<bool>() : state == "on";
      }, "Thoughts: on, off, or auto as the template has it (-rea)")->check(CLI::IsMember({"on", "off", "auto"}))->group(group);
+  app.add_option("--tool-format", f->tool_format, "How the model writes tool calls; auto: as its template does")->check(CLI::IsMember(ToolFormats()))->capture_default_str()->group(group);
   app.add_flag("--special", f->special, "Show control tokens in answers (-sp)")->group(group);
 
   group = "Server";

@@ -57,6 +57,7 @@ struct Flags {
   std::string chat_template_file;
   std::string chat_template_kwargs;  // a JSON object, or nothing
   std::string reasoning_format = "auto";
+  std::string tool_format = "auto";
   std::optional<bool> enable_thinking;
   int64_t reasoning_budget = -1;
   bool special = false;

@@ -33,6 +33,7 @@ Result<api::GenerationDefaults> MakeDefaults(const Flags& flags, const text::Tok
   if (flags.reasoning_format.starts_with("deepseek")) {
     defaults.reasoning = api::ReasoningMode::kDeepSeek;
   }
+  if (flags.tool_format != "auto") defaults.tool_format = flags.tool_format;
   defaults.enable_thinking = flags.enable_thinking;
   defaults.thinking_budget = flags.reasoning_budget;
   if (flags.reasoning_budget == 0) defaults.enable_thinking = false;

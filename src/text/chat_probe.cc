@@ -119,6 +119,8 @@ ChatAbilities ProbeTemplate(const jinja::Template& program, const std::string& b
   can.object_arguments = Has(from_object, kArgument) && Has(from_object, "zq-value") &&
                          (!Has(from_text, kArgument) || Has(from_text, "\\\"zq_argument"));
 
+  can.call_example = from_object.empty() ? from_text : from_object;
+
   const auto depends_on = [&](const char* flag, const Value& on, const Value& off) {
     const std::string with = prober.Render({user}, no_tools, true, flag, on);
     return with != prober.Render({user}, no_tools, true, flag, off) || Has(with, "<think>");

@@ -12,6 +12,7 @@ struct ChatAbilities {
   bool typed_content = false;     // content must be a list of parts
   bool tools_list = false;        // no tools must be an empty list: none is refused
   bool object_arguments = false;  // arguments of tool calls must be objects
+  std::string call_example;       // a conversation with a call of a tool, rendered; "": refused
 };
 
 // What `program` does with a few small conversations; a refusal counts as not able to.

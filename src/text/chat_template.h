@@ -70,6 +70,8 @@ class ChatTemplate {
   // The arguments of a past tool call must be an object: JSON text would be refused or quoted
   // again.
   bool wants_object_arguments() const;
+  // How it writes a call: a small conversation with one, rendered; "" where it refuses.
+  const std::string& call_example() const;
   ~ChatTemplate();
 
  private:

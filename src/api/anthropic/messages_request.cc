@@ -213,7 +213,8 @@ Result<void> ParseAnthropicTools(const Fields& fields, ChatRequest* request) {
     }
     if (type != "auto") return inner.Bad("type", "\"auto\", \"any\", \"tool\" or \"none\"");
   }
-  request->tools = std::move(list);
+  LB_ASSIGN_OR_RETURN(request->tools, ToolsOf(list));
+  request->parse_tool_calls = false;  // its replies have no place for them yet
   return {};
 }
 

@@ -136,7 +136,8 @@ Result<OllamaRequest> ParseOllamaChat(const json::object& body, const Generation
     LB_ASSIGN_OR_RETURN(ChatMessage message, ParseOllamaMessage((*messages)[i], i));
     chat.messages.push_back(std::move(message));
   }
-  LB_RETURN_IF_ERROR(ParseTools(fields, &chat.tools));
+  LB_ASSIGN_OR_RETURN(chat.tools, ParseTools(fields));
+  chat.parse_tool_calls = false;  // its replies have no place for them yet
   LB_RETURN_IF_ERROR(ParseThink(fields, defaults, &request));
   chat.continue_final_message = EndsInAnswer(chat);
   return request;

@@ -14,7 +14,11 @@ constexpr size_t kMaxHeader = 512;
 
 }  // namespace
 
-Channels::Channels(std::string_view opened) { Push(opened); }
+Channels::Channels(std::string_view opened, bool keep_calls) : keep_calls_(keep_calls) {
+  Push(opened);
+  // The answer may begin with the rest of a header.
+  if (keep_calls && opened.empty()) begins_ = true;
+}
 
 std::vector<Segment> Channels::Push(std::string_view text) {
   held_ += text;
@@ -36,6 +40,12 @@ bool Channels::Step(std::vector<Segment>* out) {
     held_.erase(0, bytes);
     return bytes > 0;
   };
+  if (begins_) {
+    constexpr std::string_view kTo = " to=";
+    if (held_.size() < kTo.size() && kTo.starts_with(held_)) return false;
+    begins_ = false;
+    header_ = held_.starts_with(kTo);
+  }
   if (header_) {
     const size_t message = held_.find(kMessage);
     if (message == std::string::npos) {
@@ -45,11 +55,12 @@ bool Channels::Step(std::vector<Segment>* out) {
       return take(body_, kMaxHeader);
     }
     const std::string_view header = std::string_view(held_).substr(0, message);
-    const bool thought = header.find("<|channel|>analysis") != std::string_view::npos;
+    call_ = keep_calls_ && header.find(" to=") != std::string_view::npos;
+    const bool thought = !call_ && header.find("<|channel|>analysis") != std::string_view::npos;
     body_ = thought ? SegmentKind::kReasoning : SegmentKind::kContent;
     has_reasoning_ |= thought;
     header_ = false;
-    return take(SegmentKind::kMarkup, message + kMessage.size());
+    return take(call_ ? SegmentKind::kContent : SegmentKind::kMarkup, message + kMessage.size());
   }
   size_t mark = std::string::npos, length = 0, part = 0;
   bool opens = false;
@@ -67,8 +78,9 @@ bool Channels::Step(std::vector<Segment>* out) {
     header_ = true;  // the mark stays, to be seen as a part of the header
     return true;
   }
-  take(SegmentKind::kMarkup, length);
+  take(call_ ? SegmentKind::kContent : SegmentKind::kMarkup, length);
   body_ = SegmentKind::kContent;
+  call_ = false;
   return true;
 }
 

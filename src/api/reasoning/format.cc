@@ -90,14 +90,14 @@ std::string OpenedByPrompt(const ReasoningFormat& format, std::string_view promp
 }
 
 std::unique_ptr<ReasoningSplitter> MakeSplitter(const ReasoningFormat& format,
-                                                std::string_view opened) {
+                                                std::string_view opened, bool keep_calls) {
   switch (format.kind) {
     case Kind::kNone:
       return nullptr;
     case Kind::kTags:
       return std::make_unique<ThinkTags>(format.open, format.close, !opened.empty());
     case Kind::kChannels:
-      return std::make_unique<Channels>(opened);
+      return std::make_unique<Channels>(opened, keep_calls);
   }
   return nullptr;
 }

@@ -36,8 +36,8 @@ ReasoningFormat DefaultReasoningFormat(const text::Tokenizer& tokenizer);
 // what stands behind the last "<|start|>assistant".
 std::string OpenedByPrompt(const ReasoningFormat& format, std::string_view prompt);
 
-// Null for Kind::kNone. `opened` as above.
+// Null for Kind::kNone. `opened` as above. `keep_calls`: see Channels.
 std::unique_ptr<ReasoningSplitter> MakeSplitter(const ReasoningFormat& format,
-                                                std::string_view opened);
+                                                std::string_view opened, bool keep_calls = false);
 
 }  // namespace lb::api

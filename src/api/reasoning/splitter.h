@@ -9,7 +9,8 @@
 
 namespace lb::api {
 
-enum class SegmentKind { kContent, kReasoning, kMarkup };
+// kCall: of a tool call, its marks included.
+enum class SegmentKind { kContent, kReasoning, kMarkup, kCall };
 
 struct Segment {
   SegmentKind kind = SegmentKind::kContent;
