@@ -13,15 +13,15 @@ constexpr std::array<std::string_view, 5> kRoles = {"system", "developer", "user
 
 }  // namespace
 
-Result<std::string> ParseContent(const Fields& message) {
-  const json::value* value = message.Find("content");
+Result<std::string> ParseContent(const Fields& message, std::string_view key) {
+  const json::value* value = message.Find(key);
   if (value == nullptr) return std::string();
   if (value->is_string()) return std::string(value->get_string());
-  if (!value->is_array()) return message.Bad("content", "a string or a list of parts");
+  if (!value->is_array()) return message.Bad(key, "a string or a list of parts");
   std::string text;
   const json::array& parts = value->get_array();
   for (size_t i = 0; i < parts.size(); ++i) {
-    const std::string at = fmt::format("{}[{}]", message.Name("content"), i);
+    const std::string at = fmt::format("{}[{}]", message.Name(key), i);
     if (i > 0) text += '\n';
     if (parts[i].is_string()) {
       text += parts[i].get_string();
@@ -183,6 +183,12 @@ ChatRequest ChatRequestOf(const GenerationDefaults& defaults) {
   return request;
 }
 
+Result<void> ParseThoughts(const Fields& fields, const GenerationDefaults& defaults,
+                           ChatRequest* request) {
+  LB_RETURN_IF_ERROR(ParseReasoning(fields, request));
+  return ParseTemplateArgs(fields, defaults, request);
+}
+
 void TellThinking(std::optional<bool> thinking, const std::optional<std::string>& effort,
                   const GenerationDefaults& defaults, ChatRequest* request) {
   json::object& args = request->template_args;
@@ -237,8 +243,7 @@ Result<ChatRequest> ParseChatRequest(const json::object& body, const GenerationD
   }
   LB_ASSIGN_OR_RETURN(const auto* documents, fields.Array("documents"));
   if (documents != nullptr) request.documents = *documents;
-  LB_RETURN_IF_ERROR(ParseReasoning(fields, &request));
-  LB_RETURN_IF_ERROR(ParseTemplateArgs(fields, defaults, &request));
+  LB_RETURN_IF_ERROR(ParseThoughts(fields, defaults, &request));
   LB_RETURN_IF_ERROR(ParseContinuation(fields, &request));
   return request;
 }

@@ -45,9 +45,12 @@ Result<ChatRequest> ParseChatRequest(const boost::json::object& body,
 // What an empty request would have: no messages, the operator's defaults; its options are unset.
 ChatRequest ChatRequestOf(const GenerationDefaults& defaults);
 // The text of `content`: a string, or a list of {type: "text", text: ...} and plain strings.
-Result<std::string> ParseContent(const Fields& message);
+Result<std::string> ParseContent(const Fields& message, std::string_view key = "content");
 // One of `messages`.
 Result<ChatMessage> ParseMessage(const boost::json::value& value, size_t index);
+// Where thoughts go, how long they may be, and what the template is told: by OpenAI's names.
+Result<void> ParseThoughts(const Fields& fields, const GenerationDefaults& defaults,
+                           ChatRequest* request);
 // Tells the template whether and how hard to think; after template_args and thinking_budget are
 // there. `effort` "none" is thinking off.
 void TellThinking(std::optional<bool> thinking, const std::optional<std::string>& effort,

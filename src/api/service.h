@@ -61,6 +61,8 @@ class Service {
   // llama.cpp's own /completion and /infill.
   Reply NativeCompletion(std::string_view body, const Caller& caller) const;
   Reply Infill(std::string_view body, const Caller& caller) const;
+  Reply Responses(std::string_view body, const Caller& caller) const;
+  Result<std::string> CountResponsesTokens(std::string_view body) const;
   // Anthropic's.
   Reply Messages(std::string_view body, const Caller& caller) const;
   Result<std::string> CountMessagesTokens(std::string_view body) const;
@@ -136,6 +138,7 @@ class Service {
 
   Result<ChatRequest> ParseChat(std::string_view body) const;
   Result<ChatPrompt> RenderChat(const ChatRequest& request) const;
+  Result<std::string> CountTokens(const ChatRequest& request) const;
   Request MakeRequest(const GenerationOptions& options, const Caller& caller,
                       std::vector<TokenId> prompt) const;
   Result<std::vector<TokenId>> EncodeMixed(const MixedPrompt& prompt, bool parse_special,

@@ -95,6 +95,10 @@ Result<std::string> Service::ApplyTemplate(std::string_view body) const {
 
 Result<std::string> Service::CountChatTokens(std::string_view body) const {
   LB_ASSIGN_OR_RETURN(const ChatRequest request, ParseChat(body));
+  return CountTokens(request);
+}
+
+Result<std::string> Service::CountTokens(const ChatRequest& request) const {
   LB_ASSIGN_OR_RETURN(const ChatPrompt prompt, RenderChat(request));
   JsonWriter w;
   w.BeginObject().Key("object").String("response.input_tokens");

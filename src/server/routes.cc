@@ -101,6 +101,8 @@ Router MakeRoutes(const Readiness& readiness, const Metrics& metrics, bool slots
   for (const std::string at : {"/v1", ""}) {
     reply(at + "/chat/completions", &api::Service::Chat);
     body(at + "/chat/completions/input_tokens", &api::Service::CountChatTokens);
+    reply(at + "/responses", &api::Service::Responses);
+    body(at + "/responses/input_tokens", &api::Service::CountResponsesTokens);
     info(at + "/models", &api::Service::Models);
     table.Add("GET", at + "/health", false, true,
               [](const api::Service&, const HttpRequest&) -> Outcome {

@@ -66,6 +66,13 @@ REQUESTS = [
     ("/tokenize", {"content": ["a", 5, "é"], "with_pieces": True}),
     ("/detokenize", {"tokens": [1, 2]}),
     ("/apply-template", CHAT),
+    ("/v1/responses", {"input": "hi", "max_output_tokens": 3, "instructions": "s", "metadata": {"a": "b"}}),
+    ("/responses", {"max_output_tokens": 3, "include": ["message.output_text.logprobs"], "input": [
+        {"role": "user", "content": [{"type": "input_text", "text": "hi"}]},
+        {"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": "t"}]},
+        {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c", "output": "r"}]}),
+    ("/v1/responses/input_tokens", {"input": "hi"}),
     ("/v1/messages", {"model": "m", **CHAT, "system": "s", "stop_sequences": ["x"]}),
     ("/v1/messages", {"max_tokens": 3, "thinking": {"type": "disabled"}, "messages": [
         {"role": "user", "content": [{"type": "text", "text": "a"}]},
@@ -125,6 +132,7 @@ def test_lines(server, document, path):
     ("/v1/completions", {"prompt": "word " * 9000}), ("/completion", {"prompt": []}),
     ("/infill", {"input_prefix": "a", "input_suffix": "b"}), ("/tokenize", {"content": 5}),
     ("/detokenize", {"tokens": [-1]}), ("/apply-template", {"messages": []}),
+    ("/v1/responses", {}), ("/responses", {"input": "x", "store": True}),
     ("/v1/messages", {}), ("/v1/messages/count_tokens", {"messages": user(5)}),
     ("/api/chat", {"messages": 5}), ("/api/generate", {"prompt": "x", "think": 2}), ("/api/show", b"5"),
 ])

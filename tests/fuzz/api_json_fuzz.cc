@@ -13,6 +13,7 @@
 #include "api/json_writer.h"
 #include "api/native_request.h"
 #include "api/ollama/ollama_request.h"
+#include "api/responses/responses_request.h"
 #include "base/check.h"
 #include "tests/api/fakes.h"
 
@@ -129,6 +130,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       break;
     case 5:
       CheckChat(lb::api::ParseMessagesRequest(*object, {}, Tok()), bits);
+      break;
+    case 6:
+      if (const auto request = lb::api::ParseResponsesRequest(*object, {}, Tok())) {
+        CheckWriter(request->echo);
+        CheckChat(request->chat, bits);
+      } else {
+        CheckError(request.error());
+      }
       break;
     default:
       if (const auto request = lb::api::ParseNativeRequest(*object, {}, Tok())) {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "api/errors.h"
+#include "api/token_scores.h"
 
 namespace lb::api {
 namespace {
@@ -86,7 +87,9 @@ class OllamaWriter final : public ReplyWriter {
     }
     if (!piece.reasoning.empty()) w->Key("thinking").String(piece.reasoning);
     if (reply_.chat) w->EndObject();
-    if (reply_.with_logprobs && !piece.scores.empty()) WriteLogprobs(piece.scores, w);
+    if (!reply_.with_logprobs || piece.scores.empty()) return;
+    w->Key("logprobs");
+    WriteTokenScores(piece.scores, tokenizer_, w);
   }
 
   void WriteEnd(const Answer& answer, JsonWriter* w) const {
@@ -101,30 +104,6 @@ class OllamaWriter final : public ReplyWriter {
     w->Key("prompt_eval_duration").Int(Nanoseconds(answer.prefill_ms()));
     w->Key("eval_count").Int(answer.usage().completion_tokens);
     w->Key("eval_duration").Int(Nanoseconds(answer.decode_ms()));
-  }
-
-  void WriteToken(TokenId id, float logprob, JsonWriter* w) const {
-    w->Key("token").String(tokenizer_.TokenBytes(id, true));
-    w->Key("logprob").Float(logprob);
-    w->Key("bytes").BeginArray();
-    for (const char c : tokenizer_.TokenBytes(id, true)) w->Int(static_cast<unsigned char>(c));
-    w->EndArray();
-  }
-
-  void WriteLogprobs(const std::vector<TokenScore>& scores, JsonWriter* w) const {
-    w->Key("logprobs").BeginArray();
-    for (const TokenScore& score : scores) {
-      w->BeginObject();
-      WriteToken(score.token, score.logprob, w);
-      w->Key("top_logprobs").BeginArray();
-      for (const TokenLogprob& other : score.top) {
-        w->BeginObject();
-        WriteToken(other.token, other.logprob, w);
-        w->EndObject();
-      }
-      w->EndArray().EndObject();
-    }
-    w->EndArray();
   }
 
   const text::Tokenizer& tokenizer_;
