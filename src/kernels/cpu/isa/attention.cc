@@ -85,8 +85,8 @@ LB_FN void Scores(const float* q, const Chunk& chunk, int64_t dim, const Ahead& 
       const char* ahead_k = ahead.k[first + v];
       const char* ahead_v = ahead.v[first + v];
       for (; d < end; ++d) {
-        __builtin_prefetch(ahead_k);
-        __builtin_prefetch(ahead_v);
+        __builtin_prefetch(ahead_k, 0, 2);
+        __builtin_prefetch(ahead_v, 0, 2);
         ahead_k += 32 * kNow;
         ahead_v += 32 * kNow;
         ScoresOfDim<NQ, kNow>(q, chunk, d, first, sum);

@@ -35,13 +35,11 @@ LB_FN Vb Operand(Vb code) {
 template <typename F>
 struct FromPanel {
   static constexpr int kBytes = F::kLineBytes;
-  static constexpr bool kPrefetch = true;
   LB_FN Vb Get(const uint8_t* lines, int g) { return Operand<F>(F::Code(lines, g)); }
 };
 template <typename F>
 struct FromScratch {
   static constexpr int kBytes = 512;
-  static constexpr bool kPrefetch = false;
   LB_FN Vb Get(const uint8_t* lines, int g) { return LoadB(lines + g * 64); }
 };
 

@@ -1,4 +1,4 @@
-// Panel times tokens. Few tokens: codes are unpacked in registers, each weight byte is read once. Many:
+// Panel times tokens. Few tokens: codes are unpacked in registers, weights come once from memory. Many:
 // a stretch of the panel is unpacked into scratch that fits the first-level cache and serves all tokens.
 // Either way an output is the same chain of operations (docs/contracts/kernels.md).
 #include "kernels/cpu/cpu_kernels.h"
@@ -8,13 +8,27 @@
 namespace lb::LB_ISA {
 namespace {
 
-// Tokens a register block takes, and up to which number codes are unpacked in registers.
+// Tokens a register block takes.
 constexpr int kTokenBlock = LB_TOKEN_BLOCK;
+// Up to so many tokens, codes are unpacked in registers, again for each register block: where that has
+// eight tokens to serve, it costs less than the way through scratch. Codes of 8 bits need no unpacking.
+template <typename F>
+constexpr int64_t kFewTokens = F::kLineBytes == 512 ? kMaxJobTokens : kTokenBlock > 4 ? 32 : 4;
 // k unpacked at a time: 8 KB of codes.
 constexpr int64_t kStretch = 512;
 constexpr int64_t kStretchBlocks = kStretch / 32;
-// Bytes ahead of the one being used that are asked from memory.
-constexpr int kPrefetchBytes = 2048;
+// A panel that is used as it comes from memory is taken in steps of so many 32s of k, and asked for some
+// steps before: 9 KB, what memory delivers in a few times its latency.
+constexpr int64_t kStepBlocks = 8;
+constexpr int kPrefetchBytes = 9 * 1024;
+template <typename F>
+constexpr int kStepBytes = kStepBlocks * (F::kLineBytes + F::kRecordBytes * 32 / F::kUnit);
+template <typename F>
+constexpr int kStepsAhead = kPrefetchBytes / kStepBytes<F>;
+
+// Asks for a line as far as the second-level cache: many more of these than of requests for the first can
+// be under way, and only so many keep memory busy (measured: twice the bandwidth).
+LB_FN void Ask(const void* line) { __builtin_prefetch(line, 0, 2); }
 
 // Some tokens, at some k.
 struct Tokens {
@@ -22,25 +36,19 @@ struct Tokens {
   int64_t q_stride;
   const ActBlock* blocks;
   int64_t block_stride;
-  // Lines and records that are needed soon, of the block in hand; null: none.
+  // Lines and records that are needed soon, as many as those in hand; null: none.
   const uint8_t* ahead = nullptr;
   const uint8_t* records_ahead = nullptr;
 };
 
-// Asks for what comes after the 32 values in hand. Of a panel that comes from memory: its next lines.
-// Of one in scratch: the lines that will be unpacked next (tok.ahead), so that memory is busy meanwhile.
-template <typename F, typename From>
-LB_FN void Prefetch(const uint8_t* lines, const Tokens& tok, int64_t block) {
-  if constexpr (From::kPrefetch) {
-    LB_UNROLL for (int i = 0; i < From::kBytes; i += 64) {
-      __builtin_prefetch(lines + kPrefetchBytes + i);
-    }
-  } else if (tok.ahead != nullptr) {
-    LB_UNROLL for (int i = 0; i < F::kLineBytes; i += 64) {
-      __builtin_prefetch(tok.ahead + block * F::kLineBytes + i);
-    }
-    __builtin_prefetch(tok.records_ahead + block * 32 * F::kRecordBytes / F::kUnit);
+// Asks for what is needed after the 32 values in hand, so that memory is busy meanwhile.
+template <typename F>
+LB_FN void Prefetch(const Tokens& tok, int64_t block) {
+  if (tok.ahead == nullptr) return;
+  LB_UNROLL for (int i = 0; i < F::kLineBytes; i += 64) {
+    Ask(tok.ahead + block * F::kLineBytes + i);
   }
+  Ask(tok.records_ahead + block * 32 * F::kRecordBytes / F::kUnit);
 }
 
 template <typename F>
@@ -71,7 +79,7 @@ struct ScratchFactors {
 template <typename F, typename From, int NT, typename Factors>
 LB_FN void RunBlocks(const uint8_t* lines, Factors factors, int64_t num_blocks, Tokens tok, Vf* acc) {
   for (int64_t b = 0; b < num_blocks; ++b) {
-    Prefetch<F, From>(lines, tok, 0);
+    Prefetch<F>(tok, 0);
     Vf sum[NT];
     BlockSum<F, From, NT>(lines, tok.q, tok.q_stride, tok.blocks, tok.block_stride, nullptr, sum);
     const Vf d = Factors::D(factors, b);
@@ -122,7 +130,7 @@ LB_FN void RunSuper(const uint8_t* lines, const Prepared<F>& p, Tokens tok, Vf* 
   const uint8_t* scales = p.scales;
   const int8_t* q = tok.q;
   for (int i = 0; i < 8; ++i) {
-    Prefetch<F, From>(lines, tok, i);
+    Prefetch<F>(tok, i);
     Vf sum[NT];
     BlockSum<F, From, NT>(lines, q, tok.q_stride, tok.blocks + i, tok.block_stride, scales, sum);
     LB_UNROLL for (int t = 0; t < NT; ++t) {
@@ -183,30 +191,75 @@ LB_FN Tokens TokensAt(const PanelJob& job, int64_t t, int64_t block) {
           nullptr, nullptr};
 }
 
+// Panel `p` from block `b` on.
+template <typename F>
+struct Source {
+  const uint8_t* lines;
+  const uint8_t* records;
+};
+template <typename F>
+LB_FN Source<F> SourceAt(const PanelJob& job, int p, int64_t b) {
+  const uint8_t* panel = job.panels + p * job.panel_bytes;
+  return {panel + b * F::kLineBytes,
+          panel + PanelCodeBytes(F::kPack, job.cols) + b * 32 / F::kUnit * F::kRecordBytes};
+}
+
+// What comes kStepsAhead after step `step` of panel `p`; nulls behind the job's last panel.
+template <typename F>
+LB_FN Source<F> SourceAhead(const PanelJob& job, int p, int64_t step) {
+  const int64_t steps = (job.cols / 32 + kStepBlocks - 1) / kStepBlocks;
+  step += kStepsAhead<F>;
+  while (step >= steps && p < job.num_panels) {
+    step -= steps;
+    ++p;
+  }
+  if (p >= job.num_panels) return {nullptr, nullptr};
+  return SourceAt<F>(job, p, step * kStepBlocks);
+}
+
 template <typename F, int NT>
 void OnePanel(const PanelJob& job, int panel, int64_t t0) {
-  const uint8_t* lines = job.panels + panel * job.panel_bytes;
-  const uint8_t* records = lines + PanelCodeBytes(F::kPack, job.cols);
+  const int64_t num_blocks = job.cols / 32;
   Vf acc[NT];
   LB_UNROLL for (int t = 0; t < NT; ++t) acc[t] = Set(0.0f);
-  if constexpr (!F::kSuper) {
-    RunBlocks<F, FromPanel<F>, NT>(lines, PanelFactors<F>{records}, job.cols / 32,
-                                   TokensAt(job, t0, 0), acc);
-  } else {
-    Prepared<F> prepared;
-    for (int64_t b = 0; b < job.cols / 32; b += 8) {
-      Prepare<F>(records, &prepared);
-      RunSuper<F, FromPanel<F>, NT>(lines, prepared, TokensAt(job, t0, b), acc);
-      lines += 8 * F::kLineBytes;
-      records += F::kRecordBytes;
+  Tokens tok = TokensAt(job, t0, 0);
+  for (int64_t b = 0; b < num_blocks; b += kStepBlocks) {
+    const Source<F> source = SourceAt<F>(job, panel, b);
+    const Source<F> ahead = SourceAhead<F>(job, panel, b / kStepBlocks);
+    tok.ahead = ahead.lines;
+    tok.records_ahead = ahead.records;
+    if constexpr (!F::kSuper) {
+      const int64_t n = num_blocks - b < kStepBlocks ? num_blocks - b : kStepBlocks;
+      RunBlocks<F, FromPanel<F>, NT>(source.lines, PanelFactors<F>{source.records}, n, tok, acc);
+    } else {
+      Prepared<F> prepared;
+      Prepare<F>(source.records, &prepared);
+      RunSuper<F, FromPanel<F>, NT>(source.lines, prepared, tok, acc);
     }
+    tok.q += 32 * kStepBlocks;
+    tok.blocks += kStepBlocks;
   }
   LB_UNROLL for (int t = 0; t < NT; ++t) Write(job, panel, t0 + t, acc[t]);
 }
 
-template <typename F, int NT>
-void FewTokens(const PanelJob& job, int64_t t0) {
-  for (int p = 0; p < job.num_panels; ++p) OnePanel<F, NT>(job, p, t0);
+// Panel by panel: from the second pass on it comes from a near cache.
+template <typename F>
+void FewTokens(const PanelJob& job) {
+  for (int p = 0; p < job.num_panels; ++p) {
+    int64_t t = 0;
+    for (; t + kTokenBlock <= job.num_tokens; t += kTokenBlock) OnePanel<F, kTokenBlock>(job, p, t);
+    if constexpr (kTokenBlock > 4) {
+      if (t + 4 <= job.num_tokens) {
+        OnePanel<F, 4>(job, p, t);
+        t += 4;
+      }
+    }
+    if (t + 2 <= job.num_tokens) {
+      OnePanel<F, 2>(job, p, t);
+      t += 2;
+    }
+    if (t < job.num_tokens) OnePanel<F, 1>(job, p, t);
+  }
 }
 
 // What scratch holds while panels meet many tokens: one panel's stretch, and the sums of all.
@@ -222,7 +275,6 @@ struct Stretch {
 template <typename F>
 void Unpack(const uint8_t* lines, const uint8_t* records, int64_t num_blocks, Stretch<F>* out) {
   for (int64_t b = 0; b < num_blocks; ++b) {
-    Prefetch<F, FromPanel<F>>(lines, Tokens{}, 0);
     LB_UNROLL for (int g = 0; g < 8; ++g) {
       StoreB(out->codes + b * 512 + g * 64, FromPanel<F>::Get(lines, g));
     }
@@ -251,19 +303,6 @@ void RunStretch(const Stretch<F>& s, int64_t num_blocks, Tokens tok, float* acc_
     }
   }
   LB_UNROLL for (int t = 0; t < NT; ++t) StoreF(acc_out + t * 16, acc[t]);
-}
-
-// The stretch of panel `p` that begins at block `b`.
-template <typename F>
-struct Source {
-  const uint8_t* lines;
-  const uint8_t* records;
-};
-template <typename F>
-LB_FN Source<F> SourceAt(const PanelJob& job, int p, int64_t b) {
-  const uint8_t* panel = job.panels + p * job.panel_bytes;
-  return {panel + b * F::kLineBytes,
-          panel + PanelCodeBytes(F::kPack, job.cols) + b * 32 / F::kUnit * F::kRecordBytes};
 }
 
 // `next` is unpacked after this.
@@ -306,8 +345,9 @@ void ManyTokens(const PanelJob& job) {
       StretchTokens<F>(job, *s, b, n, next, s->acc + p * job.num_tokens * 16);
     }
   }
-  for (int p = 0; p < job.num_panels; ++p) {
-    for (int64_t t = 0; t < job.num_tokens; ++t) {
+  // Token by token: what lies together in memory is written together.
+  for (int64_t t = 0; t < job.num_tokens; ++t) {
+    for (int p = 0; p < job.num_panels; ++p) {
       Write(job, p, t, LoadF(s->acc + (p * job.num_tokens + t) * 16));
     }
   }
@@ -315,13 +355,8 @@ void ManyTokens(const PanelJob& job) {
 
 template <typename F>
 void MultiplyInt(const PanelJob& job) {
-  switch (job.num_tokens) {
-    case 1: return FewTokens<F, 1>(job, 0);
-    case 2: return FewTokens<F, 2>(job, 0);
-    case 3: FewTokens<F, 2>(job, 0); return FewTokens<F, 1>(job, 2);
-    case 4: return FewTokens<F, 4>(job, 0);
-    default: return ManyTokens<F>(job);
-  }
+  if (job.num_tokens <= kFewTokens<F>) return FewTokens<F>(job);
+  ManyTokens<F>(job);
 }
 
 // ---- float weights ----
@@ -347,7 +382,7 @@ void FloatTokens(const PanelJob& job, int panel, int64_t t0) {
     Vf sum[NT];
     LB_UNROLL for (int t = 0; t < NT; ++t) sum[t] = Set(0.0f);
     for (int64_t k = begin; k < end; ++k) {
-      if (k % (64 / (kBytes < 64 ? kBytes : 64)) == 0) __builtin_prefetch(w + kPrefetchBytes);
+      if (k % (64 / (kBytes < 64 ? kBytes : 64)) == 0) Ask(w + kPrefetchBytes);
       const Vf v = LoadWeights<kPack>(w);
       LB_UNROLL for (int t = 0; t < NT; ++t) sum[t] = Fma(v, Set(x[t * job.cols + k]), sum[t]);
       w += kBytes;
