@@ -50,6 +50,9 @@ void WriteTimings(const Answer& answer, JsonWriter* w) {
   w->Key("predicted_ms").Double(answer.decode_ms());
   w->Key("predicted_per_token_ms").Double(PerToken(answer.decode_ms(), steps));
   w->Key("predicted_per_second").Double(PerSecond(steps, answer.decode_ms()));
+  if (usage.drafted_tokens > 0) {
+    w->Key("draft_n").Int(usage.drafted_tokens).Key("draft_n_accepted").Int(usage.accepted_tokens);
+  }
   w->EndObject();
 }
 
@@ -213,6 +216,7 @@ void OpenAiWriter::WriteUsage(Answers answers, JsonWriter* w) const {
   w->Key("prompt_tokens_details").BeginObject().Key("cached_tokens").Int(cached).EndObject();
   w->Key("completion_tokens_details").BeginObject();
   w->Key("reasoning_tokens").Int(reasoning);
+  // OpenAI's are of predictions that a request brings; there are none of those.
   w->Key("accepted_prediction_tokens").Int(0).Key("rejected_prediction_tokens").Int(0);
   w->EndObject();
   // llama-box's own, of the first choice.
@@ -221,7 +225,10 @@ void OpenAiWriter::WriteUsage(Answers answers, JsonWriter* w) const {
   w->Key("prompt_tokens_per_second")
       .Raw(Rounded(PerSecond(usage.prompt_tokens - usage.cached_tokens, first.prefill_ms())));
   w->Key("tokens_per_second").Raw(Rounded(PerSecond(steps, first.decode_ms())));
-  w->Key("draft_tokens").Int(0).Key("draft_tokens_acceptance").Raw("0.0");
+  const double accepted =
+      usage.drafted_tokens == 0 ? 0 : static_cast<double>(usage.accepted_tokens) / usage.drafted_tokens;
+  w->Key("draft_tokens").Int(usage.drafted_tokens);
+  w->Key("draft_tokens_acceptance").Raw(Rounded(accepted));
   w->EndObject();
 }
 

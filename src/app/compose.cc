@@ -58,6 +58,8 @@ Result<std::unique_ptr<Engine>> MakeEngine(const Flags& flags, EngineConfig conf
                              : static_cast<int>(std::clamp<int64_t>(plan.pool_tokens / 256, 4, 64));
   config.max_sequences = std::min(config.max_sequences, std::max(1, flags.batch_size / 2));
   config.prefix_cache = flags.cache_prompt;
+  config.lookup_min_match = flags.lookup_ngram_min;
+  config.max_draft = flags.draft_max;
 
   RunnerConfig runner_config;
   for (const auto& group : plan.groups) runner_config.group_blocks.push_back(group.num_blocks);
@@ -65,7 +67,8 @@ Result<std::unique_ptr<Engine>> MakeEngine(const Flags& flags, EngineConfig conf
   runner_config.k_dtype = types.k;
   runner_config.v_dtype = types.v;
   runner_config.max_batch_tokens = config.max_batch_tokens;
-  runner_config.max_logit_rows = config.max_sequences;
+  runner_config.max_logit_rows =
+      config.max_sequences + (config.lookup_min_match > 0 ? config.max_step_drafts : 0);
   LB_ASSIGN_OR_RETURN(auto runner, MakeModelRunner(model, ops, runner_config));
   LB_ASSIGN_OR_RETURN(auto engine, Engine::Create(std::move(config), std::move(runner), clock));
   const EngineLimits& limits = engine->limits();

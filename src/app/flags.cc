@@ -100,6 +100,8 @@ Parser::Parser(Flags* f) {
   app.add_option("--cache-type-k", f->cache_type_k, "Type of cached keys (-ctk): f16, bf16, f32, q8_0, q4_0")->capture_default_str()->group(group);
   app.add_option("--cache-type-v", f->cache_type_v, "Type of cached values (-ctv)")->capture_default_str()->group(group);
   app.add_flag("--no-cache-prompt", no_cache_prompt, "Never reuse computed prompts")->group(group);
+  app.add_option("--lookup-ngram-min", f->lookup_ngram_min, "Guess how an answer goes on where its last N tokens stood before, and check the guesses in one step; answers stay the same; 0: off")->check(range(0, 16))->capture_default_str()->group(group);
+  app.add_option("--draft-max,--draft,--draft-n", f->draft_max, "Most tokens guessed at once for one answer")->check(range(1, 64))->capture_default_str()->group(group);
   app.add_flag("--context-shift,!--no-context-shift", f->context_shift, "When the context is full, drop the older half of it and go on, and say so in the reply; else the answer ends with \"length\"")->group(group);
   app.add_option("--keep", f->keep, "Tokens at the front that --context-shift keeps, at most half the context; -1: the prompt")->check(range(-1, 2147483647))->capture_default_str()->group(group);
   app.add_option("--prompt-cache-file", f->prompt_cache_file, "File that keeps computed prompts from one run to the next")->group(group);
@@ -122,6 +124,10 @@ Parser::Parser(Flags* f) {
   app.add_option("-s,--seed", f->seed, "Seed; -1: a new one for each request")->capture_default_str()->group(group);
   app.add_flag("--ignore-eos", f->ignore_eos, "Never end an answer by itself")->group(group);
   app.add_option("-r,--reverse-prompt", f->stop, "Text that ends an answer; may be given more than once")->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->group(group);
+  app.add_option("--grammar", f->grammar, "Grammar (GBNF) of answers")->group(group);
+  app.add_option("--grammar-file", f->grammar_file, "File with such a grammar")->group(group);
+  app.add_option("-j,--json-schema", f->json_schema, "JSON schema of answers")->group(group);
+  app.add_option("--json-schema-file", f->json_schema_file, "File with such a schema (-jf)")->group(group);
   app.add_option("--samplers", f->samplers, "Samplers in order, with semicolons between: penalties;dry;top_n_sigma;top_k;typ_p;top_p;min_p;xtc;temperature")->group(group);
   const auto number = [&](const char* name, float* out, double low, double high, const char* help) {
     app.add_option(name, *out, help)->check(range(low, high))->capture_default_str()->group(group);

@@ -43,6 +43,8 @@ struct Flags {
   std::string cache_type_k = "f16", cache_type_v = "f16";
   bool cache_prompt = true;
   bool context_shift = false;
+  int lookup_ngram_min = 0;  // 0: no guessing
+  int draft_max = 16;
   int keep = 0;           // tokens that a context shift keeps at the front; -1: the whole prompt
   std::string prompt_cache_file;  // "": the cache ends with the process
   bool mlock = false;
@@ -65,6 +67,8 @@ struct Flags {
 
   SamplingParams sampling;
   std::string samplers;       // "": the usual ones
+  std::string grammar, grammar_file;          // GBNF; at most one of these four
+  std::string json_schema, json_schema_file;  // "": none
   int64_t seed = -1;
   int64_t max_tokens = -1;
   bool ignore_eos = false;

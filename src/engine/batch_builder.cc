@@ -18,9 +18,14 @@ const ForwardBatch& BatchBuilder::Build(const ScheduledBatch& scheduled) {
       token_ids_.push_back(s.tokens[static_cast<size_t>(p)]);
       positions_.push_back(p);
     }
-    context_len_.push_back(first + item.num_tokens);
-    query_start_.push_back(static_cast<int32_t>(token_ids_.size()));
     if (CatchesUp(item)) logit_rows_.push_back(static_cast<int32_t>(token_ids_.size()) - 1);
+    for (int i = 0; i < item.num_drafted; ++i) {
+      logit_rows_.push_back(static_cast<int32_t>(token_ids_.size()));
+      token_ids_.push_back(s.draft[static_cast<size_t>(i)]);
+      positions_.push_back(first + item.num_tokens + i);
+    }
+    context_len_.push_back(first + item.num_tokens + item.num_drafted);
+    query_start_.push_back(static_cast<int32_t>(token_ids_.size()));
     max_blocks = std::max(max_blocks, static_cast<int>(kv::BlocksFor(context_len_.back())));
   }
 
@@ -33,7 +38,7 @@ const ForwardBatch& BatchBuilder::Build(const ScheduledBatch& scheduled) {
     for (const ScheduledBatch::Item& item : scheduled.items) {
       const Sequence& s = *item.sequence;
       const kv::BlockTable& table = s.kv->table(static_cast<int>(g));
-      const int64_t end = s.num_computed() + item.num_tokens;
+      const int64_t end = s.num_computed() + item.num_tokens + item.num_drafted;
       for (int64_t p = s.num_computed(); p < end; ++p) {
         const int32_t block = table[static_cast<int>(p / kKvBlockTokens)].value;
         CHECK_GE(block, 0);

@@ -13,7 +13,8 @@ class BatchBuilder {
  public:
   explicit BatchBuilder(int num_groups) : groups_(static_cast<size_t>(num_groups)) {}
 
-  // Valid until the next call. Row r of the logits belongs to the r-th item that catches up.
+  // Valid until the next call. Each item that catches up has a row of logits, and one more after it
+  // for each of its guesses; in the order of the items.
   const ForwardBatch& Build(const ScheduledBatch& scheduled);
 
  private:

@@ -6,9 +6,17 @@
 
 #include "base/log.h"
 #include "engine/context_shift.h"
+#include "engine/lookup_draft.h"
 #include "engine/prompt_cache_file.h"
 
 namespace lb {
+namespace {
+
+// Guesses that a sequence may always have.
+constexpr int kLeastDraft = 2;
+
+}  // namespace
+
 Result<std::unique_ptr<Engine>> Engine::Create(EngineConfig config,
                                                std::unique_ptr<ModelRunner> runner,
                                                const Clock* clock) {
@@ -52,7 +60,9 @@ Engine::Engine(EngineConfig config, std::unique_ptr<ModelRunner> runner,
       kv_(std::move(kv)),
       clock_(clock),
       inbox_(std::make_shared<Inbox>()),
-      scheduler_({config_.max_sequences, config_.max_batch_tokens}, kv_.get()),
+      scheduler_({config_.max_sequences, config_.max_batch_tokens,
+                  config_.lookup_min_match > 0 ? config_.max_step_drafts : 0},
+                 kv_.get()),
       chunk_policy_(config_.max_batch_tokens, config_.max_gap_ratio, config_.max_step_ms),
       batch_builder_(kv_->num_groups()) {
   limits_.pool_tokens = int64_t{kv_->pool(kv_->main_group()).size()} * kv::kBlockTokens;
@@ -156,14 +166,15 @@ bool Engine::Step() {
   const int64_t start_us = clock_->NowMicros();
   kv_->set_now_ms(start_us / 1000);
   const bool got_mail = DrainInbox();
+  DraftNext();
   const ScheduledBatch batch = scheduler_.Schedule(chunk_policy_, start_us);
   Announce(batch);
   if (!batch.items.empty()) {
     RunBatch(batch);
     ++stats_.steps;
     stats_.step_sequences += static_cast<int64_t>(batch.items.size());
-    chunk_policy_.Observe(batch.num_decode_tokens, batch.num_prefill_tokens,
-                          clock_->NowMicros() - start_us);
+    chunk_policy_.Observe(batch.num_decode_tokens + batch.num_drafted_tokens,
+                          batch.num_prefill_tokens, clock_->NowMicros() - start_us);
   }
   const bool worked = got_mail || !batch.items.empty();
   if (worked) Publish();
@@ -186,6 +197,7 @@ bool Engine::DrainInbox() {
 void Engine::Accept(std::unique_ptr<Sequence> sequence) {
   Sequence& s = *sequence;
   s.kv = kv_->NewSequence(s.request.cache_namespace, s.request.cache_prompt);
+  s.max_draft = config_.max_draft;
   sequences_.emplace(s.id, std::move(sequence));
   scheduler_.Add(&s);
   // Nothing is wanted: nothing is computed.
@@ -221,11 +233,59 @@ void Engine::RunBatch(const ScheduledBatch& batch) {
   for (const ScheduledBatch::Item& item : batch.items) {
     Sequence& s = *item.sequence;
     const bool samples = CatchesUp(item);
+    if (item.num_drafted > 0) {
+      ++stats_.drafts;
+      stats_.drafted_tokens += item.num_drafted;
+      s.usage.drafted_tokens += item.num_drafted;
+    }
     CountComputed(s, item.num_tokens);
     kv_->Commit(*s.kv, s.tokens, s.num_computed() + item.num_tokens);
     if (s.request.report_progress && s.first_token_us == 0) ReportProgress(s);
-    if (samples) SampleNext(s, logits->subspan(vocab * row++, vocab));
+    if (!samples) continue;
+    const auto rows = static_cast<size_t>(1 + item.num_drafted);
+    Answer(s, item.num_drafted, logits->subspan(vocab * row, vocab * rows));
+    row += rows;
   }
+}
+
+void Engine::DraftNext() {
+  if (config_.lookup_min_match <= 0) return;
+  for (Sequence* s : scheduler_.running()) {
+    s->draft.clear();
+    if (s->num_missing() != 1 || s->stalled()) continue;
+    // The token after the last guess must still fit.
+    const int64_t room = s->max_tokens_total - s->num_tokens() - 1;
+    const auto most = static_cast<int>(std::min<int64_t>(s->max_draft, room));
+    if (most > 0) DraftByLookup(s->tokens, config_.lookup_min_match, most, &s->draft);
+  }
+}
+
+// The token after each guess is drawn as if the guess had been known: as long as they agree, the
+// next row is what a step of its own would have given, bit for bit.
+void Engine::Answer(Sequence& s, int num_drafted, std::span<const float> logits) {
+  const auto vocab = static_cast<size_t>(runner_->vocab_size());
+  const std::vector<TokenId> draft = std::exchange(s.draft, {});
+  int accepted = 0;
+  while (true) {
+    const auto row = static_cast<size_t>(accepted);
+    if (!SampleNext(s, logits.subspan(vocab * row, vocab))) {
+      // It is gone, or begins anew with a shifted context.
+      stats_.accepted_tokens += accepted;
+      return;
+    }
+    // A reader that lags holds its sequence; the token is computed again then.
+    if (accepted == num_drafted || s.tokens.back() != draft[row] || s.stalled()) break;
+    CountComputed(s, 1);
+    kv_->Commit(*s.kv, s.tokens, s.num_computed() + 1);
+    ++accepted;
+    ++s.usage.accepted_tokens;
+  }
+  if (num_drafted == 0) return;
+  kv_->Rollback(*s.kv);
+  stats_.accepted_tokens += accepted;
+  // Guesses that fail cost time: as many as lately were right, and a few to find out more.
+  s.max_draft = accepted == num_drafted ? std::min(config_.max_draft, 2 * num_drafted)
+                                        : std::max(kLeastDraft, accepted + 1);
 }
 
 void Engine::CountComputed(Sequence& s, int num_tokens) {
@@ -246,14 +306,14 @@ void Engine::ReportProgress(Sequence& s) {
   s.stream->Push(std::move(event));
 }
 
-void Engine::SampleNext(Sequence& s, std::span<const float> logits) {
+bool Engine::SampleNext(Sequence& s, std::span<const float> logits) {
   std::span<const uint32_t> allowed;
   if (s.request.guide != nullptr) allowed = s.request.guide->Allowed();
   Result<Sampled> sampled =
       s.sampler.Sample(logits, s.prompt(), s.generated(), sampler_workspace_, allowed);
   if (!sampled.has_value()) {
     Fail(s, sampled.error());
-    return;
+    return false;
   }
   const int64_t now_us = clock_->NowMicros();
   if (s.first_token_us == 0) {
@@ -266,7 +326,7 @@ void Engine::SampleNext(Sequence& s, std::span<const float> logits) {
   const TokenId token = sampled->token;
   if (std::ranges::find(s.request.stop_ids, token) != s.request.stop_ids.end()) {
     Finish(s, FinishReason::kStop, token);
-    return;
+    return false;
   }
   s.tokens.push_back(token);
   if (s.request.guide != nullptr) s.request.guide->Take(token);
@@ -279,9 +339,13 @@ void Engine::SampleNext(Sequence& s, std::span<const float> logits) {
   s.stream->Push(std::move(event));
   if (s.num_answered >= s.max_answer) {
     Finish(s, FinishReason::kLength, -1);
-  } else if (s.num_tokens() >= s.max_tokens_total) {
-    ShiftContext(s);
+    return false;
   }
+  if (s.num_tokens() >= s.max_tokens_total) {
+    ShiftContext(s);
+    return false;
+  }
+  return true;
 }
 
 // What comes is what a new request with the kept tokens as its prompt would get: nothing that was

@@ -65,7 +65,13 @@ class Engine final : public EngineClient {
   void CountComputed(Sequence& sequence, int num_tokens);
   void ShiftContext(Sequence& sequence);
   void ReportProgress(Sequence& s);
-  void SampleNext(Sequence& sequence, std::span<const float> logits);
+  // Guesses for the sequences that decode.
+  void DraftNext();
+  // Draws the next token, and one more behind each guess that it proves right. `logits` is
+  // [1 + num_drafted, vocab].
+  void Answer(Sequence& sequence, int num_drafted, std::span<const float> logits);
+  // False when the sequence is gone, or goes on with a shifted context.
+  bool SampleNext(Sequence& sequence, std::span<const float> logits);
   void Finish(Sequence& sequence, FinishReason reason, TokenId stop_token);
   void Fail(Sequence& sequence, Error error);
   // The sequence's last event, which goes out with the step's numbers (Publish).

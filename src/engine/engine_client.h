@@ -42,6 +42,7 @@ struct EngineStats {
   // once). Without pauses, faults and cancellations the first is the sum of the others in the end.
   int64_t prompt_tokens = 0, cached_prompt_tokens = 0, computed_prompt_tokens = 0;
   int64_t recomputed_tokens = 0;  // computed once more, after a pause or a context shift
+  int64_t drafts = 0, drafted_tokens = 0, accepted_tokens = 0;  // guesses that were tried, and right
   int64_t generated_tokens = 0, steps = 0, pauses = 0, evictions = 0;
   int64_t step_sequences = 0;  // those that each step computed for, added up
   int64_t longest = 0;         // tokens of the longest context so far

@@ -55,6 +55,7 @@ struct Usage {
   int cached_tokens = 0;  // 0 <= cached_tokens < prompt_tokens
   int completion_tokens = 0;
   int num_pauses = 0;
+  int drafted_tokens = 0, accepted_tokens = 0;  // guessed, and of them right: they are counted above
   int context_shifts = 0;
   int64_t dropped_tokens = 0;  // from the context, by those shifts
   double queue_ms = 0;         // submit to admission

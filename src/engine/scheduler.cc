@@ -37,6 +37,7 @@ ScheduledBatch Scheduler::Schedule(const ChunkPolicy& policy, int64_t now_us) {
     AdmitWaiting(budget, now_us, batch);
   }
   TopUp(budget, batch);
+  AddDrafts(budget, batch);
   return batch;
 }
 
@@ -90,6 +91,28 @@ void Scheduler::TopUp(Budget& budget, ScheduledBatch& batch) {
     batch.num_prefill_tokens += granted;
     budget.tokens -= granted;
     budget.prefill -= granted;
+  }
+}
+
+void Scheduler::AddDrafts(Budget& budget, ScheduledBatch& batch) {
+  int left = std::min(config_.max_step_drafts, budget.tokens);
+  auto drafting = static_cast<int>(std::ranges::count_if(
+      batch.items, [](const ScheduledBatch::Item& item) { return !item.sequence->draft.empty(); }));
+  for (ScheduledBatch::Item& item : batch.items) {
+    Sequence& s = *item.sequence;
+    if (s.draft.empty() || left <= 0) continue;
+    if (item.num_tokens != s.num_missing()) continue;
+    const int share = (left + drafting - 1) / drafting;
+    --drafting;
+    const int64_t end = s.num_tokens();
+    const int64_t wanted = std::min<int64_t>(static_cast<int64_t>(s.draft.size()), share);
+    const int64_t reservable = kv_->Reservable(*s.kv, end + wanted);
+    if (reservable <= end) continue;
+    Reserve(s, reservable);
+    item.num_drafted = static_cast<int>(reservable - end);
+    batch.num_drafted_tokens += item.num_drafted;
+    budget.tokens -= item.num_drafted;
+    left -= item.num_drafted;
   }
 }
 

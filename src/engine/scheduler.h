@@ -18,18 +18,21 @@ namespace lb {
 struct SchedulerConfig {
   int max_sequences = 1;
   int max_batch_tokens = 1;
+  int max_step_drafts = 0;  // guessed tokens in a step
 };
 
 // What to run now; pure data. Room for all of it is reserved.
 struct ScheduledBatch {
   struct Item {
     Sequence* sequence = nullptr;
-    int num_tokens = 0;  // the next ones after num_computed()
+    int num_tokens = 0;   // the next ones after num_computed()
+    int num_drafted = 0;  // guesses after them, when they are all that is missing
   };
   std::vector<Item> items;
   std::vector<Sequence*> admitted;  // for the first time, in this step
   int num_decode_tokens = 0;        // of sequences that had one token to compute
   int num_prefill_tokens = 0;       // of the others
+  int num_drafted_tokens = 0;
 };
 
 // Engine thread only. Sequences belong to the engine, which tells the scheduler before one goes.
@@ -71,6 +74,8 @@ class Scheduler {
   void AdmitWaiting(Budget& budget, int64_t now_us, ScheduledBatch& batch);
   // Gives what is left of the prompt budget to the prompts in the batch, oldest first.
   void TopUp(Budget& budget, ScheduledBatch& batch);
+  // Guesses of decoding sequences, as far as budget and free blocks go; nobody is paused for one.
+  void AddDrafts(Budget& budget, ScheduledBatch& batch);
   // Reserves blocks for up to `wanted` more tokens; pauses others for it, or `sequence` itself (0).
   int MakeRoom(Sequence* sequence, int wanted, ScheduledBatch& batch);
   Sequence* PickVictim(const Sequence* needy) const;

@@ -29,6 +29,9 @@ struct Sequence {
   int64_t max_tokens_total = 0;  // when tokens reaches this, the answer ends or the context shifts
   int64_t num_seen = 0;          // tokens of the context that were computed once, if not now
 
+  std::vector<TokenId> draft;  // guesses of what follows `tokens`, made for the next step
+  int max_draft = 0;           // how many are worth it now
+
   SequenceStatus status = SequenceStatus::kWaiting;
   uint64_t seniority = 0;      // order of first admission; 0: not admitted yet
   int bypassed = 0;            // times that a later one was admitted before it

@@ -187,10 +187,10 @@ void AddLlamaCpp(const EngineStats& s, Families* f) {
   f->Gauge("llamacpp:requests_processing", "Requests being computed", s.running);
   f->Gauge("llamacpp:requests_deferred", "Requests in the queue, paused ones too",
            s.waiting + s.paused);
-  // No drafts here: they stay 0.
-  f->Counter("llamacpp:spec_decode_num_draft_tokens_total", "Tokens drafted", 0);
-  f->Counter("llamacpp:spec_decode_num_accepted_tokens_total", "Drafted tokens accepted", 0);
-  f->Counter("llamacpp:spec_decode_num_drafts_total", "Drafts", 0);
+  f->Counter("llamacpp:spec_decode_num_draft_tokens_total", "Tokens guessed", s.drafted_tokens);
+  f->Counter("llamacpp:spec_decode_num_accepted_tokens_total", "Guessed tokens that were right",
+             s.accepted_tokens);
+  f->Counter("llamacpp:spec_decode_num_drafts_total", "Guesses of one or more tokens", s.drafts);
 }
 
 }  // namespace

@@ -24,6 +24,7 @@ class RunningClock final : public Clock {
 struct Totals {
   int64_t requests = 0, completed = 0, cancelled = 0, failed = 0, pauses = 0, evictions = 0;
   int64_t shifts = 0, left_midway = 0, stopped_midway = 0;
+  int64_t drafted = 0, accepted = 0;
   int64_t steps = 0, cached_tokens = 0, worst_bypass_percent = 0, stopped = 0;
 };
 
@@ -71,6 +72,9 @@ class Simulation {
     config_.stream_capacity = Pick(3) == 0 ? 1 + static_cast<int>(Pick(8)) : 256;
     slow_readers_ = config_.stream_capacity < 256;
     config_.prefix_cache = Pick(8) != 0;
+    config_.lookup_min_match = static_cast<int>(Pick(3));
+    config_.max_draft = 1 + static_cast<int>(Pick(12));
+    config_.max_step_drafts = 1 + static_cast<int>(Pick(24));
     shifts_ = Pick(3) == 0;
     fault_rate_ = Pick(3) == 0 ? 0.002 : 0;
     spoil_rate_ = Pick(3) == 0 ? 0.0005 : 0;
@@ -338,6 +342,9 @@ class Simulation {
         EXPECT_EQ(u.context_shifts, alone.shifts);
         EXPECT_EQ(u.dropped_tokens, alone.dropped);
         totals_->shifts += u.context_shifts;
+        totals_->drafted += u.drafted_tokens;
+        totals_->accepted += u.accepted_tokens;
+        EXPECT_LE(u.accepted_tokens, u.drafted_tokens);
       } else {
         ++totals_->failed;
         EXPECT_EQ(o.last.error.code, ErrorCode::kComputeFault);
@@ -384,11 +391,11 @@ int64_t Simulate(int scenarios, int requests, uint64_t first_seed) {
   std::printf(
       "simulated %ld requests in %ld steps: %ld completed, %ld cancelled, %ld failed by injected "
       "faults, %ld "
-      "pauses, %ld evictions, %ld cached tokens, %ld context shifts; longest wait %ld %% of its "
+      "pauses, %ld evictions, %ld cached tokens, %ld context shifts, %ld of %ld guesses right; longest wait %ld %% of its "
       "bound\n",
       totals.requests, totals.steps, totals.completed, totals.cancelled, totals.failed,
       totals.pauses, totals.evictions, totals.cached_tokens, totals.shifts,
-      totals.worst_bypass_percent);
+      totals.accepted, totals.drafted, totals.worst_bypass_percent);
   // A simulation that never met trouble proves nothing.
   EXPECT_GT(totals.pauses, 0);
   EXPECT_GT(totals.evictions, 0);
@@ -399,6 +406,8 @@ int64_t Simulate(int scenarios, int requests, uint64_t first_seed) {
   EXPECT_GT(totals.stopped, 0);
   EXPECT_GT(totals.stopped_midway, 0);
   EXPECT_GT(totals.shifts, 0);
+  EXPECT_GT(totals.accepted, 0);
+  EXPECT_GT(totals.drafted, totals.accepted);
   return totals.requests;
 }
 
