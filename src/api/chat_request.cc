@@ -235,12 +235,6 @@ Result<ChatRequest> ParseChatRequest(const json::object& body, const GenerationD
   }
   LB_ASSIGN_OR_RETURN(request.tools, ParseTools(fields));
   LB_RETURN_IF_ERROR(fields.Read("parse_tool_calls", &request.parse_tool_calls));
-  if (request.tools.must_call) {
-    return Error{ErrorCode::kUnsupported,
-                 "tool_choice: a forced call needs constrained output, which this build does not "
-                 "support; \"auto\" and \"none\" are",
-                 "tool_choice"};
-  }
   LB_ASSIGN_OR_RETURN(const auto* documents, fields.Array("documents"));
   if (documents != nullptr) request.documents = *documents;
   LB_RETURN_IF_ERROR(ParseThoughts(fields, defaults, &request));

@@ -6,6 +6,7 @@
 #include "api/generation_settings.h"
 #include "api/grammar_guide.h"
 #include "api/reasoning/budget.h"
+#include "api/tools/call_grammar.h"
 #include "base/check.h"
 
 namespace lb::api {
@@ -20,6 +21,9 @@ Service::Service(Parts parts)
         format.empty() ? &FindToolFormat(*parts_.chat_template) : ToolFormatByName(format);
     CHECK(tool_format_ != nullptr);  // the name was checked as a flag
     tool_marks_ = ShownTokens(*tool_format_, *parts_.tokenizer);
+    if (!tool_marks_.empty()) {
+      call_compiler_ = std::make_unique<grammar::Compiler>(*parts_.tokenizer, tool_marks_);
+    }
   }
   for (TokenId id = 0; id < parts_.tokenizer->num_tokens(); ++id) {
     max_token_bytes_ = std::max(max_token_bytes_, parts_.tokenizer->TokenText(id).size());
@@ -70,7 +74,7 @@ Result<ChatRequest> Service::ParseChat(std::string_view body) const {
   return ParseChatRequest(object, parts_.defaults, *parts_.tokenizer);
 }
 
-Service::Plan Service::PlanOf(const ChatRequest& request, const ChatPrompt& prompt) const {
+Result<Service::Plan> Service::PlanOf(const ChatRequest& request, const ChatPrompt& prompt) const {
   Plan plan;
   plan.prompt_field = "messages";
   plan.answer = AnswerOptionsOf(request.options);
@@ -90,7 +94,17 @@ Service::Plan Service::PlanOf(const ChatRequest& request, const ChatPrompt& prom
     plan.answer.tools.tools = std::make_shared<const ToolSet>(request.tools.set);
     plan.answer.tools.ids = habits_.nine_letter_ids ? CallIds::kNineLetters : CallIds::kCall;
     plan.answer.tools.max_calls = request.tools.parallel ? 0 : 1;
+    plan.answer.tools.marked_only = !request.tools.must_call;
     plan.answer.shown.insert(plan.answer.shown.end(), tool_marks_.begin(), tool_marks_.end());
+  }
+  if (!request.tools.set.empty()) {
+    CallGrammarOptions bound;
+    bound.answer = request.options.constraint;
+    bound.channels = reasoning_.kind == ReasoningFormat::Kind::kChannels;
+    bound.thinks = request.thinking_budget != 0;
+    LB_ASSIGN_OR_RETURN(plan.calls, CallGrammar(*tool_format_, request.tools, bound));
+    plan.answer.tools.marked_only &= plan.calls.kind != grammar::Constraint::Kind::kNone;
+    plan.whole = bound.channels;
   }
   return plan;
 }
@@ -98,7 +112,7 @@ Service::Plan Service::PlanOf(const ChatRequest& request, const ChatPrompt& prom
 Service::Reply Service::Chat(std::string_view body, const Caller& caller) const {
   LB_ASSIGN_OR_RETURN(const ChatRequest request, ParseChat(body));
   LB_ASSIGN_OR_RETURN(ChatPrompt prompt, RenderChat(request));
-  Plan plan = PlanOf(request, prompt);
+  LB_ASSIGN_OR_RETURN(Plan plan, PlanOf(request, prompt));
   OpenAiReply reply = OpenAiReplyOf(request.options);
   if (request.options.verbose) {
     JsonWriter w;
@@ -114,7 +128,7 @@ Service::Reply Service::Chat(std::string_view body, const Caller& caller) const 
 Service::Reply Service::AnswerChat(const ChatRequest& request, const Caller& caller,
                                    std::unique_ptr<ReplyWriter> writer) const {
   LB_ASSIGN_OR_RETURN(ChatPrompt prompt, RenderChat(request));
-  Plan plan = PlanOf(request, prompt);
+  LB_ASSIGN_OR_RETURN(Plan plan, PlanOf(request, prompt));
   return Start(request.options, caller, {std::move(prompt.ids)}, std::move(plan),
                std::move(writer));
 }
@@ -153,7 +167,8 @@ Service::Reply Service::Infill(std::string_view body, const Caller& caller) cons
   LB_ASSIGN_OR_RETURN(std::vector<TokenId> ids, EncodeInfill(request));
   const std::vector<std::vector<TokenId>> prompts = {std::move(ids)};
   return Start(
-      request.options, caller, prompts, {AnswerOptionsOf(request.options), -1, "input_prefix", false},
+      request.options, caller, prompts,
+      {AnswerOptionsOf(request.options), -1, "input_prefix", false},
       MakeNativeWriter(*parts_.tokenizer, NativeReplyOf(request.options, request.native, prompts)));
 }
 
@@ -161,10 +176,11 @@ Result<Service::Order> Service::PrepareChat(std::string_view body, const Caller&
   LB_ASSIGN_OR_RETURN(ChatRequest request, ParseChat(body));
   request.reasoning = ReasoningMode::kNone;
   LB_ASSIGN_OR_RETURN(ChatPrompt prompt, RenderChat(request));
-  Plan plan = PlanOf(request, prompt);
-  LB_ASSIGN_OR_RETURN(const auto grammar, CompileConstraint(request.options));
+  LB_ASSIGN_OR_RETURN(Plan plan, PlanOf(request, prompt));
+  LB_ASSIGN_OR_RETURN(const auto grammar, CompileConstraint(request.options, plan));
   Order order{MakeRequest(request.options, caller, std::move(prompt.ids)), {}};
   order.request.guide = MakeGuide(plan, grammar);
+  if (grammar != nullptr) order.request.ignore_eos = false;
   order.answer = std::move(plan.answer);
   return order;
 }
@@ -178,9 +194,7 @@ Request Service::MakeRequest(const GenerationOptions& options, const Caller& cal
   // Nothing to answer still computes the prompt, so that the cache holds it afterwards.
   request.max_tokens = options.max_tokens == 0 ? 1 : options.max_tokens;
   request.stop_ids = parts_.tokenizer->special().end_of_generation;
-  // A text that is complete has nothing else to follow it.
-  request.ignore_eos =
-      options.ignore_eos && options.constraint.kind == grammar::Constraint::Kind::kNone;
+  request.ignore_eos = options.ignore_eos;
   request.cache_prompt = options.cache_prompt;
   request.context_shift = options.context_shift;
   request.keep = options.keep;
@@ -190,7 +204,10 @@ Request Service::MakeRequest(const GenerationOptions& options, const Caller& cal
 }
 
 Result<std::shared_ptr<const grammar::CompiledGrammar>> Service::CompileConstraint(
-    const GenerationOptions& options) const {
+    const GenerationOptions& options, const Plan& plan) const {
+  if (plan.calls.kind != grammar::Constraint::Kind::kNone) {
+    return (call_compiler_ != nullptr ? call_compiler_ : compiler_)->Compile(plan.calls);
+  }
   if (options.constraint.kind == grammar::Constraint::Kind::kNone) {
     return std::shared_ptr<const grammar::CompiledGrammar>();
   }
@@ -203,7 +220,8 @@ std::shared_ptr<TokenGuide> Service::MakeGuide(
   const ReasoningFormat& format = plan.answer.reasoning.kind == ReasoningFormat::Kind::kNone
                                       ? reasoning_
                                       : plan.answer.reasoning;
-  const bool thinks = plan.thinks && format.kind != ReasoningFormat::Kind::kNone;
+  const bool bound = plan.whole && plan.calls.kind != grammar::Constraint::Kind::kNone;
+  const bool thinks = plan.thinks && !bound && format.kind != ReasoningFormat::Kind::kNone;
   if (grammar != nullptr && thinks) {
     return std::make_shared<GrammarGuide>(*parts_.tokenizer, grammar, format, plan.answer.opened,
                                           plan.thinking_budget);
@@ -223,7 +241,7 @@ Service::Reply Service::Start(const GenerationOptions& options, const Caller& ca
   setup.stream = options.stream;
   setup.progress = options.return_progress;
   setup.writer = std::move(writer);
-  LB_ASSIGN_OR_RETURN(const auto grammar, CompileConstraint(options));
+  LB_ASSIGN_OR_RETURN(const auto grammar, CompileConstraint(options, plan));
   for (const std::vector<TokenId>& prompt : prompts) {
     for (int i = 0; i < options.n; ++i) {
       Request request = MakeRequest(options, caller, prompt);
@@ -232,6 +250,8 @@ Service::Reply Service::Start(const GenerationOptions& options, const Caller& ca
       }
       request.sampling.seed += static_cast<uint64_t>(i);
       request.guide = MakeGuide(plan, grammar);
+      // What is complete has nothing else to follow it.
+      if (grammar != nullptr) request.ignore_eos = false;
       auto stream = parts_.engine->Submit(std::move(request));
       if (!stream.has_value()) {
         Error error = stream.error();

@@ -114,8 +114,10 @@ class Service {
   struct Plan {
     AnswerOptions answer;
     int64_t thinking_budget = -1;
-    std::string_view prompt_field;  // for errors
-    bool thinks = false;            // the answer may begin with a thought, which no grammar binds
+    std::string_view prompt_field;   // for errors
+    bool thinks = false;             // the answer may begin with a thought, which no grammar binds
+    grammar::Constraint calls = {};  // of tool calls, with what the options bind
+    bool whole = false;              // that one speaks of thoughts, too
   };
   Reply Start(const GenerationOptions& options, const Caller& caller,
               const std::vector<std::vector<TokenId>>& prompts, Plan plan,
@@ -128,10 +130,10 @@ class Service {
   NativeReply NativeReplyOf(const GenerationOptions& options, const NativeOptions& native,
                             const std::vector<std::vector<TokenId>>& prompts) const;
   AnswerOptions AnswerOptionsOf(const GenerationOptions& options) const;
-  Plan PlanOf(const ChatRequest& request, const ChatPrompt& prompt) const;
-  // Null when the options bind nothing.
+  Result<Plan> PlanOf(const ChatRequest& request, const ChatPrompt& prompt) const;
+  // Null when nothing is bound.
   Result<std::shared_ptr<const grammar::CompiledGrammar>> CompileConstraint(
-      const GenerationOptions& options) const;
+      const GenerationOptions& options, const Plan& plan) const;
   // For one answer; null when nothing has to be followed.
   std::shared_ptr<TokenGuide> MakeGuide(
       const Plan& plan, const std::shared_ptr<const grammar::CompiledGrammar>& grammar) const;
@@ -149,6 +151,7 @@ class Service {
 
   Parts parts_;
   std::unique_ptr<grammar::Compiler> compiler_;
+  std::unique_ptr<grammar::Compiler> call_compiler_;  // null: no mark is a control token
   TemplateHabits habits_;
   ReasoningFormat reasoning_;  // of the template
   const ToolFormat* tool_format_ = nullptr;

@@ -24,13 +24,15 @@ constexpr int64_t kCacheBytes = int64_t{256} << 20;
 constexpr int kMaxWhitespace = 24;
 constexpr const char* kAnyObject = R"({"type":"object","additionalProperties":true})";
 
-xgrammar::TokenizerInfo InfoOf(const text::Tokenizer& tokenizer) {
+xgrammar::TokenizerInfo InfoOf(const text::Tokenizer& tokenizer,
+                               const std::vector<TokenId>& shown) {
   std::vector<std::string> vocabulary;
   vocabulary.reserve(static_cast<size_t>(tokenizer.num_tokens()));
   for (TokenId id = 0; id < tokenizer.num_tokens(); ++id) {
     // Empty ones are never allowed.
     vocabulary.push_back(tokenizer.TokenBytes(id, false));
   }
+  for (const TokenId id : shown) vocabulary[static_cast<size_t>(id)] = tokenizer.TokenBytes(id, true);
   const std::vector<TokenId>& ends = tokenizer.special().end_of_generation;
   return xgrammar::TokenizerInfo(vocabulary, xgrammar::VocabType::RAW, std::nullopt,
                                  std::vector<int32_t>(ends.begin(), ends.end()));
@@ -87,12 +89,13 @@ void Matcher::Rollback(int num_tokens) { impl_->matcher.Rollback(num_tokens); }
 
 struct Compiler::Impl {
   const text::Tokenizer& tokenizer;
+  const std::vector<TokenId> shown;
   std::once_flag once;
   std::optional<xgrammar::GrammarCompiler> compiler;
 
   xgrammar::GrammarCompiler& Get() {
     std::call_once(
-        once, [this] { compiler.emplace(InfoOf(tokenizer), 1, true, kCacheBytes); });
+        once, [this] { compiler.emplace(InfoOf(tokenizer, shown), 1, true, kCacheBytes); });
     return *compiler;
   }
 
@@ -101,7 +104,8 @@ struct Compiler::Impl {
   }
 };
 
-Compiler::Compiler(const text::Tokenizer& tokenizer) : impl_(new Impl{tokenizer, {}, {}}) {}
+Compiler::Compiler(const text::Tokenizer& tokenizer, std::vector<TokenId> shown)
+    : impl_(new Impl{tokenizer, std::move(shown), {}, {}}) {}
 Compiler::~Compiler() = default;
 
 Result<std::shared_ptr<const CompiledGrammar>> Compiler::Compile(const Constraint& constraint) {

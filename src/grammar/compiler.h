@@ -63,9 +63,10 @@ class Matcher {
 // be the engine's; what was compiled is kept, within a bound of memory.
 class Compiler {
  public:
-  // Control tokens are never allowed, but for those that end an answer. `tokenizer` must outlive
-  // this. Building takes a pass over the vocabulary, at the first grammar.
-  explicit Compiler(const text::Tokenizer& tokenizer);
+  // Control tokens are never allowed, but for those that end an answer, and `shown`, which stand
+  // for their text. `tokenizer` must outlive this. Building takes a pass over the vocabulary, at
+  // the first grammar.
+  explicit Compiler(const text::Tokenizer& tokenizer, std::vector<TokenId> shown = {});
   ~Compiler();
 
   // kInvalidArgument for bad syntax, kUnsupported for what cannot be enforced, both with `param`.

@@ -134,7 +134,7 @@ TEST(ChatRequest, TableOfFields) {
       {"\"tools\":[1]", "tools[0]"},
       {"\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]", nullptr},
       {"\"tools\":[{\"type\":\"function\"}]", "tools[0].function"},
-      {"\"tools\":[{\"function\":{\"name\":\"f\"}}],\"tool_choice\":\"required\"", "tool_choice"},
+      {"\"tools\":[{\"function\":{\"name\":\"f\"}}],\"tool_choice\":\"required\"", nullptr},
       {"\"tools\":[{\"function\":{\"name\":\"f\"}}],\"tool_choice\":\"none\"", nullptr},
       {"\"tools\":[{\"function\":{\"name\":\"f\"}}],\"tool_choice\":\"auto\"", nullptr},
       {"\"tools\":[{\"function\":{\"name\":\"f\"}}],\"tool_choice\":\"any\"", "tool_choice"},

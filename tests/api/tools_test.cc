@@ -25,9 +25,9 @@ ToolSet TwoTools() {
       {{"get_weather", parameters(R"({"type":"object","properties":{"city":{"type":"string"},
                    "days":{"type":"integer"},"note":{"type":["string","null"]},
                    "more":{"type":"object"},"any":{}},"required":["city"]})"),
-        false},
-       {"get_time", parameters(R"({"type":"object","properties":{"tz":{"type":"string"}}})"),
-        false}});
+        false, ""},
+       {"get_time", parameters(R"({"type":"object","properties":{"tz":{"type":"string"}}})"), false,
+        ""}});
 }
 
 // Ids are left out: they are new each time.
@@ -188,7 +188,7 @@ std::vector<Case> Cases() {
        "\"Rome\", \"days\": 3}<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
        "",
        {kParis, kRome}},
-      {"deepseek",
+      {"deepseek-r1",
        "Look. <｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>get_weather\n"
        "```json\n{\"city\": \"Paris\", \"days\": 2}\n```<｜tool▁call▁end｜>\n"
        "<｜tool▁call▁begin｜>function<｜tool▁sep｜>get_time\n```json\n{\"tz\": \"CET\"}\n"
@@ -476,8 +476,8 @@ TEST(ToolCalls, TemplatesTellTheirFormats) {
       {"Reka-Edge", "hermes"},
       {"Spark2.5", "glm"},
       {"StepFun3.5-Flash", "qwen3-coder"},
-      {"deepseek-ai-DeepSeek-R1-Distill-Llama-8B", "deepseek"},
-      {"deepseek-ai-DeepSeek-R1-Distill-Qwen-32B", "deepseek"},
+      {"deepseek-ai-DeepSeek-R1-Distill-Llama-8B", "deepseek-r1"},
+      {"deepseek-ai-DeepSeek-R1-Distill-Qwen-32B", "deepseek-r1"},
       {"deepseek-ai-DeepSeek-V3.1", "deepseek"},
       {"deepseek-ai-DeepSeek-V3.2", "deepseek-v3.2"},
       {"deepseek-ai-DeepSeek-V4", "deepseek-v4"},
@@ -490,7 +490,7 @@ TEST(ToolCalls, TemplatesTellTheirFormats) {
       {"ibm-granite-granite-4.0", "hermes"},
       {"ibm-granite-granite-4.1", "hermes"},
       {"inclusionai-ling-3.0-flash", "glm"},
-      {"llama-cpp-deepseek-r1", "deepseek"},
+      {"llama-cpp-deepseek-r1", "deepseek-r1"},
       {"llama-cpp-rwkv-world", "generic"},
       {"meetkai-functionary-medium-v3.1", "functionary"},
       {"meetkai-functionary-medium-v3.2", "generic"},

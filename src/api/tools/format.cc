@@ -20,6 +20,7 @@ const std::vector<Sign>& Signs() {
       {{"<|tool_call_begin|>"}, "kimi-k2"},
       {{"｜DSML｜function_calls"}, "deepseek-v3.2"},
       {{"｜DSML｜"}, "deepseek-v4"},
+      {{"<｜tool▁call▁begin｜>", "```json"}, "deepseek-r1"},
       {{"<｜tool▁call▁begin｜>"}, "deepseek"},
       {{"]<]minimax[>["}, "generic"},
       {{"<minimax:tool_call>"}, "minimax-m2"},
@@ -117,7 +118,9 @@ std::unique_ptr<ToolParser> MakeToolParser(const ToolParsing& parsing) {
   struct Maker {
     const ToolParsing& p;
     std::unique_ptr<ToolParser> operator()(const JsonCallsFormat& syntax) const {
-      return std::make_unique<JsonCalls>(syntax, *p.tools, p.ids, p.max_calls);
+      JsonCallsFormat format = syntax;
+      if (p.marked_only && !p.format->shape.trigger.empty()) format.bare = false;
+      return std::make_unique<JsonCalls>(std::move(format), *p.tools, p.ids, p.max_calls);
     }
     std::unique_ptr<ToolParser> operator()(const NamedCallsFormat& syntax) const {
       return std::make_unique<NamedCalls>(syntax, *p.tools, p.ids, p.max_calls);

@@ -20,13 +20,16 @@ namespace lb::api {
 // before_all (before_name NAME after_name ARGUMENTS after_arguments) between ... after_all.
 struct CallShape {
   enum class Arguments {
-    kJson,       // an object
-    kQwenXml,    // <parameter=KEY>\nVALUE\n</parameter>\n ...
-    kGlmXml,     // <arg_key>KEY</arg_key>\n<arg_value>VALUE</arg_value>\n ...
-    kMiniMaxXml  // <parameter name="KEY">VALUE</parameter>\n ...
+    kJson,        // an object
+    kQwenXml,     // <parameter=KEY>\nVALUE\n</parameter>\n ...
+    kGlmXml,      // <arg_key>KEY</arg_key>\n<arg_value>VALUE</arg_value>\n ...
+    kMiniMaxXml,  // <parameter name="KEY">VALUE</parameter>\n ...
+    kDeepSeekXml  // <｜DSML｜parameter name="KEY" string="true">VALUE</｜DSML｜parameter>\n ...
   };
-  std::string trigger;  // in free text: here a call begins; before_all before_name begins with it.
-                        // "": only a whole answer can be told to be a call
+  // In free text a call begins here; part of before_all before_name. "": only the beginning of an
+  // answer can tell a call.
+  std::string trigger;
+  // Without before_name the format has no shape that a grammar could hold an answer to.
   std::string before_all, before_name, after_name, after_arguments, between, after_all;
   Arguments arguments = Arguments::kJson;
   bool one = false;  // the model knows no more than one call in an answer
@@ -52,7 +55,8 @@ struct ToolParsing {
   const ToolFormat* format = nullptr;  // one of those above
   std::shared_ptr<const ToolSet> tools;
   CallIds ids = CallIds::kCall;
-  int max_calls = 0;  // 0: no limit
+  int max_calls = 0;         // 0: no limit
+  bool marked_only = false;  // a call without its marks is none, where the format has marks
 };
 // Null without a format. `parsing.tools` must outlive it.
 std::unique_ptr<ToolParser> MakeToolParser(const ToolParsing& parsing);

@@ -65,14 +65,22 @@ std::vector<ToolFormat> Make() {
   // Version 11 and later; some write the call's id.
   named("mistral", {{"[TOOL_CALLS]"}, {}, Header::kMistral, "[ARGS]", {}},
         {"[TOOL_CALLS]", "", "[TOOL_CALLS]", "[ARGS]", "", "", ""});
-  named("deepseek",
-        {{"<｜tool▁call▁begin｜>"},
-         {"<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"},
-         Header::kDeepSeek,
-         "<｜tool▁sep｜>",
-         {"<｜tool▁call▁end｜>"}},
-        {"<｜tool▁calls▁begin｜>", "<｜tool▁calls▁begin｜>", "<｜tool▁call▁begin｜>",
-         "<｜tool▁sep｜>", "<｜tool▁call▁end｜>", "", "<｜tool▁calls▁end｜>"});
+  const CallShape deepseek = {"<｜tool▁calls▁begin｜>", "<｜tool▁calls▁begin｜>",
+                              "<｜tool▁call▁begin｜>",  "<｜tool▁sep｜>",
+                              "<｜tool▁call▁end｜>",    "",
+                              "<｜tool▁calls▁end｜>"};
+  CallShape r1 = deepseek;
+  r1.before_name += "function<｜tool▁sep｜>";
+  r1.after_name = "\n```json\n";
+  r1.after_arguments = "\n```<｜tool▁call▁end｜>";
+  r1.between = "\n";
+  const NamedCallsFormat deepseek_calls = {{"<｜tool▁call▁begin｜>"},
+                                           {"<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"},
+                                           Header::kDeepSeek,
+                                           "<｜tool▁sep｜>",
+                                           {"<｜tool▁call▁end｜>"}};
+  named("deepseek", deepseek_calls, deepseek);
+  named("deepseek-r1", deepseek_calls, r1);
   named("kimi-k2",
         {{"<|tool_call_begin|>"},
          {"<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"},
@@ -82,21 +90,31 @@ std::vector<ToolFormat> Make() {
         {"<|tool_calls_section_begin|>", "<|tool_calls_section_begin|>",
          "<|tool_call_begin|>functions.", ":0<|tool_call_argument_begin|>", "<|tool_call_end|>", "",
          "<|tool_calls_section_end|>"});
+  // One only, for nothing but the end of the answer ends the list.
+  CallShape solar = {"<|tool_calls|>",
+                     "",
+                     "<|tool_calls|><|tool_call:begin|>0<|tool_call:name|>",
+                     "<|tool_call:args|>",
+                     "<|tool_call:end|>",
+                     "",
+                     ""};
+  solar.one = true;
   named("solar",
         {{"<|tool_call:begin|>"},
          {"<|tool_calls|>", "<|calls|>"},
          Header::kSolar,
          "<|tool_call:args|>",
          {"<|tool_call:end|>"}},
-        {"<|tool_calls|>", "<|tool_calls|>", "<|tool_call:begin|>0<|tool_call:name|>",
-         "<|tool_call:args|>", "<|tool_call:end|>", "", ""});
+        solar);
   named("functionary", {{"<function="}, {}, Header::kName, ">", {"</function>"}},
         {"<function=", "", "<function=", ">", "</function>", "", ""});
-  CallShape channel = {"<|channel|>commentary to=",
+  // The token that ends a call ends the answer.
+  // The token that ends a call ends the answer.
+  CallShape channel = {"to=functions.",
                        "",
                        "<|channel|>commentary to=functions.",
                        " <|constrain|>json<|message|>",
-                       "<|call|>",
+                       "",
                        "",
                        ""};
   channel.one = true;
@@ -139,11 +157,13 @@ std::vector<ToolFormat> Make() {
   xml("deepseek-v3.2",
       {"<｜DSML｜function_calls>", "</｜DSML｜function_calls>", "<｜DSML｜invoke name=\"", "\">",
        "<｜DSML｜parameter name=\"", "\">", "", "</｜DSML｜parameter>", "</｜DSML｜invoke>"},
-      {});
+      {"<｜DSML｜function_calls>", "<｜DSML｜function_calls>\n", "<｜DSML｜invoke name=\"", "\">\n",
+       "</｜DSML｜invoke>", "\n", "\n</｜DSML｜function_calls>", Arguments::kDeepSeekXml});
   xml("deepseek-v4",
       {"<｜DSML｜tool_calls>", "</｜DSML｜tool_calls>", "<｜DSML｜invoke name=\"", "\">",
        "<｜DSML｜parameter name=\"", "\">", "", "</｜DSML｜parameter>", "</｜DSML｜invoke>"},
-      {});
+      {"<｜DSML｜tool_calls>", "<｜DSML｜tool_calls>\n", "<｜DSML｜invoke name=\"", "\">\n",
+       "</｜DSML｜invoke>", "\n", "\n</｜DSML｜tool_calls>", Arguments::kDeepSeekXml});
   return rows;
 }
 

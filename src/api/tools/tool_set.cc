@@ -75,6 +75,7 @@ Result<Tool> ParseTool(const json::value& value, const std::string& at) {
     LB_RETURN_IF_ERROR(CheckParameters(*parameters, inner.Name("parameters")));
     tool.parameters = *parameters;
   }
+  tool.field = inner.Name("parameters");
   return tool;
 }
 

@@ -17,6 +17,7 @@ struct Tool {
   std::string name;
   boost::json::object parameters;  // a JSON schema; empty: none was given
   bool strict = false;             // arguments must follow it
+  std::string field;               // where it stands in the request, for errors
 };
 
 // Immutable after ParseTools.
