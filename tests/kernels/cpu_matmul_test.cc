@@ -36,8 +36,8 @@ TEST_P(CpuMatmul, GivesTheBitsOfTheSpecification) {
   for (const int64_t cols : {unit == 256 ? 256 : unit == 32 ? 96 : 100, unit == 256 ? 768 : 672}) {
     for (const int64_t rows : {1, 16, 37, 410}) {
       const RandomWeight w(dtype, rows, cols, static_cast<uint32_t>(rows + cols));
-      for (const int64_t tokens : {1, 2, 3, 4, 5, 7, 8, 9, 23}) {
-        if (rows == 410 && tokens != 1 && tokens != 5) continue;
+      for (const int64_t tokens : {1, 2, 3, 4, 5, 7, 8, 9, 23, 43}) {
+        if (rows == 410 && tokens != 1 && tokens != 5 && tokens != 43) continue;
         std::vector<float> x = RandomFloats(tokens * cols, static_cast<uint32_t>(tokens));
         EXPECT_TRUE(SameBits(Product(*ref, w.view, x, tokens), Product(*cpu, w.view, x, tokens)))
             << rows << " x " << cols << ", " << tokens << " tokens";
@@ -51,7 +51,7 @@ TEST_P(CpuMatmul, ExtremesOfCodesAndActivationsStayExact) {
   if (Info(dtype).block_size == 1) return;
   auto ref = MakeRefOps();
   auto cpu = MakeCpu(isa, 1);
-  const int64_t cols = 512, rows = 16, tokens = 6;
+  const int64_t cols = 512, rows = 16, tokens = 43;
   RandomWeight w(dtype, rows, cols, 1);
   for (const int fill : {0xff, 0x00, 0x80, 0x7f, 0xf0, 0x0f}) {
     // All codes and scales at one end; the fp16 factors then are what they are, but NaN.
@@ -122,7 +122,7 @@ TEST(CpuMatmulSeveral, ProductsOfOneInputWithBiasAndAccumulate) {
 TEST(CpuMatmulFaults, NotANumberShowsInItsRowOnly) {
   for (const std::string& isa : CpuIsas()) {
     for (const float bad : {std::nanf(""), INFINITY}) {
-      for (const int64_t tokens : {2, 12}) {
+      for (const int64_t tokens : {2, 12, 43}) {
         const RandomWeight w(DType::kQ6_K, 20, 256, 6);
         std::vector<float> x = RandomFloats(tokens * 256, 7);
         x[300] = bad;
