@@ -2,7 +2,7 @@
 """A chat of many turns: what is taken from the cache, and how long each turn's first token takes.
 
     bench/scenarios/multi_turn.py [--model models/SmolLM2-135M-Instruct.Q4_1.gguf] [--turns 20]
-                                  [--runs 3] [--threads N] [--no-peer]
+                                  [--runs 3] [--threads N] [--no-peer] [--no-uncached]
                                   [--png docs/plots/multi_turn.png]
 
 The model must be one whose chats are written in ChatML (SmolLM2, Qwen2.5).
@@ -92,8 +92,9 @@ def question(run, turn):
 
 def run_chats(servers, run, args):
     ours = servers[0]
-    chats = [Chat(ours, "llama-box", run, args.answer),
-             Chat(ours, "llama-box, cache off", run, args.answer, {"cache_prompt": False})]
+    chats = [Chat(ours, "llama-box", run, args.answer)]
+    if not args.no_uncached:
+        chats.append(Chat(ours, "llama-box, cache off", run, args.answer, {"cache_prompt": False}))
     chats += [Chat(server, server.name, run, args.answer) for server in servers[1:]]
     for turn in range(args.turns):
         for chat in chats:
@@ -151,6 +152,7 @@ def main():
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of both servers")
     parser.add_argument("--no-peer", action="store_true")
+    parser.add_argument("--no-uncached", action="store_true", help="leave out the one with caching off")
     parser.add_argument("--png", default=str(ROOT / "docs/plots/multi_turn.png"))
     args = parser.parse_args()
     print(f"{args.turns} turns, answers up to {args.answer} tokens, {args.threads} threads, "

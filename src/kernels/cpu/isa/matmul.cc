@@ -318,6 +318,12 @@ void StretchTokens(const PanelJob& job, const Stretch<F>& s, int64_t b, int64_t 
     }
     RunStretch<F, kTokenBlock>(s, n, tok, acc + t * 16);
   }
+  if constexpr (kTokenBlock > 4) {
+    if (t + 4 <= job.num_tokens) {
+      RunStretch<F, 4>(s, n, TokensAt(job, t, b), acc + t * 16);
+      t += 4;
+    }
+  }
   for (; t + 2 <= job.num_tokens; t += 2) {
     RunStretch<F, 2>(s, n, TokensAt(job, t, b), acc + t * 16);
   }
