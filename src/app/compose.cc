@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <map>
 #include <thread>
 #include <utility>
 
@@ -19,6 +20,7 @@ namespace lb::app {
 namespace {
 
 constexpr double kMiB = 1024.0 * 1024.0;
+constexpr int kVectorSequences = 128;  // texts in one step of a model that makes vectors only
 
 Result<KvPlan> Plan(const Flags& flags, const ModelConfig& model) {
   KvSizing sizing;
@@ -46,29 +48,86 @@ Result<KvDTypes> KvTypesOf(const Flags& flags) {
   return types;
 }
 
+Result<std::optional<Pooling>> PoolingOf(const Flags& flags, const ModelConfig& model) {
+  static const std::map<std::string_view, Pooling> kNames = {{"none", Pooling::kNone},
+                                                             {"mean", Pooling::kMean},
+                                                             {"cls", Pooling::kCls},
+                                                             {"last", Pooling::kLast},
+                                                             {"rank", Pooling::kRank}};
+  std::optional<Pooling> pooling;
+  if (!flags.pooling.empty()) {
+    pooling = kNames.at(flags.pooling);
+  } else if (flags.rerank) {
+    pooling = Pooling::kRank;
+  } else if (flags.embeddings || !model.generates) {
+    pooling = model.pooling.value_or(Pooling::kMean);
+  }
+  if (flags.rerank && pooling != Pooling::kRank) {
+    return Fail(ErrorCode::kInvalidArgument, "--rerank and --pooling {} exclude each other",
+                flags.pooling);
+  }
+  if (pooling == Pooling::kRank && model.num_scores == 0) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "{} cannot rerank: it has no score head (tensors cls.weight, cls.output.weight)",
+                model.name);
+  }
+  return pooling;
+}
+
+namespace {
+
+// A model that makes vectors only keeps nothing from one step to the next: its KV is scratch, as
+// large as a step, which holds the longest text.
+void PlanVectorModel(const Flags& flags, const ModelConfig& model, EngineConfig* config,
+                     RunnerConfig* runner) {
+  const int64_t longest = flags.ctx_size > 0 ? std::min<int64_t>(flags.ctx_size, model.context_length)
+                                             : model.context_length;
+  config->max_request_tokens = longest;
+  config->max_batch_tokens = static_cast<int>(std::max<int64_t>(flags.batch_size, longest));
+  // No sequence holds anything while it waits, so nothing is gained by fewer of them.
+  config->max_sequences = std::min(kVectorSequences, config->max_batch_tokens / 2);
+  const int64_t blocks = kv::BlocksFor(config->max_batch_tokens) + config->max_sequences;
+  config->kv_groups.assign(model.kv_groups.size(), {0, static_cast<int>(blocks)});
+  config->prefix_cache = false;
+  config->generates = false;
+  runner->k_dtype = runner->v_dtype = DType::kF32;
+  runner->scratch_kv = true;
+}
+
+}  // namespace
+
 Result<std::unique_ptr<Engine>> MakeEngine(const Flags& flags, EngineConfig config,
                                            const Model& model, Ops& ops, const Clock* clock) {
-  LB_ASSIGN_OR_RETURN(const KvPlan plan, Plan(flags, model.config()));
-  config.kv_groups = plan.groups;
-  config.max_request_tokens = plan.max_request_tokens;
-  config.max_batch_tokens = flags.batch_size;
-  // Automatic: as many as the pool serves at a few hundred tokens each, within a step's tokens.
-  config.max_sequences = flags.parallel > 0
-                             ? flags.parallel
-                             : static_cast<int>(std::clamp<int64_t>(plan.pool_tokens / 256, 4, 64));
-  config.max_sequences = std::min(config.max_sequences, std::max(1, flags.batch_size / 2));
-  config.prefix_cache = flags.cache_prompt;
-  config.lookup_min_match = flags.lookup_ngram_min;
-  config.max_draft = flags.draft_max;
-
   RunnerConfig runner_config;
-  for (const auto& group : plan.groups) runner_config.group_blocks.push_back(group.num_blocks);
-  LB_ASSIGN_OR_RETURN(const KvDTypes types, KvTypesOf(flags));
-  runner_config.k_dtype = types.k;
-  runner_config.v_dtype = types.v;
+  LB_ASSIGN_OR_RETURN(config.pooling, PoolingOf(flags, model.config()));
+  if (model.config().generates) {
+    LB_ASSIGN_OR_RETURN(const KvPlan plan, Plan(flags, model.config()));
+    config.kv_groups = plan.groups;
+    config.max_request_tokens = plan.max_request_tokens;
+    config.max_batch_tokens = flags.batch_size;
+    // Automatic: as many as the pool serves at a few hundred tokens each, within a step's tokens.
+    config.max_sequences =
+        flags.parallel > 0 ? flags.parallel
+                           : static_cast<int>(std::clamp<int64_t>(plan.pool_tokens / 256, 4, 64));
+    config.max_sequences = std::min(config.max_sequences, std::max(1, flags.batch_size / 2));
+    config.prefix_cache = flags.cache_prompt;
+    config.lookup_min_match = flags.lookup_ngram_min;
+    config.max_draft = flags.draft_max;
+    LB_ASSIGN_OR_RETURN(const KvDTypes types, KvTypesOf(flags));
+    runner_config.k_dtype = types.k;
+    runner_config.v_dtype = types.v;
+  } else {
+    PlanVectorModel(flags, model.config(), &config, &runner_config);
+  }
+  for (const auto& group : config.kv_groups) runner_config.group_blocks.push_back(group.num_blocks);
   runner_config.max_batch_tokens = config.max_batch_tokens;
-  runner_config.max_logit_rows =
-      config.max_sequences + (config.lookup_min_match > 0 ? config.max_step_drafts : 0);
+  if (config.pooling) runner_config.max_hidden_rows = config.max_batch_tokens;
+  if (config.generates) {
+    runner_config.max_logit_rows =
+        config.max_sequences + (config.lookup_min_match > 0 ? config.max_step_drafts : 0);
+  } else {
+    runner_config.max_logit_rows = 0;
+  }
   LB_ASSIGN_OR_RETURN(auto runner, MakeModelRunner(model, ops, runner_config));
   LB_ASSIGN_OR_RETURN(auto engine, Engine::Create(std::move(config), std::move(runner), clock));
   const EngineLimits& limits = engine->limits();
@@ -103,8 +162,12 @@ Result<std::unique_ptr<Composition>> Compose(const Flags& flags, const LoadProgr
   LB_ASSIGN_OR_RETURN(auto tokenizer, text::Tokenizer::FromMetadata(c->file->metadata()));
   c->tokenizer = std::move(tokenizer);
   LB_ASSIGN_OR_RETURN(const api::GenerationDefaults defaults, MakeDefaults(flags, *c->tokenizer));
-  LB_ASSIGN_OR_RETURN(c->chat_template,
-                      ChooseChatTemplate(flags, c->file->metadata(), *c->tokenizer));
+  LB_ASSIGN_OR_RETURN(const ModelConfig facts, ReadModelConfig(*c->file));
+  LB_RETURN_IF_ERROR(PoolingOf(flags, facts));  // before all weights are read
+  if (facts.generates) {
+    LB_ASSIGN_OR_RETURN(c->chat_template,
+                        ChooseChatTemplate(flags, c->file->metadata(), *c->tokenizer));
+  }
   LB_ASSIGN_OR_RETURN(c->ops, MakeOps(flags));
   LB_ASSIGN_OR_RETURN(c->model, LoadModel(*c->file, *c->ops, progress));
   const ModelConfig& model = c->model->config();

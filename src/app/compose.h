@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "api/service.h"
@@ -36,6 +37,10 @@ Result<std::unique_ptr<Composition>> Compose(const Flags& flags, const LoadProgr
 
 // --cache-type-k and -v.
 Result<KvDTypes> KvTypesOf(const Flags& flags);
+
+// How vectors are made, as the flags and the model have it; none: they are not. kInvalidArgument
+// for scores of a model that has no head for them.
+Result<std::optional<Pooling>> PoolingOf(const Flags& flags, const ModelConfig& model);
 
 // The parts of it that others put together differently.
 Result<std::unique_ptr<Ops>> MakeOps(const Flags& flags);

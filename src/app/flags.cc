@@ -106,6 +106,9 @@ Parser::Parser(Flags* f) {
   app.add_option("--keep", f->keep, "Tokens at the front that --context-shift keeps, at most half the context; -1: the prompt")->check(range(-1, 2147483647))->capture_default_str()->group(group);
   app.add_option("--prompt-cache-file", f->prompt_cache_file, "File that keeps computed prompts from one run to the next")->group(group);
 
+  app.add_flag("--embeddings,--embedding", f->embeddings, "Make embeddings, with a model that generates too (one that only makes embeddings always does)")->group(group);
+  app.add_option("--pooling", f->pooling, "How the states of a text's tokens become its vector; means --embeddings (default: as the model says, else mean)")->check(CLI::IsMember({"none", "mean", "cls", "last", "rank"}))->group(group);
+  app.add_flag("--reranking,--rerank", f->rerank, "Score documents; the model needs a score head. As --pooling rank")->group(group);
   app.add_flag("--mlock", f->mlock, "Keep weights and cache in memory, never swapped")->group(group);
 
   group = "Over what the file says";

@@ -48,6 +48,9 @@ struct Flags {
   int keep = 0;           // tokens that a context shift keeps at the front; -1: the whole prompt
   std::string prompt_cache_file;  // "": the cache ends with the process
   bool mlock = false;
+  bool embeddings = false;    // a model that generates makes vectors too
+  bool rerank = false;        // ... or scores: as pooling "rank"
+  std::string pooling;        // "": the model's
 
   std::vector<std::string> override_kv;  // KEY=TYPE:VALUE, over the file's own metadata
   std::string rope_scaling;              // this and the next: over the model's own when given

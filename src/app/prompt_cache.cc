@@ -65,6 +65,10 @@ double SecondsSince(steady_clock::time_point start) {
 Result<void> LoadPromptCache(const Flags& flags, Composition* c) {
   const std::string& path = flags.prompt_cache_file;
   if (path.empty()) return {};
+  if (!c->model->config().generates) {
+    LogWarning("--prompt-cache-file {} is not used: this model caches nothing", path);
+    return {};
+  }
   if (!flags.cache_prompt) {
     LogWarning("--prompt-cache-file {} is not used: --no-cache-prompt", path);
     return {};

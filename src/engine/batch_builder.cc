@@ -9,16 +9,22 @@ const ForwardBatch& BatchBuilder::Build(const ScheduledBatch& scheduled) {
   positions_.clear();
   context_len_.clear();
   logit_rows_.clear();
+  hidden_rows_.clear();
   query_start_.assign(1, 0);
   int max_blocks = 0;
   for (const ScheduledBatch::Item& item : scheduled.items) {
     const Sequence& s = *item.sequence;
     const auto first = static_cast<int32_t>(s.num_computed());
     for (int32_t p = first; p < first + item.num_tokens; ++p) {
+      if (s.request.embed && Pooler::Needs(*pooling_, causal_, p, s.num_tokens())) {
+        hidden_rows_.push_back(static_cast<int32_t>(token_ids_.size()));
+      }
       token_ids_.push_back(s.tokens[static_cast<size_t>(p)]);
       positions_.push_back(p);
     }
-    if (CatchesUp(item)) logit_rows_.push_back(static_cast<int32_t>(token_ids_.size()) - 1);
+    if (CatchesUp(item) && !s.request.embed) {
+      logit_rows_.push_back(static_cast<int32_t>(token_ids_.size()) - 1);
+    }
     for (int i = 0; i < item.num_drafted; ++i) {
       logit_rows_.push_back(static_cast<int32_t>(token_ids_.size()));
       token_ids_.push_back(s.draft[static_cast<size_t>(i)]);
@@ -53,7 +59,7 @@ const ForwardBatch& BatchBuilder::Build(const ScheduledBatch& scheduled) {
     }
     kv_.push_back({group.slots, group.block_table, max_blocks});
   }
-  batch_ = {token_ids_, {positions_, query_start_, context_len_}, kv_, logit_rows_};
+  batch_ = {token_ids_, {positions_, query_start_, context_len_}, kv_, logit_rows_, hidden_rows_};
   return batch_;
 }
 

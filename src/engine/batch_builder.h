@@ -1,6 +1,7 @@
 // BatchBuilder: a ScheduledBatch and the block tables -> the arrays of a ForwardBatch.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "engine/scheduler.h"
@@ -11,10 +12,13 @@ namespace lb {
 // Owns the arrays, so that a step allocates nothing once they have grown. Engine thread only.
 class BatchBuilder {
  public:
-  explicit BatchBuilder(int num_groups) : groups_(static_cast<size_t>(num_groups)) {}
+  // `pooling` and `causal`: which states of a text are needed for its vector.
+  BatchBuilder(int num_groups, std::optional<Pooling> pooling, bool causal)
+      : pooling_(pooling), causal_(causal), groups_(static_cast<size_t>(num_groups)) {}
 
-  // Valid until the next call. Each item that catches up has a row of logits, and one more after it
-  // for each of its guesses; in the order of the items.
+  // Valid until the next call. Each item that catches up and wants an answer has a row of logits, and
+  // one more after it for each of its guesses; in the order of the items. Hidden states come in the
+  // order of the items and their tokens.
   const ForwardBatch& Build(const ScheduledBatch& scheduled);
 
  private:
@@ -22,7 +26,10 @@ class BatchBuilder {
     std::vector<int32_t> slots;
     std::vector<int32_t> block_table;
   };
-  std::vector<int32_t> token_ids_, positions_, query_start_, context_len_, logit_rows_;
+  const std::optional<Pooling> pooling_;
+  const bool causal_;
+  std::vector<int32_t> token_ids_, positions_, query_start_, context_len_, logit_rows_,
+      hidden_rows_;
   std::vector<Group> groups_;
   std::vector<KvBatch> kv_;
   ForwardBatch batch_;

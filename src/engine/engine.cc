@@ -44,6 +44,11 @@ Result<std::unique_ptr<Engine>> Engine::Create(EngineConfig config,
                       config.max_request_tokens, tokens);
     }
   }
+  if (!config.generates && config.max_request_tokens > config.max_batch_tokens) {
+    return lb::Fail(ErrorCode::kInvalidArgument,
+                    "a text may have {} tokens and a step {}: this model reads texts as a whole",
+                    config.max_request_tokens, config.max_batch_tokens);
+  }
   if (config.max_request_tokens < 2) {
     return lb::Fail(ErrorCode::kInvalidArgument,
                     "a context of {} tokens has no room for a prompt and an answer",
@@ -61,15 +66,18 @@ Engine::Engine(EngineConfig config, std::unique_ptr<ModelRunner> runner,
       clock_(clock),
       inbox_(std::make_shared<Inbox>()),
       scheduler_({config_.max_sequences, config_.max_batch_tokens,
-                  config_.lookup_min_match > 0 ? config_.max_step_drafts : 0},
+                  config_.lookup_min_match > 0 ? config_.max_step_drafts : 0, !config_.generates},
                  kv_.get()),
       chunk_policy_(config_.max_batch_tokens, config_.max_gap_ratio, config_.max_step_ms),
-      batch_builder_(kv_->num_groups()) {
+      batch_builder_(kv_->num_groups(), config_.pooling, config_.generates) {
   limits_.pool_tokens = int64_t{kv_->pool(kv_->main_group()).size()} * kv::kBlockTokens;
   limits_.max_request_tokens = config_.max_request_tokens;
   limits_.max_sequences = config_.max_sequences;
   limits_.max_batch_tokens = config_.max_batch_tokens;
   limits_.max_queue = config_.max_queue;
+  limits_.generates = config_.generates;
+  limits_.pooling = config_.pooling;
+  limits_.vector_width = runner_->vector_width(config_.pooling);
   PublishStats();
 }
 
@@ -90,9 +98,17 @@ Result<std::unique_ptr<TokenStream>> Engine::Submit(Request request) {
   if (length == 0) {
     return refuse(lb::Fail(ErrorCode::kInvalidArgument, "the prompt has no tokens"));
   }
-  if (length >= limits_.max_request_tokens) {
+  if (auto kind = CheckKind(request); !kind.has_value()) return refuse(kind.error());
+  if (request.embed ? length > limits_.max_request_tokens
+                    : length >= limits_.max_request_tokens) {
     // llama.cpp's phrase: clients look for it in order to send less.
-    Error error = lb::Fail(ErrorCode::kTooLong,
+    Error error =
+        request.embed
+            ? lb::Fail(ErrorCode::kTooLong,
+                       "the text has {} tokens, which exceeds the available context size: it may "
+                       "have at most {} (what the model was trained for, or -c/--ctx-size)",
+                       length, limits_.max_request_tokens)
+            : lb::Fail(ErrorCode::kTooLong,
                            "the prompt has {} tokens, which exceeds the available context size: "
                            "prompt and answer together may have {} (set by -c/--ctx-size), so a "
                            "prompt at most {}",
@@ -108,6 +124,10 @@ Result<std::unique_ptr<TokenStream>> Engine::Submit(Request request) {
                              "token id {} in the prompt: the vocabulary has 0 to {}", t,
                              vocab - 1));
     }
+  }
+  // Tokens out of the cache have no states.
+  if (request.embed && Pooler::NeedsAll(*config_.pooling, config_.generates)) {
+    request.cache_prompt = false;
   }
   if (request.ignore_eos) {
     for (TokenId t : request.stop_ids) {
@@ -128,6 +148,7 @@ Result<std::unique_ptr<TokenStream>> Engine::Submit(Request request) {
   const int64_t longest = limits_.max_request_tokens;
   s.max_answer = s.request.max_tokens < 0 ? longest : s.request.max_tokens;
   if (!s.request.context_shift) s.max_answer = std::min(s.max_answer, longest - length);
+  if (s.request.embed) s.max_answer = 0;
   s.max_tokens_total = std::min(longest, length + s.max_answer);
   s.usage.prompt_tokens = s.num_prompt;
   s.submitted_us = clock_->NowMicros();
@@ -201,7 +222,7 @@ void Engine::Accept(std::unique_ptr<Sequence> sequence) {
   sequences_.emplace(s.id, std::move(sequence));
   scheduler_.Add(&s);
   // Nothing is wanted: nothing is computed.
-  if (s.num_tokens() == s.max_tokens_total) Finish(s, FinishReason::kLength, -1);
+  if (s.num_tokens() == s.max_tokens_total && !s.request.embed) Finish(s, FinishReason::kLength, -1);
 }
 
 void Engine::Announce(const ScheduledBatch& batch) {
@@ -229,7 +250,8 @@ void Engine::RunBatch(const ScheduledBatch& batch) {
     return;
   }
   const auto vocab = static_cast<size_t>(runner_->vocab_size());
-  size_t row = 0;
+  size_t row = 0, hidden_row = 0;
+  std::vector<Sequence*> vectors;  // that are complete
   for (const ScheduledBatch::Item& item : batch.items) {
     Sequence& s = *item.sequence;
     const bool samples = CatchesUp(item);
@@ -238,14 +260,23 @@ void Engine::RunBatch(const ScheduledBatch& batch) {
       stats_.drafted_tokens += item.num_drafted;
       s.usage.drafted_tokens += item.num_drafted;
     }
+    const int64_t first = s.num_computed();
     CountComputed(s, item.num_tokens);
     kv_->Commit(*s.kv, s.tokens, s.num_computed() + item.num_tokens);
     if (s.request.report_progress && s.first_token_us == 0) ReportProgress(s);
+    if (s.request.embed) {
+      const auto width = static_cast<size_t>(runner_->width());
+      hidden_row +=
+          TakeStates(s, first, item.num_tokens, runner_->hidden().subspan(hidden_row * width));
+      if (samples) vectors.push_back(&s);
+      continue;
+    }
     if (!samples) continue;
     const auto rows = static_cast<size_t>(1 + item.num_drafted);
     Answer(s, item.num_drafted, logits->subspan(vocab * row, vocab * rows));
     row += rows;
   }
+  FinishVectors(vectors);
 }
 
 void Engine::DraftNext() {
@@ -382,10 +413,11 @@ void Engine::Finish(Sequence& s, FinishReason reason, TokenId stop_token) {
   event.reason = reason;
   event.stop_token = stop_token;
   event.usage = s.usage;
+  event.vector = std::move(s.vector);
   switch (reason) {
     case FinishReason::kStop:
       ++stats_.finished_stop;
-      scheduler_.ObserveAnswer(s.num_answered);
+      if (!s.request.embed) scheduler_.ObserveAnswer(s.num_answered);
       LogEnd(s, "stop");
       break;
     case FinishReason::kLength:

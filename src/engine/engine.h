@@ -62,6 +62,10 @@ class Engine final : public EngineClient {
   void Accept(std::unique_ptr<Sequence> sequence);
   void Announce(const ScheduledBatch& batch);
   void RunBatch(const ScheduledBatch& batch);
+  Result<void> CheckKind(const Request& request) const;
+  size_t TakeStates(Sequence& sequence, int64_t first, int num_tokens,
+                    std::span<const float> states);
+  void FinishVectors(std::span<Sequence* const> done);
   void CountComputed(Sequence& sequence, int num_tokens);
   void ShiftContext(Sequence& sequence);
   void ReportProgress(Sequence& s);

@@ -13,6 +13,7 @@
 #include "engine/request.h"
 #include "kv/kv_stats.h"
 #include "kv/types.h"
+#include "model/pooling.h"
 
 namespace lb {
 
@@ -84,13 +85,17 @@ struct EngineLimits {
   int max_sequences = 0;           // that run together
   int max_batch_tokens = 0;        // in one step
   int max_queue = 0;               // waiting requests before kOverloaded
+  bool generates = true;           // false: the model makes vectors only
+  std::optional<Pooling> pooling;  // how vectors are made; none: they are not
+  int vector_width = 0;            // values of one
 };
 
 class EngineClient {
  public:
   virtual ~EngineClient() = default;
   // kTooLong (with prompt tokens, limit and the flag that sets it) when the prompt leaves no room
-  // for one token, kInvalidArgument for token ids outside the vocabulary, kOverloaded when the
+  // for one token (a text of which a vector is wanted needs none), kUnsupported for what the model
+  // cannot do, kInvalidArgument for token ids outside the vocabulary, kOverloaded when the
   // queue is full, kUnavailable while stopping. No side effect on failure.
   virtual Result<std::unique_ptr<TokenStream>> Submit(Request request) = 0;
   virtual EngineStats Stats() const = 0;

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "kv/kv_cache_manager.h"
+#include "model/pooling.h"
 
 namespace lb {
 
@@ -16,6 +18,8 @@ struct EngineConfig {
   int max_batch_tokens = 512;  // in one step
   int max_queue = 1024;        // requests that wait before kOverloaded
   int stream_capacity = 256;   // events a reader may lag behind before its sequence is held
+  bool generates = true;       // false: a text is computed as a whole, in one step, for its vector
+  std::optional<Pooling> pooling;  // of requests for vectors; none: they are refused
   bool prefix_cache = true;    // --no-cache-prompt: false
   double max_gap_ratio = 4.0;  // how many times longer a step of running streams may get because
                                // somebody's prompt is computed beside them

@@ -1,5 +1,6 @@
 #include "engine/model_runner.h"
 
+#include <algorithm>
 #include <tuple>
 #include <utility>
 
@@ -16,15 +17,18 @@ class PagedModelRunner final : public ModelRunner {
  public:
   PagedModelRunner(const Model& model, Ops& ops, std::vector<DeviceMemory> kv_memory,
                    std::vector<KvLayer> layers, std::unique_ptr<Arena> arena, DeviceMemory logits,
-                   int max_logit_rows)
+                   DeviceMemory hidden, const RunnerConfig& config)
       : model_(model),
         ops_(ops),
         kv_memory_(std::move(kv_memory)),
         layers_(std::move(layers)),
         arena_(std::move(arena)),
         logits_(std::move(logits)),
-        host_logits_(static_cast<size_t>(max_logit_rows) *
-                     static_cast<size_t>(model.config().vocab_size)) {}
+        hidden_(std::move(hidden)),
+        host_logits_(static_cast<size_t>(config.max_logit_rows) *
+                     static_cast<size_t>(model.config().vocab_size)),
+        host_hidden_(static_cast<size_t>(config.max_hidden_rows) *
+                     static_cast<size_t>(model.config().width)) {}
 
   int vocab_size() const override { return model_.config().vocab_size; }
 
@@ -34,10 +38,38 @@ class PagedModelRunner final : public ModelRunner {
     CHECK_LE(values, host_logits_.size());
     arena_->Reset();
     const TensorView logits(logits_.get(), DType::kF32, {rows, vocab_size()});
-    model_.Forward(ops_, batch, layers_, *arena_, logits);
+    const auto states = static_cast<int64_t>(batch.hidden_rows.size());
+    CHECK_LE(states * width(), static_cast<int64_t>(host_hidden_.size()));
+    const TensorView hidden(hidden_.get(), DType::kF32, {states, width()});
+    model_.Forward(ops_, batch, layers_, *arena_, {logits, hidden});
     LB_RETURN_IF_ERROR(ops_.Finish());
     if (rows > 0) ops_.CopyToHost(logits, host_logits_.data());
+    if (states > 0) ops_.CopyToHost(hidden, host_hidden_.data());
     return std::span<const float>(host_logits_).first(values);
+  }
+
+  int width() const override { return model_.config().width; }
+  std::span<const float> hidden() const override { return host_hidden_; }
+  int vector_width(std::optional<Pooling> pooling) const override {
+    if (!pooling) return 0;
+    if (*pooling == Pooling::kNone) return width();
+    return *pooling == Pooling::kRank ? model_.config().num_scores : model_.config().pooled_width;
+  }
+  bool has_head(Pooling pooling) const override {
+    return pooling == Pooling::kRank || model_.config().pooled_width != width();
+  }
+  Result<std::span<const float>> Head(Pooling pooling, std::span<const float> pooled,
+                                      int count) override {
+    CHECK_LE(pooled.size(), host_hidden_.size());
+    arena_->Reset();
+    const TensorView in(hidden_.get(), DType::kF32, {count, width()});
+    ops_.CopyFromHost(pooled.data(), in);
+    const TensorView out = arena_->Alloc({count, vector_width(pooling)});
+    model_.Head(ops_, pooling, in, *arena_, out);
+    LB_RETURN_IF_ERROR(ops_.Finish());
+    head_.resize(static_cast<size_t>(out.num_elements()));
+    ops_.CopyToHost(out, head_.data());
+    return std::span<const float>(head_);
   }
 
   size_t BlockBytes(int group) const override {
@@ -80,7 +112,8 @@ class PagedModelRunner final : public ModelRunner {
   std::vector<KvLayer> layers_;
   std::unique_ptr<Arena> arena_;
   DeviceMemory logits_;
-  std::vector<float> host_logits_;
+  DeviceMemory hidden_;
+  std::vector<float> host_logits_, host_hidden_, head_;
 };
 
 Result<DeviceMemory> Take(Ops& ops, size_t bytes, std::string_view what) {
@@ -106,6 +139,11 @@ Result<std::unique_ptr<ModelRunner>> MakeModelRunner(const Model& model, Ops& op
       layer.num_kv_heads = m.num_kv_heads[static_cast<size_t>(l)];
       layer.k_dim = m.k_dim;
       layer.v_dim = m.v_dim;
+      if (config.scratch_kv && !memory.empty()) {
+        CHECK_EQ(layer.num_kv_heads, layers[0].num_kv_heads);
+        layer = layers[0];
+        continue;
+      }
       layer.num_blocks = config.group_blocks[g];
       const int64_t rows = layer.num_blocks * layer.num_kv_heads * kKvBlockTokens;
       const auto k_bytes = static_cast<size_t>(rows * RowBytes(layer.k_dtype, layer.k_dim));
@@ -118,15 +156,23 @@ Result<std::unique_ptr<ModelRunner>> MakeModelRunner(const Model& model, Ops& op
       memory.push_back(std::move(v));
     }
   }
-  const size_t arena_bytes = model.ArenaBytes(config.max_batch_tokens, config.max_logit_rows);
+  const int output_rows =
+      std::min(config.max_batch_tokens, config.max_logit_rows + config.max_hidden_rows);
+  const size_t arena_bytes = model.ArenaBytes(config.max_batch_tokens, output_rows);
   LB_ASSIGN_OR_RETURN(DeviceMemory scratch, Take(ops, arena_bytes, "activations"));
   auto arena = std::make_unique<Arena>(std::move(scratch), arena_bytes);
   const size_t logit_bytes = sizeof(float) * static_cast<size_t>(config.max_logit_rows) *
                              static_cast<size_t>(m.vocab_size);
   LB_ASSIGN_OR_RETURN(DeviceMemory logits, Take(ops, logit_bytes, "logits"));
+  const size_t hidden_bytes = sizeof(float) * static_cast<size_t>(config.max_hidden_rows) *
+                              static_cast<size_t>(m.width);
+  DeviceMemory hidden{nullptr, nullptr};
+  if (hidden_bytes > 0) {
+    LB_ASSIGN_OR_RETURN(hidden, Take(ops, hidden_bytes, "hidden states"));
+  }
   return std::unique_ptr<ModelRunner>(std::make_unique<PagedModelRunner>(
       model, ops, std::move(memory), std::move(layers), std::move(arena), std::move(logits),
-      config.max_logit_rows));
+      std::move(hidden), config));
 }
 
 }  // namespace lb

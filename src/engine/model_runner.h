@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -22,6 +23,18 @@ class ModelRunner {
   // all others are intact, and the next call may succeed.
   virtual Result<std::span<const float>> Run(const ForwardBatch& batch) = 0;
 
+  // Vectors. The hidden states that the last Run's batch asked for: [batch.hidden_rows.size(),
+  // width()] in host memory, valid until the next Run.
+  virtual int width() const = 0;
+  virtual std::span<const float> hidden() const = 0;
+  // Whether the model has more layers behind this pooling, and what they make of `count` pooled
+  // states: [count, vector_width(pooling)], valid until the next call.
+  virtual bool has_head(Pooling pooling) const = 0;
+  virtual Result<std::span<const float>> Head(Pooling pooling, std::span<const float> pooled,
+                                              int count) = 0;
+  // Values of a vector, or scores; 0 without pooling.
+  virtual int vector_width(std::optional<Pooling> pooling) const = 0;
+
   // The keys and values of one block of a group, all its layers, as bytes: for the cache file.
   virtual size_t BlockBytes(int group) const = 0;
   virtual void ReadBlock(int group, int block, std::byte* out) = 0;
@@ -33,7 +46,10 @@ struct RunnerConfig {
   DType k_dtype = DType::kF16;
   DType v_dtype = DType::kF16;
   int max_batch_tokens = 512;
-  int max_logit_rows = 32;  // sequences that may sample in one step
+  int max_logit_rows = 32;   // sequences that may sample in one step
+  int max_hidden_rows = 0;   // tokens whose states one step may ask for
+  // K and V are wanted within one layer of one pass only, so that all layers share their memory.
+  bool scratch_kv = false;
 };
 
 // The real one: takes all memory it will ever need (KV pools, arena, logits) from `ops`, now.

@@ -42,6 +42,7 @@ struct Request {
   int64_t keep = 0;              // tokens at the front that a shift keeps; -1: the whole prompt
   bool report_progress = false;       // kProgress events
   std::shared_ptr<TokenGuide> guide;  // null: every token may follow
+  bool embed = false;                 // wanted is the prompt's vector, and no answer
 };
 
 // Waiting -> Running <-> Paused, and from each of them -> Finished.
@@ -74,7 +75,9 @@ struct TokenEvent {
   TokenId stop_token = -1;                    // kFinished by a stop id: which
   Usage usage;  // kAdmitted (prompt, cached), kShifted (shifts), kFinished, kFailed
   int64_t computed = 0;  // kProgress: of the prompt, what was cached included
-  Error error;           // kFailed
+  std::vector<float> vector;  // kFinished with Request::embed: the values, or scores; with
+                              // Pooling::kNone those of all tokens, one after the other
+  Error error;                // kFailed
   bool last() const { return kind == Kind::kFinished || kind == Kind::kFailed; }
 };
 

@@ -184,7 +184,8 @@ void Scheduler::ResumePaused(Budget& budget, ScheduledBatch& batch) {
 void Scheduler::AdmitWaiting(Budget& budget, int64_t now_us, ScheduledBatch& batch) {
   if (std::ranges::any_of(paused_, [](Sequence* s) { return !s->stalled(); })) return;
   std::vector<Sequence*> passed;
-  for (Sequence* s : waiting_.Next(kLookAhead)) {
+  const auto places = static_cast<size_t>(config_.max_sequences) - running_.size();
+  for (Sequence* s : waiting_.Next(kLookAhead + places)) {
     if (Full() || budget.prefill == 0) return;
     if (TryStart(s, budget, batch) != Start::kStarted) {
       if (s->bypassed >= kMaxBypass) return;
@@ -203,6 +204,8 @@ void Scheduler::AdmitWaiting(Budget& budget, int64_t now_us, ScheduledBatch& bat
 Scheduler::Start Scheduler::TryStart(Sequence* s, Budget& budget, ScheduledBatch& batch) {
   // Alone, a sequence can have everything, so whatever refused it is gone.
   const bool alone = running_.empty();
+  // The first may take more than time allows for, since it cannot be cut; a step holds it.
+  if (config_.whole && !alone && s->num_tokens() > budget.prefill) return Start::kNoRoom;
   if (!alone && s->refused_epoch == kv_->epoch()) return Start::kNoRoom;
   const kv::PrefixMatch match = kv_->Match(*s->kv, s->tokens);
   if (match.pending && !alone) return Start::kPending;
@@ -225,12 +228,13 @@ Scheduler::Start Scheduler::TryStart(Sequence* s, Budget& budget, ScheduledBatch
   kv_->Attach(*s->kv, s->tokens, match);
   s->status = SequenceStatus::kRunning;
   InsertBySeniority(running_, s);
-  const int wanted = static_cast<int>(std::min<int64_t>(s->num_missing(), budget.prefill));
+  const int wanted = static_cast<int>(
+      config_.whole ? s->num_missing() : std::min<int64_t>(s->num_missing(), budget.prefill));
   const int granted = MakeRoom(s, wanted, batch);
-  CHECK_GT(granted, 0);
+  CHECK(config_.whole ? granted == wanted : granted > 0);
   batch.items.push_back({s, granted});
   batch.num_prefill_tokens += granted;
-  budget.prefill -= granted;
+  budget.prefill = std::max(0, budget.prefill - granted);
   budget.tokens -= granted;
   LogPool(resumes ? "resume" : "admit", *s, HeldBy(*s));
   return Start::kStarted;

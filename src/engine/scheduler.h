@@ -19,6 +19,7 @@ struct SchedulerConfig {
   int max_sequences = 1;
   int max_batch_tokens = 1;
   int max_step_drafts = 0;  // guessed tokens in a step
+  bool whole = false;       // all tokens of a sequence are computed in one step
 };
 
 // What to run now; pure data. Room for all of it is reserved.
@@ -40,7 +41,7 @@ class Scheduler {
  public:
   // A later request is admitted before a waiting one at most this often; then nobody passes it.
   static constexpr int kMaxBypass = 8;
-  // How far into the queue a step looks for one that can start.
+  // How far into the queue a step looks for one that can start, beyond those there are places for.
   static constexpr size_t kLookAhead = 16;
 
   Scheduler(SchedulerConfig config, kv::KvCacheManager* kv) : config_(config), kv_(kv) {}

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/pooler.h"
 #include "engine/request.h"
 #include "engine/stream.h"
 #include "kv/sequence_kv.h"
@@ -31,6 +32,8 @@ struct Sequence {
 
   std::vector<TokenId> draft;  // guesses of what follows `tokens`, made for the next step
   int max_draft = 0;           // how many are worth it now
+  Pooler pooler;              // of a request for a vector
+  std::vector<float> vector;  // ... at its end
 
   SequenceStatus status = SequenceStatus::kWaiting;
   uint64_t seniority = 0;      // order of first admission; 0: not admitted yet

@@ -85,10 +85,14 @@ struct SequenceBatch {
   int num_sequences() const { return static_cast<int>(context_len.size()); }
 };
 
+// More than any sequence has tokens, and far from overflow when a position is added.
+inline constexpr int kSeesAll = 1 << 30;
+
 struct AttentionParams {
   float scale = 1.0f;
   int window = 0;        // a token sees itself and window - 1 before it; 0: all
   float softcap = 0.0f;  // cap * tanh(score / cap); 0: off
+  int ahead = 0;         // it sees so many after it too, as far as the sequence goes; kSeesAll: all
 };
 
 // One backend. Engine thread only, except where a method says otherwise.
@@ -119,13 +123,18 @@ class Ops {
   // y = x / rms(x) * weight, row by row; y may be x.  x, y [rows, cols], weight [cols].
   // One sum over the row in f32 blocks of fixed width; eps inside the root.
   virtual void RmsNorm(const TensorView& x, const float* weight, float eps, const TensorView& y) = 0;
+  // y = (x - mean) / sqrt(variance + eps) * weight + bias, row by row; y may be x. weight and bias
+  // [cols]. Sums as in RmsNorm: first the mean's, then the squares of the differences.
+  virtual void LayerNorm(const TensorView& x, const float* weight, const float* bias, float eps,
+                         const TensorView& y) = 0;
   // x [T, heads * head_dim] in place; heads of `head_dim` values, positions [T].
   virtual void Rope(const TensorView& x, int head_dim, std::span<const int32_t> positions,
                     const RopeTable& table) = 0;
   // k [T, kv_heads * k_dim], v [T, kv_heads * v_dim] into the pool.
   virtual void StoreKv(const TensorView& k, const TensorView& v, const KvLayer& kv,
                        std::span<const int32_t> slots) = 0;
-  // Causal attention of every query over its own sequence's blocks (StoreKv has run).
+  // Attention of every query over its own sequence's blocks (StoreKv has run): causal, but for
+  // params.ahead.
   // q [T, heads * k_dim], out [T, heads * v_dim]; heads is a multiple of kv.num_kv_heads.
   virtual void PagedAttention(const TensorView& q, const KvLayer& kv, const SequenceBatch& batch,
                               const KvBatch& blocks, const AttentionParams& params,
@@ -133,6 +142,7 @@ class Ops {
   // y = act(gate) * up; y may be either.
   virtual void GluMul(Activation act, const TensorView& gate, const TensorView& up,
                       const TensorView& y) = 0;
+  virtual void Activate(Activation act, const TensorView& x) = 0;       // x = act(x)
   virtual void Add(const TensorView& x, const TensorView& y) = 0;       // y += x
   virtual void Softcap(const TensorView& x, float cap) = 0;             // x = cap * tanh(x / cap)
   // y[r, :] = x[rows[r], :].  y [R, cols]

@@ -123,7 +123,7 @@ int ConfigReader::SameForAll(std::string_view key, int num_layers, int64_t min, 
   return values.front();
 }
 
-ModelConfig ReadCommonConfig(ConfigReader& keys) {
+ModelConfig ReadCommonConfig(ConfigReader& keys, std::string_view norm_eps) {
   const gguf::GgufFile& file = keys.file();
   ModelConfig c;
   c.arch = keys.arch();
@@ -138,7 +138,15 @@ ModelConfig ReadCommonConfig(ConfigReader& keys) {
   c.num_kv_heads =
       keys.PerLayer("attention.head_count_kv", c.num_layers, 1, kMaxHeads, c.num_heads);
   c.ffn_width = keys.SameForAll("feed_forward_length", c.num_layers, 1, kMaxWidth);
-  c.rms_eps = static_cast<float>(keys.Float("attention.layer_norm_rms_epsilon", 1e-12, 1.0));
+  c.rms_eps = static_cast<float>(keys.Float(norm_eps, 1e-14, 1.0));
+  c.pooled_width = c.width;
+  if (keys.Has("pooling_type")) {
+    c.pooling = static_cast<Pooling>(
+        keys.Int("pooling_type", static_cast<int>(Pooling::kNone), static_cast<int>(Pooling::kRank)));
+  }
+  const auto causal = file.metadata().Bool(keys.Key("attention.causal"));
+  if (!causal) keys.FailAs(causal.error());
+  c.generates = !causal || causal->value_or(true);
   for (int heads : c.num_kv_heads) {
     if (c.num_heads % heads != 0) {
       keys.Fail(ErrorCode::kInvalidArgument,

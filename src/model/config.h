@@ -53,7 +53,9 @@ class ConfigReader {
 
 // The part of the configuration that every family reads the same way. Leaves kv_groups empty. No
 // count read here is used to allocate before it has been checked.
-ModelConfig ReadCommonConfig(ConfigReader& keys);
+// `norm_eps` is the key of its norms' epsilon.
+ModelConfig ReadCommonConfig(ConfigReader& keys,
+                             std::string_view norm_eps = "attention.layer_norm_rms_epsilon");
 
 // One group that holds all layers, every token kept.
 std::vector<KvGroup> OneKvGroup(int num_layers);

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "gguf/gguf_file.h"
 #include "kernels/ops.h"
 #include "model/forward_batch.h"
+#include "model/pooling.h"
 #include "tensor/arena.h"
 
 namespace lb {
@@ -32,7 +34,11 @@ struct ModelConfig {
   int ffn_width = 0;
   int vocab_size = 0;      // rows of the output matrix
   int context_length = 0;  // trained positions
-  float rms_eps = 0;
+  float rms_eps = 0;       // of its norms, whichever kind they are
+  bool generates = true;   // false: it reads texts as a whole, in both directions, and makes vectors
+  std::optional<Pooling> pooling;  // as the file says
+  int pooled_width = 0;    // values of a vector: width, or what dense layers behind pooling make of it
+  int num_scores = 0;      // outputs of the score head; 0: there is none
   std::vector<KvGroup> kv_groups;  // every layer is in exactly one
   int64_t num_parameters = 0;
 };
@@ -43,12 +49,16 @@ class Model {
   virtual ~Model() = default;
   const ModelConfig& config() const { return config_; }
 
-  // Runs the batch, writes K and V of its tokens into `kv`, and the logits of batch.logit_rows to
-  // `logits` [R, vocab_size] f32 (backend memory). Takes its scratch from `arena`.
+  // Runs the batch, writes K and V of its tokens into `kv`, and its results to `out`. Takes its
+  // scratch from `arena`.
   virtual void Forward(Ops& ops, const ForwardBatch& batch, KvLayers kv, Arena& arena,
-                       const TensorView& logits) const = 0;
-  // Bytes of arena that a batch of `tokens` tokens and `logit_rows` rows takes at most.
-  virtual size_t ArenaBytes(int tokens, int logit_rows) const = 0;
+                       const ForwardOutput& out) const = 0;
+  // Bytes of arena that a batch of `tokens` tokens and `output_rows` rows takes at most.
+  virtual size_t ArenaBytes(int tokens, int output_rows) const = 0;
+  // What is behind pooling: pooled [n, width] to vectors [n, pooled_width], or for kRank to scores
+  // [n, num_scores]. Only for models that have it: pooled_width is not width, or num_scores > 0.
+  virtual void Head(Ops& ops, Pooling pooling, const TensorView& pooled, Arena& arena,
+                    const TensorView& out) const;
 
  protected:
   ModelConfig config_;

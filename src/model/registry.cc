@@ -21,6 +21,9 @@ constexpr Family kFamilies[] = {
     {"qwen2", &ReadQwen2Config, &LoadQwen2},
     {"qwen3", &ReadQwen3Config, &LoadQwen3},
     {"gemma3", &ReadGemma3Config, &LoadGemma3},
+    {"gemma-embedding", &ReadGemmaEmbeddingConfig, &LoadGemmaEmbedding},
+    {"bert", &ReadBertConfig, &LoadBert},
+    {"nomic-bert", &ReadNomicBertConfig, &LoadNomicBert},
 };
 
 Result<const Family*> FindFamily(const gguf::GgufFile& file) {
@@ -43,6 +46,10 @@ Result<const Family*> FindFamily(const gguf::GgufFile& file) {
 Result<ModelConfig> ReadModelConfig(const gguf::GgufFile& file) {
   LB_ASSIGN_OR_RETURN(const Family* family, FindFamily(file));
   return family->read_config(file);
+}
+
+void Model::Head(Ops&, Pooling, const TensorView&, Arena&, const TensorView&) const {
+  CHECK(false);  // nobody asks a model that has none
 }
 
 Result<std::unique_ptr<Model>> LoadModel(const gguf::GgufFile& file, Ops& ops,

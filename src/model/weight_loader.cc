@@ -78,17 +78,25 @@ void WeightLoader::FailOn(const gguf::Tensor& tensor, const Error& error) {
 
 std::unique_ptr<Matrix> WeightLoader::LoadMatrix(const std::string& name, int64_t rows,
                                                  int64_t cols) {
+  return LoadRows(name, rows, cols, 0, rows);
+}
+
+std::unique_ptr<Matrix> WeightLoader::LoadRows(const std::string& name, int64_t rows,
+                                               int64_t cols, int64_t first, int64_t count) {
   const gguf::Tensor* tensor = Take(name, {rows, cols});
   if (tensor == nullptr) return nullptr;
   // The disk reads this tensor in large pieces, and the next one while this one is packed.
   file_.Advise(*tensor, MappedFile::Advice::kWillNeed);
   if (tensor != &file_.tensors().back()) file_.Advise(tensor[1], MappedFile::Advice::kWillNeed);
-  auto matrix = ops_.LoadMatrix(tensor->view);
+  const TensorView& all = tensor->view;
+  const TensorView part(static_cast<char*>(all.data) + first * all.row_bytes(), all.dtype,
+                        {count, cols});
+  auto matrix = ops_.LoadMatrix(part);
   if (!matrix) {
     FailOn(*tensor, matrix.error());
     return nullptr;
   }
-  file_.Advise(*tensor, MappedFile::Advice::kDontNeed);
+  if (first + count == rows) file_.Advise(*tensor, MappedFile::Advice::kDontNeed);
   Loaded(*tensor);
   return std::move(*matrix);
 }

@@ -38,11 +38,16 @@ class WeightLoader {
 
   // A weight of a product, [rows, cols].
   std::unique_ptr<Matrix> LoadMatrix(const std::string& name, int64_t rows, int64_t cols);
+  // `count` rows, `first` and what follows, of a matrix [rows, cols] that holds several.
+  std::unique_ptr<Matrix> LoadRows(const std::string& name, int64_t rows, int64_t cols,
+                                   int64_t first, int64_t count);
   // An embedding table, [rows, cols]. Views the file.
   std::unique_ptr<Matrix> LoadTable(const std::string& name, int64_t rows, int64_t cols);
   Vector LoadVector(const std::string& name, int64_t size);
   Vector LoadOptionalVector(const std::string& name, int64_t size);
   bool Has(const std::string& name) const { return file_.FindTensor(name) != nullptr; }
+  // Rows of a tensor that is there.
+  int64_t RowsOf(const std::string& name) const { return file_.FindTensor(name)->view.rows(); }
 
   // The first error, if any. Otherwise warns, in one line, of tensors that nobody asked for.
   Result<void> Finish();

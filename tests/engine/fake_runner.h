@@ -21,6 +21,7 @@ inline uint64_t Mix(uint64_t x) {
 }
 
 inline constexpr int kVocab = 48;
+inline constexpr int kWidth = 3;  // of hidden states
 
 inline void FillLogits(uint64_t state, float* logits) {
   for (int v = 0; v < kVocab; ++v) {
@@ -79,6 +80,18 @@ class FakeRunner final : public ModelRunner {
   std::string complaint;  // what the engine did that no model would survive
 
   int vocab_size() const override { return kVocab; }
+  int width() const override { return kWidth; }
+  std::span<const float> hidden() const override { return hidden_; }
+  bool has_head(Pooling) const override { return has_head_; }
+  int vector_width(std::optional<Pooling> pooling) const override { return pooling ? kWidth : 0; }
+  // Doubles what it gets.
+  Result<std::span<const float>> Head(Pooling, std::span<const float> pooled, int count) override {
+    if (pooled.size() != static_cast<size_t>(count * kWidth)) complaint = "pooled states missing";
+    head_.clear();
+    for (float x : pooled) head_.push_back(2 * x);
+    return std::span<const float>(head_);
+  }
+  bool has_head_ = false;
   size_t BlockBytes(int) const override { return sizeof(Slot) * kKvBlockTokens; }
   void ReadBlock(int g, int block, std::byte* out) override {
     std::memcpy(out, SlotsOf(g, block), BlockBytes(g));
@@ -108,6 +121,13 @@ class FakeRunner final : public ModelRunner {
           if (spoil) spoil({out, static_cast<size_t>(kVocab)});
         }
       }
+    }
+    // The state of a token: what was read of it, and its position.
+    hidden_.clear();
+    for (int32_t t : batch.hidden_rows) {
+      hidden_.push_back(static_cast<float>(batch.token_ids[static_cast<size_t>(t)]));
+      hidden_.push_back(static_cast<float>(seqs.positions[static_cast<size_t>(t)]));
+      hidden_.push_back(1.0f);
     }
     if (row != batch.logit_rows.size()) complaint = "logit rows out of order";
     return std::span<const float>(logits_);
@@ -169,7 +189,7 @@ class FakeRunner final : public ModelRunner {
 
   std::vector<int> windows_;
   std::vector<std::vector<Slot>> pools_;
-  std::vector<float> logits_;
+  std::vector<float> logits_, hidden_, head_;
 };
 
 // The answer to `request` alone, without engine and cache. A shifted context is a new model that

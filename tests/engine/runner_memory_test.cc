@@ -18,7 +18,7 @@ class TwoLayers final : public Model {
     config_.vocab_size = 100;
     config_.kv_groups = {{0, {0}}, {64, {1}}};
   }
-  void Forward(Ops&, const ForwardBatch&, KvLayers, Arena&, const TensorView&) const override {}
+  void Forward(Ops&, const ForwardBatch&, KvLayers, Arena&, const ForwardOutput&) const override {}
   size_t ArenaBytes(int, int) const override { return size_t{3} << 20; }
 };
 

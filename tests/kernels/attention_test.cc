@@ -153,13 +153,25 @@ std::vector<Shape> Shapes() {
   return shapes;
 }
 
+// Texts that are read in both directions, and within a window to both sides.
+std::vector<Shape> BothWays() {
+  return {{.params = {0.125f, 0, 0.0f, kSeesAll}},
+          {.heads = 12, .kv_heads = 12, .k_dim = 32, .v_dim = 32, .k_dtype = DType::kF32,
+           .v_dtype = DType::kF32, .params = {0.2f, 0, 0.0f, kSeesAll}},
+          {.heads = 3, .kv_heads = 1, .k_dim = 20, .v_dim = 12, .k_dtype = DType::kF32,
+           .params = {0.2f, 9, 0.0f, 8}},
+          {.params = {0.125f, 301, 0.0f, 300}}};
+}
+
 class Attention : public testing::TestWithParam<std::string> {};
 
 TEST_P(Attention, IsTheReferenceWithinRounding) {
   auto ref = MakeRefOps();
   auto cpu = MakeCpu(GetParam(), 2);
   int i = 0;
-  for (const Shape& shape : Shapes()) {
+  std::vector<Shape> shapes = Shapes();
+  for (const Shape& shape : BothWays()) shapes.push_back(shape);
+  for (const Shape& shape : shapes) {
     World a(shape, {75, 1, 33}, 1), b(shape, {75, 1, 33}, 1);
     const std::vector<World::Span> first{{0, 0, 70}, {1, 0, 1}, {2, 0, 16}};
     const std::vector<World::Span> second{{2, 16, 33}, {0, 70, 75}};
@@ -202,11 +214,25 @@ TEST_P(Attention, ATokensBitsDependOnItsSequenceOnly) {
   }
 }
 
+TEST_P(Attention, BothWaysATextsBitsDoNotDependOnItsNeighbours) {
+  auto one = MakeCpu(GetParam(), 1);
+  auto three = MakeCpu(GetParam(), 3);
+  const int length = GetParam() == "portable" ? 70 : 1100;
+  for (const Shape& shape : BothWays()) {
+    World world(shape, {length, 40}, 1);
+    const std::vector<float> alone = world.Step(*one, {{0, 0, length}})[0];
+    World both(shape, {length, 40}, 2);
+    EXPECT_TRUE(SameBits(alone, both.Step(*three, {{1, 0, 40}, {0, 0, length}})[1]));
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(All, Attention, testing::ValuesIn(CpuIsas()),
                          [](const auto& info) { return info.param; });
 
 TEST(AttentionIsas, AllGiveTheSameBits) {
-  for (const Shape& shape : Shapes()) {
+  std::vector<Shape> shapes = Shapes();
+  for (const Shape& shape : BothWays()) shapes.push_back(shape);
+  for (const Shape& shape : shapes) {
     World reference(shape, {90}, 1);
     auto portable = MakeCpu("portable", 1);
     const auto want = reference.Step(*portable, {{0, 0, 90}})[0];

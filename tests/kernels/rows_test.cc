@@ -25,6 +25,23 @@ TEST_P(Rows, RmsNormGivesTheBitsOfTheSpecification) {
   }
 }
 
+TEST_P(Rows, LayerNormGivesTheBitsOfTheSpecification) {
+  for (const int64_t cols : {1, 15, 16, 100, 384, 1536}) {
+    std::vector<float> x = RandomFloats(50 * cols, 1, 3.0f);
+    const std::vector<float> w = RandomFloats(cols, 2), bias = RandomFloats(cols, 3);
+    for (float& v : x) v += 2;
+    std::vector<float> a(x.size()), b = x;
+    ref_->LayerNorm(View(x, {50, cols}), w.data(), bias.data(), 1e-6f, View(a, {50, cols}));
+    cpu_->LayerNorm(View(b, {50, cols}), w.data(), bias.data(), 1e-6f, View(b, {50, cols}));
+    EXPECT_TRUE(SameBits(a, b)) << cols;
+    double mean = 0, square = 0;
+    for (int64_t c = 0; c < cols; ++c) mean += x[c] / static_cast<double>(cols);
+    for (int64_t c = 0; c < cols; ++c) square += (x[c] - mean) * (x[c] - mean);
+    const double scale = 1 / std::sqrt(square / static_cast<double>(cols) + 1e-6);
+    for (int64_t c = 0; c < cols; ++c) EXPECT_NEAR(a[c], (x[c] - mean) * scale * w[c] + bias[c], 2e-5);
+  }
+}
+
 TEST_P(Rows, RopeGivesTheBitsOfTheSpecification) {
   const std::vector<float> freq = [] {
     std::vector<float> f;
@@ -59,6 +76,9 @@ TEST_P(Rows, ActivationsAreWithinRounding) {
     std::vector<float> a(gate.size()), b = gate;
     ref_->GluMul(act, View(gate, {3, 1001}), View(up, {3, 1001}), View(a, {3, 1001}));
     cpu_->GluMul(act, View(b, {3, 1001}), View(up, {3, 1001}), View(b, {3, 1001}));
+    std::vector<float> c = gate;
+    cpu_->Activate(act, View(c, {3, 1001}));
+    for (size_t i = 0; i < a.size(); ++i) ASSERT_EQ(b[i], c[i] * up[i]);
     for (size_t i = 0; i < a.size(); ++i) {
       // GELU's tail is a difference of near equals in the reference as well.
       ASSERT_NEAR(a[i], b[i], std::fabs(up[i]) * (2e-7 + 1e-6 * std::fabs(gate[i])))
@@ -73,6 +93,8 @@ TEST_P(Rows, NotANumberStays) {
     std::vector<float> gate(40, 1.0f), up(40, 1.0f);
     gate[17] = std::nanf("");
     cpu_->GluMul(act, View(gate, {1, 40}), View(up, {1, 40}), View(gate, {1, 40}));
+    for (int i = 0; i < 40; ++i) EXPECT_EQ(std::isnan(gate[i]), i == 17);
+    cpu_->Activate(act, View(gate, {1, 40}));
     for (int i = 0; i < 40; ++i) EXPECT_EQ(std::isnan(gate[i]), i == 17);
   }
 }

@@ -61,7 +61,7 @@ void CpuOps::PagedAttention(const TensorView& q, const KvLayer& kv, const Sequen
       const int t1 = t0 + (batch.query_start[s + 1] - t0 + left - 1) / left;
       const int begin =
           params.window > 0 ? std::max(0, batch.positions[t0] - params.window + 1) : 0;
-      const int end = batch.positions[t1 - 1] + 1;
+      const int end = std::min(batch.positions[t1 - 1] + 1 + params.ahead, batch.context_len[s]);
       CHECK_LE(end, blocks.max_blocks * kKvBlockTokens);
       for (int i = begin / kKvBlockTokens; i <= (end - 1) / kKvBlockTokens; ++i) {
         const int32_t block = blocks.block_table[static_cast<size_t>(s) * blocks.max_blocks + i];
@@ -106,6 +106,7 @@ void CpuOps::PagedAttention(const TensorView& q, const KvLayer& kv, const Sequen
     job.kv_end = std::min(tile.kv_end, split + kSplitTokens);
     job.scale = params.scale;
     job.window = params.window;
+    job.ahead = params.ahead;
     job.softcap = params.softcap;
     job.largest = state.largest;
     job.sum = state.sum;

@@ -54,6 +54,7 @@ struct AttentionJob {
   int kv_begin, kv_end;  // positions
   float scale;
   int window;
+  int ahead;
   float softcap;
   // The state of the rows after the split; a row that saw no key has sum 0.
   float* largest;  // [rows]
@@ -79,7 +80,10 @@ struct CpuKernels {
   void (*quantise)(const float* x, int64_t num_blocks, int8_t* q, ActBlock* blocks);
   void (*matmul[kNumPacks])(const PanelJob& job);
   void (*rms_norm)(const float* x, const float* weight, float eps, int64_t n, float* y);
+  void (*layer_norm)(const float* x, const float* weight, const float* bias, float eps, int64_t n,
+                     float* y);
   // act: the number of an Activation.
+  void (*activate)(int act, float* x, int64_t n);
   void (*glu_mul)(int act, const float* gate, const float* up, int64_t n, float* y);
   void (*add)(const float* x, int64_t n, float* y);
   void (*softcap)(float* x, float cap, int64_t n);

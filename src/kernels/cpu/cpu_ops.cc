@@ -56,6 +56,17 @@ void CpuOps::RmsNorm(const TensorView& x, const float* weight, float eps, const 
   });
 }
 
+void CpuOps::LayerNorm(const TensorView& x, const float* weight, const float* bias, float eps,
+                       const TensorView& y) {
+  CHECK_EQ(x.num_elements(), y.num_elements());
+  const int64_t cols = x.cols();
+  OverRows(x.rows(), cols, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      kernels_.layer_norm(x.f32() + r * cols, weight, bias, eps, cols, y.f32() + r * cols);
+    }
+  });
+}
+
 const CpuOps::Angles& CpuOps::AnglesOf(const RopeTable& table, std::span<const int32_t> positions) {
   const auto pairs = static_cast<size_t>(table.dims / 2);
   for (const Angles& a : angles_) {
@@ -135,6 +146,13 @@ void CpuOps::GluMul(Activation act, const TensorView& gate, const TensorView& up
     const int64_t at = begin * cols;
     kernels_.glu_mul(static_cast<int>(act), gate.f32() + at, up.f32() + at, (end - begin) * cols,
                      y.f32() + at);
+  });
+}
+
+void CpuOps::Activate(Activation act, const TensorView& x) {
+  const int64_t cols = x.cols();
+  OverRows(x.rows(), cols, [&](int64_t begin, int64_t end) {
+    kernels_.activate(static_cast<int>(act), x.f32() + begin * cols, (end - begin) * cols);
   });
 }
 

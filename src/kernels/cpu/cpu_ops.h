@@ -24,6 +24,8 @@ class CpuOps : public HostOps {
              const TensorView& y) override;
   void Matmul(const TensorView& x, std::span<const MatmulOut> outs) override;
   void RmsNorm(const TensorView& x, const float* weight, float eps, const TensorView& y) override;
+  void LayerNorm(const TensorView& x, const float* weight, const float* bias, float eps,
+                 const TensorView& y) override;
   void Rope(const TensorView& x, int head_dim, std::span<const int32_t> positions,
             const RopeTable& table) override;
   void StoreKv(const TensorView& k, const TensorView& v, const KvLayer& kv,
@@ -33,6 +35,7 @@ class CpuOps : public HostOps {
                       const TensorView& out) override;
   void GluMul(Activation act, const TensorView& gate, const TensorView& up,
               const TensorView& y) override;
+  void Activate(Activation act, const TensorView& x) override;
   void Add(const TensorView& x, const TensorView& y) override;
   void Softcap(const TensorView& x, float cap) override;
 

@@ -1,4 +1,4 @@
-// Causal attention over paged K and V: two passes over all scores of a query.
+// Attention over paged K and V: two passes over all scores of a query.
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -26,6 +26,7 @@ void RefOps::PagedAttention(const TensorView& q, const KvLayer& kv, const Sequen
     for (int t = batch.query_start[s]; t < batch.query_start[s + 1]; ++t) {
       const int position = batch.positions[t];
       const int first = params.window > 0 ? std::max(0, position - params.window + 1) : 0;
+      const int last = std::min(position + params.ahead, batch.context_len[s] - 1);
       const auto block_of = [&](int p) {
         const int32_t block = table[p / kKvBlockTokens];
         CHECK(block >= 0 && block < kv.num_blocks);
@@ -34,7 +35,7 @@ void RefOps::PagedAttention(const TensorView& q, const KvLayer& kv, const Sequen
       for (int h = 0; h < heads; ++h) {
         const float* query = q.f32() + (static_cast<int64_t>(t) * heads + h) * kv.k_dim;
         score.clear();
-        for (int p = first; p <= position; ++p) {
+        for (int p = first; p <= last; ++p) {
           Info(kv.k_dtype).decode(KvRow(kv.k, kv.k_dtype, kv.k_dim, kv.num_kv_heads, block_of(p),
                                         h / group, p % kKvBlockTokens),
                                   k_row.data(), kv.k_dim);
@@ -47,7 +48,7 @@ void RefOps::PagedAttention(const TensorView& q, const KvLayer& kv, const Sequen
         const double largest = *std::max_element(score.begin(), score.end());
         double total = 0;
         std::fill(sum.begin(), sum.end(), 0.0);
-        for (int p = first; p <= position; ++p) {
+        for (int p = first; p <= last; ++p) {
           Info(kv.v_dtype).decode(KvRow(kv.v, kv.v_dtype, kv.v_dim, kv.num_kv_heads, block_of(p),
                                         h / group, p % kKvBlockTokens),
                                   v_row.data(), kv.v_dim);

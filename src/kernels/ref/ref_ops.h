@@ -11,6 +11,8 @@ class RefOps : public HostOps {
   Result<std::unique_ptr<Matrix>> LoadMatrix(const TensorView& raw) override;
   void Matmul(const TensorView& x, std::span<const MatmulOut> outs) override;
   void RmsNorm(const TensorView& x, const float* weight, float eps, const TensorView& y) override;
+  void LayerNorm(const TensorView& x, const float* weight, const float* bias, float eps,
+                 const TensorView& y) override;
   void Rope(const TensorView& x, int head_dim, std::span<const int32_t> positions,
             const RopeTable& table) override;
   void PagedAttention(const TensorView& q, const KvLayer& kv, const SequenceBatch& batch,
@@ -18,6 +20,7 @@ class RefOps : public HostOps {
                       const TensorView& out) override;
   void GluMul(Activation act, const TensorView& gate, const TensorView& up,
               const TensorView& y) override;
+  void Activate(Activation act, const TensorView& x) override;
   void Add(const TensorView& x, const TensorView& y) override;
   void Softcap(const TensorView& x, float cap) override;
 };

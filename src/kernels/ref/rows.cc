@@ -7,7 +7,7 @@
 namespace lb {
 namespace {
 
-float Activate(Activation act, float x) {
+float Activated(Activation act, float x) {
   switch (act) {
     case Activation::kSilu: return x / (1.0f + std::exp(-x));
     case Activation::kGeluTanh: {
@@ -20,6 +20,14 @@ float Activate(Activation act, float x) {
   CHECK(false);
 }
 
+// 16 sums side by side, then halves onto halves: the order a vector unit takes.
+float HalvesSum(float (&sum)[16]) {
+  for (int half = 8; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) sum[i] += sum[i + half];
+  }
+  return sum[0];
+}
+
 }  // namespace
 
 void RefOps::RmsNorm(const TensorView& x, const float* weight, float eps, const TensorView& y) {
@@ -28,14 +36,32 @@ void RefOps::RmsNorm(const TensorView& x, const float* weight, float eps, const 
   for (int64_t r = 0; r < x.rows(); ++r) {
     const float* in = x.f32_row(r);
     float* out = y.f32() + r * cols;
-    // 16 sums side by side, then halves onto halves: the order a vector unit takes.
     float sum[16] = {};
     for (int64_t c = 0; c < cols; ++c) sum[c % 16] = std::fma(in[c], in[c], sum[c % 16]);
-    for (int half = 8; half > 0; half /= 2) {
-      for (int i = 0; i < half; ++i) sum[i] += sum[i + half];
-    }
-    const float scale = 1.0f / std::sqrt(sum[0] / static_cast<float>(cols) + eps);
+    const float scale = 1.0f / std::sqrt(HalvesSum(sum) / static_cast<float>(cols) + eps);
     for (int64_t c = 0; c < cols; ++c) out[c] = (in[c] * scale) * weight[c];
+  }
+}
+
+void RefOps::LayerNorm(const TensorView& x, const float* weight, const float* bias, float eps,
+                       const TensorView& y) {
+  const int64_t cols = x.cols();
+  CHECK_EQ(x.num_elements(), y.num_elements());
+  for (int64_t r = 0; r < x.rows(); ++r) {
+    const float* in = x.f32_row(r);
+    float* out = y.f32() + r * cols;
+    float sum[16] = {};
+    for (int64_t c = 0; c < cols; ++c) sum[c % 16] += in[c];
+    const float mean = HalvesSum(sum) / static_cast<float>(cols);
+    float squares[16] = {};
+    for (int64_t c = 0; c < cols; ++c) {
+      const float difference = in[c] - mean;
+      squares[c % 16] = std::fma(difference, difference, squares[c % 16]);
+    }
+    const float scale = 1.0f / std::sqrt(HalvesSum(squares) / static_cast<float>(cols) + eps);
+    for (int64_t c = 0; c < cols; ++c) {
+      out[c] = std::fma((in[c] - mean) * scale, weight[c], bias[c]);
+    }
   }
 }
 
@@ -72,8 +98,12 @@ void RefOps::GluMul(Activation act, const TensorView& gate, const TensorView& up
   CHECK_EQ(gate.num_elements(), up.num_elements());
   CHECK_EQ(gate.num_elements(), y.num_elements());
   for (int64_t i = 0; i < gate.num_elements(); ++i) {
-    y.f32()[i] = Activate(act, gate.f32()[i]) * up.f32()[i];
+    y.f32()[i] = Activated(act, gate.f32()[i]) * up.f32()[i];
   }
+}
+
+void RefOps::Activate(Activation act, const TensorView& x) {
+  for (int64_t i = 0; i < x.num_elements(); ++i) x.f32()[i] = Activated(act, x.f32()[i]);
 }
 
 void RefOps::Add(const TensorView& x, const TensorView& y) {

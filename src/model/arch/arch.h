@@ -27,4 +27,16 @@ Result<ModelConfig> ReadGemma3Config(const gguf::GgufFile& file);
 Result<std::unique_ptr<Model>> LoadGemma3(const gguf::GgufFile& file, Ops& ops,
                                           const LoadProgress& progress);
 
+Result<ModelConfig> ReadGemmaEmbeddingConfig(const gguf::GgufFile& file);
+Result<std::unique_ptr<Model>> LoadGemmaEmbedding(const gguf::GgufFile& file, Ops& ops,
+                                                  const LoadProgress& progress);
+
+Result<ModelConfig> ReadBertConfig(const gguf::GgufFile& file);
+Result<std::unique_ptr<Model>> LoadBert(const gguf::GgufFile& file, Ops& ops,
+                                        const LoadProgress& progress);
+
+Result<ModelConfig> ReadNomicBertConfig(const gguf::GgufFile& file);
+Result<std::unique_ptr<Model>> LoadNomicBert(const gguf::GgufFile& file, Ops& ops,
+                                             const LoadProgress& progress);
+
 }  // namespace lb

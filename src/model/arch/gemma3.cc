@@ -1,6 +1,7 @@
 // gemma3: text part of Gemma 3. Five sliding-window layers to each full one, with a rotation of
 // their own; norms before and after each block (the file's weights already hold Gemma's + 1); q/k
-// norms; embeddings times sqrt(width).
+// norms; embeddings times sqrt(width). gemma-embedding is the same read in both directions, its
+// window half to each side, with dense layers behind pooling.
 
 #include <algorithm>
 #include <cmath>
@@ -12,6 +13,7 @@
 #include "model/config.h"
 #include "model/layers/attention.h"
 #include "model/layers/embedding.h"
+#include "model/layers/head.h"
 #include "model/layers/mlp.h"
 #include "model/layers/norm.h"
 #include "model/layers/rope.h"
@@ -29,22 +31,30 @@ struct Layer {
   Vector attn_norm, post_attn_norm;
   AttentionWeights attn;
   Vector ffn_norm, post_ffn_norm;
-  GatedMlpWeights mlp;
+  MlpWeights mlp;
 };
 
 class Gemma3 final : public Model {
  public:
-  static Result<std::unique_ptr<Gemma3>> Read(const gguf::GgufFile& file) {
+  static Result<std::unique_ptr<Gemma3>> Read(const gguf::GgufFile& file, const char* arch) {
     auto model = std::make_unique<Gemma3>();
-    ConfigReader keys(file, "gemma3");
+    ConfigReader keys(file, arch);
     ModelConfig& c = model->config_;
     c = ReadCommonConfig(keys);
+    if (keys.arch() == "gemma-embedding") {
+      c.generates = false;
+      if (!c.pooling) c.pooling = Pooling::kMean;
+    }
+    ReadPoolingHead(keys, &c);
     const int window = keys.Int("attention.sliding_window", 0, 1 << 30, 0);
+    model->window_ = window;
     model->sliding_ = ReadSlidingLayers(keys, c.num_layers, window > 0);
-    c.kv_groups.resize(window > 0 ? 2 : 1);
-    if (window > 0) c.kv_groups[kSlidingGroup].window = window;
+    // A text that is read as a whole leaves nothing behind a window.
+    const bool drops = window > 0 && c.generates;
+    c.kv_groups.resize(drops ? 2 : 1);
+    if (drops) c.kv_groups[kSlidingGroup].window = window;
     for (int l = 0; l < c.num_layers; ++l) {
-      c.kv_groups[model->sliding_[l] ? kSlidingGroup : kFullGroup].layers.push_back(l);
+      c.kv_groups[drops && model->sliding_[l] ? kSlidingGroup : kFullGroup].layers.push_back(l);
     }
     model->full_rope_spec_ = ReadRopeSpec(keys, c, RopeStyle::kHalves);
     RopeSpec& local = model->sliding_rope_spec_;
@@ -73,6 +83,7 @@ class Gemma3 final : public Model {
       layer.post_ffn_norm = loader.LoadVector(LayerName(l, "post_ffw_norm.weight"), width);
       layers_.push_back(std::move(layer));
     }
+    head_ = LoadPoolingHead(loader, config_);
     LB_RETURN_IF_ERROR(loader.Finish());
     LB_ASSIGN_OR_RETURN(full_rope_, Rope::Create(ops, full_rope_spec_, factors));
     LB_ASSIGN_OR_RETURN(sliding_rope_, Rope::Create(ops, sliding_rope_spec_, {}));
@@ -80,7 +91,7 @@ class Gemma3 final : public Model {
   }
 
   void Forward(Ops& ops, const ForwardBatch& batch, KvLayers kv, Arena& arena,
-               const TensorView& logits) const override {
+               const ForwardOutput& out) const override {
     const float eps = config_.rms_eps;
     Pass pass(ops, batch, kv, arena, config_.width);
     EmbedTokens(pass, vocabulary_, std::sqrt(static_cast<float>(config_.width)));
@@ -92,7 +103,7 @@ class Gemma3 final : public Model {
         RmsNorm(ops, w.attn_norm, eps, pass.x, pass.h);
         TensorView heads = Attend(pass, w.attn, Spec(l), l, last);
         if (heads.empty()) return;
-        if (last) heads = pass.KeepLogitRows(heads);
+        if (last) heads = pass.KeepOutputRows(heads);
         ProjectHeads(pass, w.attn, heads, pass.h, false);
         RmsNorm(ops, w.post_attn_norm, eps, pass.h, pass.h);
         ops.Add(pass.h, pass.x);
@@ -103,13 +114,19 @@ class Gemma3 final : public Model {
       RmsNorm(ops, w.post_ffn_norm, eps, pass.h, pass.h);
       ops.Add(pass.h, pass.x);
     }
-    Logits(pass, vocabulary_, eps, logit_cap_, logits);
+    Outputs(pass, vocabulary_, eps, logit_cap_, out);
   }
 
-  size_t ArenaBytes(int tokens, int logit_rows) const override {
-    return Pass::ScratchBytes(tokens, config_.width) +
-           std::max(AttentionScratchBytes(config_, tokens, logit_rows),
-                    GatedMlpScratchBytes(config_, tokens));
+  size_t ArenaBytes(int tokens, int output_rows) const override {
+    const size_t pass = Pass::ScratchBytes(tokens, config_.width) +
+                        std::max(AttentionScratchBytes(config_, tokens, output_rows),
+                                 MlpScratchBytes(config_, tokens));
+    return std::max(pass, HeadScratchBytes(head_, output_rows));
+  }
+
+  void Head(Ops& ops, Pooling pooling, const TensorView& pooled, Arena& arena,
+            const TensorView& out) const override {
+    RunHead(ops, head_, pooling, pooled, arena, out);
   }
 
  private:
@@ -133,34 +150,55 @@ class Gemma3 final : public Model {
     const bool sliding = sliding_[layer];
     AttentionSpec spec =
         MakeAttentionSpec(config_, layer, scale_, (sliding ? sliding_rope_ : full_rope_).table());
-    if (sliding) {
+    if (!sliding) return spec;
+    if (config_.generates) {
       spec.kv_group = kSlidingGroup;
-      spec.params.window = config_.kv_groups[kSlidingGroup].window;
+      spec.params.window = window_;
+    } else {
+      spec.params.window = window_ / 2 + 1;
+      spec.params.ahead = window_ / 2;
     }
     return spec;
   }
 
   std::vector<bool> sliding_;  // [num_layers]
+  int window_ = 0;             // 0: none
   RopeSpec full_rope_spec_, sliding_rope_spec_;
   float scale_ = 0;
   float logit_cap_ = 0;
   Vocabulary vocabulary_;
   std::vector<Layer> layers_;
+  PoolingHead head_;
   Rope full_rope_, sliding_rope_;
 };
+
+Result<std::unique_ptr<Model>> Load(const gguf::GgufFile& file, const char* arch, Ops& ops,
+                                    const LoadProgress& progress) {
+  LB_ASSIGN_OR_RETURN(auto model, Gemma3::Read(file, arch));
+  LB_RETURN_IF_ERROR(model->Load(file, ops, progress));
+  return std::unique_ptr<Model>(std::move(model));
+}
 
 }  // namespace
 
 Result<ModelConfig> ReadGemma3Config(const gguf::GgufFile& file) {
-  LB_ASSIGN_OR_RETURN(const auto model, Gemma3::Read(file));
+  LB_ASSIGN_OR_RETURN(const auto model, Gemma3::Read(file, "gemma3"));
   return model->config();
 }
 
 Result<std::unique_ptr<Model>> LoadGemma3(const gguf::GgufFile& file, Ops& ops,
                                           const LoadProgress& progress) {
-  LB_ASSIGN_OR_RETURN(auto model, Gemma3::Read(file));
-  LB_RETURN_IF_ERROR(model->Load(file, ops, progress));
-  return std::unique_ptr<Model>(std::move(model));
+  return Load(file, "gemma3", ops, progress);
+}
+
+Result<ModelConfig> ReadGemmaEmbeddingConfig(const gguf::GgufFile& file) {
+  LB_ASSIGN_OR_RETURN(const auto model, Gemma3::Read(file, "gemma-embedding"));
+  return model->config();
+}
+
+Result<std::unique_ptr<Model>> LoadGemmaEmbedding(const gguf::GgufFile& file, Ops& ops,
+                                                  const LoadProgress& progress) {
+  return Load(file, "gemma-embedding", ops, progress);
 }
 
 }  // namespace lb

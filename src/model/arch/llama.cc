@@ -23,7 +23,7 @@ struct Layer {
   Vector attn_norm;
   AttentionWeights attn;
   Vector ffn_norm;
-  GatedMlpWeights mlp;
+  MlpWeights mlp;
 };
 
 class Llama final : public Model {
@@ -59,7 +59,7 @@ class Llama final : public Model {
   }
 
   void Forward(Ops& ops, const ForwardBatch& batch, KvLayers kv, Arena& arena,
-               const TensorView& logits) const override {
+               const ForwardOutput& out) const override {
     Pass pass(ops, batch, kv, arena, config_.width);
     EmbedTokens(pass, vocabulary_, 1.0f);
     for (int l = 0; l < config_.num_layers; ++l) {
@@ -71,20 +71,20 @@ class Llama final : public Model {
         const AttentionSpec spec = MakeAttentionSpec(config_, l, scale_, rope_.table());
         TensorView heads = Attend(pass, w.attn, spec, l, last);
         if (heads.empty()) return;
-        if (last) heads = pass.KeepLogitRows(heads);
+        if (last) heads = pass.KeepOutputRows(heads);
         ProjectHeads(pass, w.attn, heads, pass.x, true);
       }
       const Arena::Mark mark(arena);
       RmsNorm(ops, w.ffn_norm, config_.rms_eps, pass.x, pass.h);
       GatedMlp(pass, w.mlp, Activation::kSilu, pass.x, true);
     }
-    Logits(pass, vocabulary_, config_.rms_eps, 0.0f, logits);
+    Outputs(pass, vocabulary_, config_.rms_eps, 0.0f, out);
   }
 
-  size_t ArenaBytes(int tokens, int logit_rows) const override {
+  size_t ArenaBytes(int tokens, int output_rows) const override {
     return Pass::ScratchBytes(tokens, config_.width) +
-           std::max(AttentionScratchBytes(config_, tokens, logit_rows),
-                    GatedMlpScratchBytes(config_, tokens));
+           std::max(AttentionScratchBytes(config_, tokens, output_rows),
+                    MlpScratchBytes(config_, tokens));
   }
 
  private:

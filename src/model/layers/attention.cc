@@ -15,9 +15,17 @@ AttentionWeights LoadAttention(WeightLoader& loader, const ModelConfig& config, 
   const int64_t v_size = int64_t{config.num_kv_heads[layer]} * config.v_dim;
   const int64_t heads_size = int64_t{config.num_heads} * config.v_dim;
   AttentionWeights w;
-  w.q = loader.LoadMatrix(prefix + "q.weight", q_size, width);
-  w.k = loader.LoadMatrix(prefix + "k.weight", k_size, width);
-  w.v = loader.LoadMatrix(prefix + "v.weight", v_size, width);
+  const std::string together = prefix + "qkv.weight";
+  if (loader.Has(together)) {
+    const int64_t all = q_size + k_size + v_size;
+    w.q = loader.LoadRows(together, all, width, 0, q_size);
+    w.k = loader.LoadRows(together, all, width, q_size, k_size);
+    w.v = loader.LoadRows(together, all, width, q_size + k_size, v_size);
+  } else {
+    w.q = loader.LoadMatrix(prefix + "q.weight", q_size, width);
+    w.k = loader.LoadMatrix(prefix + "k.weight", k_size, width);
+    w.v = loader.LoadMatrix(prefix + "v.weight", v_size, width);
+  }
   w.output = loader.LoadMatrix(prefix + "output.weight", width, heads_size);
   w.q_bias = loader.LoadOptionalVector(prefix + "q.bias", q_size);
   w.k_bias = loader.LoadOptionalVector(prefix + "k.bias", k_size);
@@ -44,6 +52,7 @@ AttentionSpec MakeAttentionSpec(const ModelConfig& config, int layer, float scal
   spec.v_dim = config.v_dim;
   spec.rope = &rope;
   spec.params.scale = scale;
+  if (!config.generates) spec.params.ahead = kSeesAll;
   spec.norm_eps = config.rms_eps;
   return spec;
 }
@@ -65,10 +74,12 @@ TensorView Attend(Pass& pass, const AttentionWeights& w, const AttentionSpec& sp
   ops.Matmul(pass.h, products);
   if (!w.q_norm.empty()) RmsNorm(ops, w.q_norm, spec.norm_eps, q, q);
   if (!w.k_norm.empty()) RmsNorm(ops, w.k_norm, spec.norm_eps, k, k);
-  ops.Rope(q, spec.k_dim, sequences.positions, *spec.rope);
-  ops.Rope(k, spec.k_dim, sequences.positions, *spec.rope);
+  if (spec.rope != nullptr) {
+    ops.Rope(q, spec.k_dim, sequences.positions, *spec.rope);
+    ops.Rope(k, spec.k_dim, sequences.positions, *spec.rope);
+  }
   ops.StoreKv(k, v, kv, blocks.slots);
-  if (last && pass.num_logit_rows() == 0) return {};
+  if (last && pass.num_output_rows() == 0) return {};
 
   const TensorView out = pass.arena.Alloc({tokens, int64_t{spec.num_heads} * spec.v_dim});
   ops.PagedAttention(q, kv, sequences, blocks, spec.params, out);
@@ -81,14 +92,14 @@ void ProjectHeads(Pass& pass, const AttentionWeights& w, const TensorView& heads
   pass.ops.Matmul(heads, std::span(&product, 1));
 }
 
-size_t AttentionScratchBytes(const ModelConfig& config, int tokens, int logit_rows) {
+size_t AttentionScratchBytes(const ModelConfig& config, int tokens, int output_rows) {
   const int64_t kv_heads =
       *std::max_element(config.num_kv_heads.begin(), config.num_kv_heads.end());
   const int64_t heads_size = int64_t{config.num_heads} * config.v_dim;
   return Arena::RoundedBytes({tokens, int64_t{config.num_heads} * config.k_dim}) +
          Arena::RoundedBytes({tokens, kv_heads * config.k_dim}) +
          Arena::RoundedBytes({tokens, kv_heads * config.v_dim}) +
-         Arena::RoundedBytes({tokens, heads_size}) + Arena::RoundedBytes({logit_rows, heads_size});
+         Arena::RoundedBytes({tokens, heads_size}) + Arena::RoundedBytes({output_rows, heads_size});
 }
 
 }  // namespace lb

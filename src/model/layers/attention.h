@@ -24,13 +24,13 @@ struct AttentionSpec {
   int num_kv_heads = 0;
   int k_dim = 0;
   int v_dim = 0;
-  const RopeTable* rope = nullptr;
+  const RopeTable* rope = nullptr;  // null: positions are in the embeddings
   AttentionParams params;
   float norm_eps = 0;
   int kv_group = 0;
 };
 
-// blk.<layer>.attn_{q,k,v,output}.{weight,bias}, and attn_{q,k}_norm.weight when `head_norms`.
+// blk.<layer>.attn_{q,k,v,output}.{weight,bias} (or attn_qkv.weight for the first three), and attn_{q,k}_norm.weight when `head_norms`.
 AttentionWeights LoadAttention(WeightLoader& loader, const ModelConfig& config, int layer,
                                bool head_norms);
 
@@ -41,7 +41,7 @@ AttentionSpec MakeAttentionSpec(const ModelConfig& config, int layer, float scal
 float ReadAttentionScale(ConfigReader& keys, double fallback);
 
 // Reads pass.h [T, width], stores K and V of the T tokens, returns the heads' outputs
-// [T, num_heads * v_dim] in the arena. In the last layer nothing is returned when no logits are
+// [T, num_heads * v_dim] in the arena. In the last layer nothing is returned when no results are
 // wanted: the pass is then complete.
 TensorView Attend(Pass& pass, const AttentionWeights& w, const AttentionSpec& spec, int layer,
                   bool last);
@@ -50,7 +50,7 @@ TensorView Attend(Pass& pass, const AttentionWeights& w, const AttentionSpec& sp
 void ProjectHeads(Pass& pass, const AttentionWeights& w, const TensorView& heads,
                   const TensorView& y, bool accumulate);
 
-// Arena bytes of Attend and KeepLogitRows together, at most.
-size_t AttentionScratchBytes(const ModelConfig& config, int tokens, int logit_rows);
+// Arena bytes of Attend and KeepOutputRows together, at most.
+size_t AttentionScratchBytes(const ModelConfig& config, int tokens, int output_rows);
 
 }  // namespace lb

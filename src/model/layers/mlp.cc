@@ -2,19 +2,25 @@
 
 namespace lb {
 
-GatedMlpWeights LoadGatedMlp(WeightLoader& loader, const ModelConfig& config, int layer) {
+MlpWeights LoadGatedMlp(WeightLoader& loader, const ModelConfig& config, int layer) {
   const std::string prefix = LayerName(layer, "ffn_");
-  GatedMlpWeights w;
+  MlpWeights w = LoadPlainMlp(loader, config, layer);
   w.gate = loader.LoadMatrix(prefix + "gate.weight", config.ffn_width, config.width);
+  w.gate_bias = loader.LoadOptionalVector(prefix + "gate.bias", config.ffn_width);
+  return w;
+}
+
+MlpWeights LoadPlainMlp(WeightLoader& loader, const ModelConfig& config, int layer) {
+  const std::string prefix = LayerName(layer, "ffn_");
+  MlpWeights w;
   w.up = loader.LoadMatrix(prefix + "up.weight", config.ffn_width, config.width);
   w.down = loader.LoadMatrix(prefix + "down.weight", config.width, config.ffn_width);
-  w.gate_bias = loader.LoadOptionalVector(prefix + "gate.bias", config.ffn_width);
   w.up_bias = loader.LoadOptionalVector(prefix + "up.bias", config.ffn_width);
   w.down_bias = loader.LoadOptionalVector(prefix + "down.bias", config.width);
   return w;
 }
 
-void GatedMlp(Pass& pass, const GatedMlpWeights& w, Activation activation, const TensorView& y,
+void GatedMlp(Pass& pass, const MlpWeights& w, Activation activation, const TensorView& y,
               bool accumulate) {
   const int64_t rows = pass.h.rows();
   const TensorView gate = pass.arena.Alloc({rows, w.gate->rows});
@@ -27,7 +33,17 @@ void GatedMlp(Pass& pass, const GatedMlpWeights& w, Activation activation, const
   pass.ops.Matmul(gate, std::span(&down, 1));
 }
 
-size_t GatedMlpScratchBytes(const ModelConfig& config, int tokens) {
+void PlainMlp(Pass& pass, const MlpWeights& w, Activation activation, const TensorView& y,
+              bool accumulate) {
+  const TensorView up = pass.arena.Alloc({pass.h.rows(), w.up->rows});
+  const MatmulOut first{w.up.get(), up, w.up_bias.get(), false};
+  pass.ops.Matmul(pass.h, std::span(&first, 1));
+  pass.ops.Activate(activation, up);
+  const MatmulOut down{w.down.get(), y, w.down_bias.get(), accumulate};
+  pass.ops.Matmul(up, std::span(&down, 1));
+}
+
+size_t MlpScratchBytes(const ModelConfig& config, int tokens) {
   return 2 * Arena::RoundedBytes({tokens, config.ffn_width});
 }
 

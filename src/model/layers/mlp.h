@@ -1,4 +1,4 @@
-// The gated feed-forward block: down(act(gate(h)) * up(h)).
+// The feed-forward block: gated, down(act(gate(h)) * up(h)), or plain, down(act(up(h))).
 #pragma once
 
 #include <memory>
@@ -8,19 +8,25 @@
 
 namespace lb {
 
-struct GatedMlpWeights {
-  std::unique_ptr<Matrix> gate, up, down;
+struct MlpWeights {
+  std::unique_ptr<Matrix> gate, up, down;  // plain: no gate
   Vector gate_bias, up_bias, down_bias;  // empty in most files
 };
 
 // blk.<layer>.ffn_{gate,up,down}.{weight,bias}
-GatedMlpWeights LoadGatedMlp(WeightLoader& loader, const ModelConfig& config, int layer);
+MlpWeights LoadGatedMlp(WeightLoader& loader, const ModelConfig& config, int layer);
 
-// Reads pass.h; writes y [rows, width], or adds to it when `accumulate`. y may be pass.h only
-// without `accumulate`.
-void GatedMlp(Pass& pass, const GatedMlpWeights& w, Activation activation, const TensorView& y,
+// Without a gate.
+MlpWeights LoadPlainMlp(WeightLoader& loader, const ModelConfig& config, int layer);
+
+// Reads pass.h; writes y [rows, width], or adds to it when `accumulate`. y may be pass.h.
+void GatedMlp(Pass& pass, const MlpWeights& w, Activation activation, const TensorView& y,
               bool accumulate);
 
-size_t GatedMlpScratchBytes(const ModelConfig& config, int tokens);
+void PlainMlp(Pass& pass, const MlpWeights& w, Activation activation, const TensorView& y,
+              bool accumulate);
+
+// Of either.
+size_t MlpScratchBytes(const ModelConfig& config, int tokens);
 
 }  // namespace lb

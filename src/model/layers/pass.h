@@ -2,6 +2,7 @@
 #pragma once
 
 #include <utility>
+#include <vector>
 
 #include "kernels/ops.h"
 #include "model/forward_batch.h"
@@ -20,22 +21,31 @@ class Pass {
     CHECK_EQ(batch.token_ids.size(), batch.sequences.positions.size());
     x = arena.Alloc({num_tokens(), width});
     h = arena.Alloc({num_tokens(), width});
+    if (batch.logit_rows.empty() || batch.hidden_rows.empty()) return;
+    both_.assign(batch.logit_rows.begin(), batch.logit_rows.end());
+    both_.insert(both_.end(), batch.hidden_rows.begin(), batch.hidden_rows.end());
   }
 
   int num_tokens() const { return batch.sequences.num_tokens(); }
   int num_logit_rows() const { return static_cast<int>(batch.logit_rows.size()); }
+  // Tokens whose results are wanted: those with logits, then those with hidden states.
+  std::span<const int32_t> output_rows() const {
+    if (!both_.empty()) return both_;
+    return batch.hidden_rows.empty() ? batch.logit_rows : batch.hidden_rows;
+  }
+  int num_output_rows() const { return static_cast<int>(output_rows().size()); }
 
   // After the last attention nothing looks at other tokens any more: from here on x, h and `heads`
-  // (the attention's output, [T, n]) hold only the R rows whose logits are wanted. Rows keep their
+  // (the attention's output, [T, n]) hold only the rows whose results are wanted. Rows keep their
   // bits, since no operation depends on the number of rows. Returns the rows of `heads`.
-  TensorView KeepLogitRows(const TensorView& heads) {
-    const int rows = num_logit_rows();
+  TensorView KeepOutputRows(const TensorView& heads) {
+    const int rows = num_output_rows();
     if (rows == num_tokens() && InOrder()) return heads;
     CHECK_LE(rows, num_tokens());
     const TensorView kept = arena.Alloc({rows, heads.cols()});
-    ops.GatherRows(heads, batch.logit_rows, kept);
+    ops.GatherRows(heads, output_rows(), kept);
     const TensorView kept_x(h.data, DType::kF32, {rows, x.cols()});
-    ops.GatherRows(x, batch.logit_rows, kept_x);  // h is free here
+    ops.GatherRows(x, output_rows(), kept_x);  // h is free here
     h = TensorView(x.data, DType::kF32, {rows, x.cols()});
     x = kept_x;
     return kept;
@@ -54,12 +64,13 @@ class Pass {
 
  private:
   bool InOrder() const {
-    for (int r = 0; r < num_logit_rows(); ++r) {
-      if (batch.logit_rows[r] != r) return false;
+    for (int r = 0; r < num_output_rows(); ++r) {
+      if (output_rows()[r] != r) return false;
     }
     return true;
   }
 
+  std::vector<int32_t> both_;  // output_rows() when there are both kinds
   Arena::Mark mark_;
 };
 

@@ -146,7 +146,8 @@ __attribute__((noinline)) void RunGroup(const AttentionJob& job, const Group& gr
     const int position = group.position[r];
     // Lanes of the chunk that this row sees.
     const int lo = job.window > 0 ? position - job.window + 1 - start : 0;
-    const int hi = position + 1 - start;
+    const int end = position + 1 + job.ahead;
+    const int hi = (end < job.kv_end ? end : job.kv_end) - start;
     seen[r] = hi > 0 && lo < kKeyChunk;
     Vf most = Set(kLowest);
     LB_UNROLL for (int v = 0; v < kVectors; ++v) {
@@ -208,13 +209,14 @@ void RunSome(const AttentionJob& job, const Group& group, const Chunk& chunk, in
 
 // Whether any row of the group sees a key of the chunk. Positions rise.
 LB_FN bool Sees(const AttentionJob& job, const Group& group, int start) {
-  return group.position[group.n - 1] >= start &&
+  return group.position[group.n - 1] + job.ahead >= start &&
          (job.window == 0 || group.position[0] - job.window + 1 < start + kKeyChunk);
 }
 
 // Whether all rows of the group see all keys of the chunk.
 LB_FN bool SeesAll(const AttentionJob& job, const Group& group, int start) {
-  return group.position[0] >= start + kKeyChunk - 1 &&
+  return group.position[0] + job.ahead >= start + kKeyChunk - 1 &&
+         start + kKeyChunk <= job.kv_end &&
          (job.window == 0 || group.position[group.n - 1] - job.window + 1 <= start);
 }
 

@@ -52,4 +52,18 @@ LB_FN Vf Sigmoid(Vf x) {
 // Absolute error below 2e-7.
 LB_FN Vf Tanh(Vf x) { return Fma(Set(2.0f), Sigmoid(Add(x, x)), Set(-1.0f)); }
 
+// Absolute error below 5e-7. Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26.
+LB_FN Vf Erf(Vf x) {
+  const Vf a = Abs(x);
+  const Vf t = Div(Set(1.0f), Fma(a, Set(0.3275911f), Set(1.0f)));
+  Vf p = Set(1.061405429f);
+  p = Fma(p, t, Set(-1.453152027f));
+  p = Fma(p, t, Set(1.421413741f));
+  p = Fma(p, t, Set(-0.284496736f));
+  p = Fma(p, t, Set(0.254829592f));
+  const Vf y = Sub(Set(1.0f), Mul(Mul(p, t), Exp(Sub(Set(0.0f), Mul(a, a)))));
+  // With the sign of x: y lies in [0, 1], and a / x is 1 or -1 where x is not 0.
+  return Mul(y, Div(x, Max(a, Set(1e-30f))));
+}
+
 }  // namespace lb::LB_ISA

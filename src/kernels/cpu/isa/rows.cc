@@ -66,6 +66,30 @@ void RmsNorm(const float* x, const float* weight, float eps, int64_t n, float* y
   });
 }
 
+void LayerNorm(const float* x, const float* weight, const float* bias, float eps, int64_t n,
+               float* y) {
+  const int64_t whole = n / 16 * 16;
+  Vf sum = Set(0.0f);
+  for (int64_t i = 0; i < whole; i += 16) sum = Add(sum, LoadF(x + i));
+  if (whole < n) sum = Add(sum, LoadTail(x + whole, n - whole));
+  const Vf mean = Set(Sum(sum) / static_cast<float>(n));
+  Vf squares = Set(0.0f);
+  for (int64_t i = 0; i < whole; i += 16) {
+    const Vf d = Sub(LoadF(x + i), mean);
+    squares = Fma(d, d, squares);
+  }
+  if (whole < n) {
+    const Vf d = KeepRange(Sub(LoadTail(x + whole, n - whole), mean), 0,
+                           static_cast<int>(n - whole), Set(0.0f));
+    squares = Fma(d, d, squares);
+  }
+  const Vf scale = Set(1.0f / sqrtf(Sum(squares) / static_cast<float>(n) + eps));
+  ForEach16(n, y, [&](int64_t at, int64_t m) {
+    return Fma(Mul(Sub(LoadUpTo16(x + at, m), mean), scale), LoadUpTo16(weight + at, m),
+               LoadUpTo16(bias + at, m));
+  });
+}
+
 // The numbers of Activation in kernels/ops.h, checked there.
 enum { kSilu, kGeluTanh, kGelu, kRelu };
 
@@ -77,19 +101,20 @@ LB_FN Vf Activate(int act, Vf x) {
     const Vf u2 = Mul(Set(1.59576912160573071f), Fma(cube, Set(0.044715f), x));
     return Mul(x, Sigmoid(u2));
   }
+  if (act == kGelu) {
+    return Mul(Mul(Set(0.5f), x), Add(Set(1.0f), Erf(Mul(x, Set(0.70710678118654752440f)))));
+  }
   return Max(x, Set(0.0f));
 }
 
 void GluMul(int act, const float* gate, const float* up, int64_t n, float* y) {
-  if (act == kGelu) {
-    for (int64_t i = 0; i < n; ++i) {
-      y[i] = 0.5f * gate[i] * (1.0f + erff(gate[i] * 0.70710678118654752440f)) * up[i];
-    }
-    return;
-  }
   ForEach16(n, y, [&](int64_t at, int64_t m) {
     return Mul(Activate(act, LoadUpTo16(gate + at, m)), LoadUpTo16(up + at, m));
   });
+}
+
+void ActivateRow(int act, float* x, int64_t n) {
+  ForEach16(n, x, [&](int64_t at, int64_t m) { return Activate(act, LoadUpTo16(x + at, m)); });
 }
 
 void AddRow(const float* x, int64_t n, float* y) {
@@ -144,6 +169,8 @@ void StoreRow(int dtype, const float* x, int64_t n, void* row) {
 void SetRows(CpuKernels* k) {
   k->quantise = Quantise;
   k->rms_norm = RmsNorm;
+  k->layer_norm = LayerNorm;
+  k->activate = ActivateRow;
   k->glu_mul = GluMul;
   k->add = AddRow;
   k->softcap = Softcap;
