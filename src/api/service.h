@@ -73,6 +73,11 @@ class Service {
   std::string OllamaTags() const;
   std::string OllamaPs() const;
   std::string OllamaVersion() const;
+  // OpenAI's embeddings, llama.cpp's own form of them, and Jina's rerank.
+  using Pending = Result<std::unique_ptr<PendingReply>>;
+  Pending OpenAiEmbeddings(std::string_view body, const Caller& caller) const;
+  Pending NativeEmbeddings(std::string_view body, const Caller& caller) const;
+  Pending Rerank(std::string_view body, const Caller& caller) const;
   // {content: text, or a list of texts and ids; add_special; parse_special; with_pieces}
   Result<std::string> Tokenize(std::string_view body) const;
   // {tokens: ids}
@@ -147,6 +152,10 @@ class Service {
                                            bool begins, std::string* shown) const;
   Result<Prompts> EncodePrompts(const CompletionRequest& request) const;
   Result<std::vector<TokenId>> EncodeInfill(const InfillRequest& request) const;
+  Pending Embed(std::string_view body, const Caller& caller, bool native) const;
+  // With the marks that the model wants around a text; never empty.
+  std::vector<TokenId> EncodeWhole(const MixedPrompt& prompt) const;
+  Request MakeVectorRequest(const Caller& caller, size_t index, std::vector<TokenId> ids) const;
   Result<void> CheckBytes(size_t bytes, std::string_view field) const;
 
   Parts parts_;

@@ -52,6 +52,12 @@ Result<void> Service::CheckBytes(size_t bytes, std::string_view field) const {
 }
 
 Result<Service::ChatPrompt> Service::RenderChat(const ChatRequest& request) const {
+  if (!limits().generates) {
+    return Error{ErrorCode::kUnsupported,
+                 "this model makes vectors of texts and does not chat: use /v1/embeddings or "
+                 "/v1/rerank",
+                 {}};
+  }
   if (parts_.chat_template == nullptr) {
     return Error{
         ErrorCode::kUnsupported, "this model has no chat template; use /v1/completions", {}};

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "api/errors.h"
-#include "api/generation.h"
+#include "api/pending_reply.h"
 #include "base/error.h"
 
 namespace lb::server {
@@ -32,7 +32,7 @@ struct HttpReply {
 };
 
 // What a route gives: a reply, or an answer that grows.
-using Outcome = std::variant<HttpReply, std::unique_ptr<api::Generation>>;
+using Outcome = std::variant<HttpReply, std::unique_ptr<api::PendingReply>>;
 
 HttpReply JsonReply(std::string body);
 HttpReply ErrorReply(const Error& error, api::ErrorForm form = api::ErrorForm::kOpenAi);

@@ -33,7 +33,7 @@ struct RequestLog {
   const HttpRequest* request = nullptr;
   int status = 0;  // 0: the client was gone before there was one
   double seconds = 0;
-  const api::Generation* generation = nullptr;  // null for plain replies
+  const api::PendingReply* generation = nullptr;  // null for plain replies
   bool client_gone = false;
 };
 

@@ -37,7 +37,7 @@ Outcome ToOutcome(Result<T> result, api::ErrorForm form = api::ErrorForm::kOpenA
   if constexpr (std::is_same_v<T, std::string>) {
     return JsonReply(std::move(result).value());
   } else {
-    return std::move(result).value();
+    return std::unique_ptr<api::PendingReply>(std::move(result).value());
   }
 }
 
@@ -116,6 +116,13 @@ Router MakeRoutes(const Readiness& readiness, const Metrics& metrics, bool slots
   reply("/infill", &api::Service::Infill);
   reply("/v1/messages", &api::Service::Messages, Form::kAnthropic);
   body("/v1/messages/count_tokens", &api::Service::CountMessagesTokens, Form::kAnthropic);
+  reply("/v1/embeddings", &api::Service::OpenAiEmbeddings);
+  reply("/embeddings", &api::Service::NativeEmbeddings);
+  reply("/embedding", &api::Service::NativeEmbeddings);
+  for (const std::string at : {"/v1", ""}) {
+    reply(at + "/rerank", &api::Service::Rerank);
+    reply(at + "/reranking", &api::Service::Rerank);
+  }
   reply("/api/chat", &api::Service::OllamaChat, Form::kOllama);
   reply("/api/generate", &api::Service::OllamaGenerate, Form::kOllama);
   body("/api/show", &api::Service::OllamaShow, Form::kOllama);

@@ -247,7 +247,7 @@ asio::awaitable<void> Session::Answer() {
   }
   if (route->worker) StartWatch();
   Outcome outcome = co_await Handle(*route);
-  if (auto* generation = std::get_if<std::unique_ptr<api::Generation>>(&outcome)) {
+  if (auto* generation = std::get_if<std::unique_ptr<api::PendingReply>>(&outcome)) {
     co_await RunGeneration(std::move(*generation));
   } else {
     co_await StopWatch();
@@ -255,7 +255,7 @@ asio::awaitable<void> Session::Answer() {
   }
 }
 
-asio::awaitable<void> Session::RunGeneration(std::unique_ptr<api::Generation> generation) {
+asio::awaitable<void> Session::RunGeneration(std::unique_ptr<api::PendingReply> generation) {
   generation->OnReady(WakeFunction());
   const bool head_sent = co_await SendStream(*generation);
   co_await StopWatch();
@@ -278,7 +278,7 @@ asio::awaitable<void> Session::RunGeneration(std::unique_ptr<api::Generation> ge
 
 // Drives the generation to its end, or to the client's. Sends what is streamed; a plain reply, and
 // an error that came before anything was sent, are the caller's.
-asio::awaitable<bool> Session::SendStream(api::Generation& generation) {
+asio::awaitable<bool> Session::SendStream(api::PendingReply& generation) {
   const bool streamed = generation.streamed();
   bool head_sent = false;
   const auto silence = std::chrono::milliseconds(
@@ -384,7 +384,7 @@ void Session::AddCommonHeaders(HttpReply* reply) const {
   reply->headers.emplace_back("Vary", "Origin");
 }
 
-void Session::Log(int status, const api::Generation* generation) {
+void Session::Log(int status, const api::PendingReply* generation) {
   if (!context_.on_request) return;
   RequestLog log;
   log.request = &request_;

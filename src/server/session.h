@@ -56,15 +56,15 @@ class Session : public std::enable_shared_from_this<Session> {
   asio::awaitable<void> Answer();
   asio::awaitable<void> SendReply(HttpReply reply);
   // True when the head of a stream went out.
-  asio::awaitable<bool> SendStream(api::Generation& generation);
-  asio::awaitable<void> RunGeneration(std::unique_ptr<api::Generation> generation);
+  asio::awaitable<bool> SendStream(api::PendingReply& generation);
+  asio::awaitable<void> RunGeneration(std::unique_ptr<api::PendingReply> generation);
   // Sends a last reply and lets the client read it before the socket goes.
   asio::awaitable<void> Refuse(HttpReply reply);
   asio::awaitable<bool> Write(std::string bytes);
 
   HttpReply Preflight(const std::string& allow) const;
   void AddCommonHeaders(HttpReply* reply) const;
-  void Log(int status, const api::Generation* generation);
+  void Log(int status, const api::PendingReply* generation);
 
   void StartWatch();
   void OnWatch(boost::system::error_code ec, size_t bytes);

@@ -10,6 +10,7 @@
 #include "api/chat_input.h"
 #include "api/chat_request.h"
 #include "api/completion_request.h"
+#include "api/embedding_request.h"
 #include "api/json_writer.h"
 #include "api/native_request.h"
 #include "api/ollama/ollama_request.h"
@@ -135,6 +136,20 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       if (const auto request = lb::api::ParseResponsesRequest(*object, {}, Tok())) {
         CheckWriter(request->echo);
         CheckChat(request->chat, bits);
+      } else {
+        CheckError(request.error());
+      }
+      break;
+    case 3:
+      if (const auto request = lb::api::ParseEmbeddingRequest(*object, Tok().num_tokens())) {
+        CHECK(!request->inputs.empty());
+        for (const auto& input : request->inputs) CHECK(!input.empty());
+      } else {
+        CheckError(request.error());
+      }
+      if (const auto request = lb::api::ParseRerankRequest(*object)) {
+        CHECK(!request->documents.empty());
+        CHECK(!request->query.empty());
       } else {
         CheckError(request.error());
       }

@@ -1,0 +1,159 @@
+#include "api/vector_writers.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <numeric>
+#include <span>
+#include <utility>
+
+#include "api/base64.h"
+#include "api/embedding_request.h"
+#include "api/json_writer.h"
+
+namespace lb::api {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "base64 vectors are little-endian");
+
+void WriteFloats(std::span<const float> values, JsonWriter* w) {
+  w->BeginArray();
+  for (float x : values) w->Float(x);
+  w->EndArray();
+}
+
+void WriteUsage(int64_t tokens, JsonWriter* w) {
+  w->Key("usage").BeginObject();
+  w->Key("prompt_tokens").Int(tokens).Key("total_tokens").Int(tokens).EndObject();
+}
+
+// Turns each vector to JSON as it comes, which spreads the work and keeps it off the end.
+class EmbeddingWriter : public VectorWriter {
+ public:
+  explicit EmbeddingWriter(EmbeddingReply reply)
+      : reply_(std::move(reply)), items_(reply_.num_texts) {}
+
+  void Add(size_t index, std::vector<float> vector) override {
+    JsonWriter w;
+    w.BeginObject();
+    WriteItem(index, std::move(vector), &w);
+    items_[index] = w.EndObject().Take();
+  }
+
+ protected:
+  virtual void WriteItem(size_t index, std::vector<float> vector, JsonWriter* w) const = 0;
+  std::vector<float> Finished(std::vector<float> vector) const {
+    vector.resize(static_cast<size_t>(reply_.dimensions));
+    Normalize(reply_.normalize, &vector);
+    return vector;
+  }
+  void WriteItems(JsonWriter* w) const {
+    w->BeginArray();
+    for (const std::string& item : items_) w->Raw(item);
+    w->EndArray();
+  }
+
+  EmbeddingReply reply_;
+  std::vector<std::string> items_;  // of each text
+};
+
+class OpenAiWriter final : public EmbeddingWriter {
+ public:
+  using EmbeddingWriter::EmbeddingWriter;
+  std::string Whole() const override {
+    JsonWriter w;
+    w.BeginObject().Key("object").String("list").Key("data");
+    WriteItems(&w);
+    w.Key("model").String(reply_.model);
+    WriteUsage(reply_.prompt_tokens, &w);
+    return w.EndObject().Take();
+  }
+
+ protected:
+  void WriteItem(size_t index, std::vector<float> vector, JsonWriter* w) const override {
+    vector = Finished(std::move(vector));
+    w->Key("object").String("embedding").Key("index").Int(static_cast<int64_t>(index));
+    w->Key("embedding");
+    if (reply_.base64) {
+      w->String(Base64({reinterpret_cast<const char*>(vector.data()), vector.size() * 4}));
+    } else {
+      WriteFloats(vector, w);
+    }
+  }
+};
+
+class NativeWriter final : public EmbeddingWriter {
+ public:
+  using EmbeddingWriter::EmbeddingWriter;
+  std::string Whole() const override {
+    JsonWriter w;
+    WriteItems(&w);
+    return w.Take();
+  }
+
+ protected:
+  void WriteItem(size_t index, std::vector<float> vector, JsonWriter* w) const override {
+    w->Key("index").Int(static_cast<int64_t>(index)).Key("embedding").BeginArray();
+    if (reply_.per_token) {
+      const auto width = static_cast<size_t>(reply_.width);
+      for (size_t at = 0; at + width <= vector.size(); at += width) {
+        WriteFloats(std::span(vector).subspan(at, static_cast<size_t>(reply_.dimensions)), w);
+      }
+    } else {
+      WriteFloats(Finished(std::move(vector)), w);
+    }
+    w->EndArray();
+  }
+};
+
+class RerankWriter final : public VectorWriter {
+ public:
+  explicit RerankWriter(RerankReply reply) : reply_(std::move(reply)), scores_(reply_.num_texts) {}
+
+  void Add(size_t index, std::vector<float> vector) override {
+    const float score = vector.at(0);
+    scores_[index] = reply_.normalize ? 1.0f / (1.0f + std::exp(-score)) : score;
+  }
+
+  std::string Whole() const override {
+    std::vector<size_t> order(scores_.size());
+    std::iota(order.begin(), order.end(), size_t{0});
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t a, size_t b) { return scores_[a] > scores_[b]; });
+    order.resize(std::min(order.size(), reply_.top_n));
+    JsonWriter w;
+    w.BeginObject().Key("model").String(reply_.model).Key("object").String("list");
+    WriteUsage(reply_.prompt_tokens, &w);
+    w.Key("results").BeginArray();
+    for (const size_t i : order) {
+      w.BeginObject().Key("index").Int(static_cast<int64_t>(i));
+      w.Key("relevance_score").Float(scores_[i]);
+      if (!reply_.documents.empty()) {
+        w.Key("document").BeginObject().Key("text").String(reply_.documents[i]).EndObject();
+      }
+      w.EndObject();
+    }
+    w.EndArray();
+    return w.EndObject().Take();
+  }
+
+ private:
+  RerankReply reply_;
+  std::vector<float> scores_;
+};
+
+}  // namespace
+
+std::unique_ptr<VectorWriter> MakeEmbeddingWriter(EmbeddingReply reply) {
+  return std::make_unique<OpenAiWriter>(std::move(reply));
+}
+
+std::unique_ptr<VectorWriter> MakeNativeEmbeddingWriter(EmbeddingReply reply) {
+  return std::make_unique<NativeWriter>(std::move(reply));
+}
+
+std::unique_ptr<VectorWriter> MakeRerankWriter(RerankReply reply) {
+  return std::make_unique<RerankWriter>(std::move(reply));
+}
+
+}  // namespace lb::api
