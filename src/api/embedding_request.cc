@@ -41,10 +41,10 @@ Result<std::vector<MixedPrompt>> ParseInputs(const json::value& value, const std
     return inputs;
   }
   if (!value.is_array() || value.get_array().empty()) {
-    return BadField(field, fmt::format("{} must be a text, a list of texts, a list of token ids or "
-                                       "a list of such lists, with at least one element, not {}",
-                                       field,
-                                       value.is_array() ? "an empty list" : Describe(value)));
+    return BadField(field,
+                    fmt::format("{} must be a text, a list of texts, a list of token ids or "
+                                "a list of such lists, with at least one element, not {}",
+                                field, value.is_array() ? "an empty list" : Describe(value)));
   }
   const json::array& list = value.get_array();
   // A list with a number in it is one text; any other list is a list of texts.
@@ -59,8 +59,7 @@ Result<std::vector<MixedPrompt>> ParseInputs(const json::value& value, const std
     if (list[i].is_string()) {
       inputs.push_back({std::string(list[i].get_string())});
     } else if (list[i].is_array()) {
-      LB_ASSIGN_OR_RETURN(MixedPrompt prompt,
-                          ParseIds(list[i].get_array(), at, field, num_tokens));
+      LB_ASSIGN_OR_RETURN(MixedPrompt prompt, ParseIds(list[i].get_array(), at, field, num_tokens));
       inputs.push_back(std::move(prompt));
     } else {
       return BadField(field, fmt::format("{} must be a text or a list of token ids, not {}", at,
@@ -75,9 +74,8 @@ Result<std::vector<MixedPrompt>> ParseInputs(const json::value& value, const std
 Result<EmbeddingRequest> ParseEmbeddingRequest(const json::object& body, int num_tokens) {
   const Fields fields(body);
   EmbeddingRequest request;
-  const std::string field = fields.Find("input") == nullptr && fields.Find("content") != nullptr
-                                ? "content"
-                                : "input";
+  const std::string field =
+      fields.Find("input") == nullptr && fields.Find("content") != nullptr ? "content" : "input";
   const json::value* value = fields.Find(field);
   if (value == nullptr) return fields.Bad(field, "a text or a list");
   LB_ASSIGN_OR_RETURN(request.inputs, ParseInputs(*value, field, num_tokens));

@@ -12,12 +12,12 @@
 namespace lb::api {
 
 struct EmbeddingRequest {
-  std::vector<MixedPrompt> inputs;     // at least one, of one part at least
-  bool base64 = false;                 // vectors as base64 of little-endian f32
-  std::optional<int> dimensions;       // the first so many values, normalised again
-  int normalize = 2;                   // llama.cpp's embd_normalize; see Normalize
-  bool truncate = false;               // a text that is too long is cut, and no error
-  std::string model;                   // as sent, "" if it was not
+  std::vector<MixedPrompt> inputs;  // at least one, of one part at least
+  bool base64 = false;              // vectors as base64 of little-endian f32
+  std::optional<int> dimensions;    // the first so many values, normalised again
+  int normalize = 2;                // llama.cpp's embd_normalize; see Normalize
+  bool truncate = false;            // a text that is too long is cut, and no error
+  std::string model;                // as sent, "" if it was not
 };
 
 // `input` (llama.cpp: or `content`) is a text, a list of texts, a list of token ids, or a list of

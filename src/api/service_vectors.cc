@@ -37,9 +37,9 @@ std::vector<TokenId> Service::EncodeWhole(const MixedPrompt& prompt) const {
   std::vector<TokenId> ids;
   bool first = true;
   for (const PromptPart& part : prompt) {
-    const std::vector<TokenId> more = part.index() == 1
-                                          ? std::get<1>(part)
-                                          : parts_.tokenizer->Encode(std::get<0>(part), first, false);
+    const std::vector<TokenId> more =
+        part.index() == 1 ? std::get<1>(part)
+                          : parts_.tokenizer->Encode(std::get<0>(part), first, false);
     ids.insert(ids.end(), more.begin(), more.end());
     first = false;
   }
@@ -67,18 +67,20 @@ Service::Pending Service::Embed(std::string_view body, const Caller& caller, boo
                       ParseEmbeddingRequest(object, tokenizer.num_tokens()));
   const auto pooling = limits().pooling;
   if (!pooling) {
-    return Error{ErrorCode::kUnsupported,
-                 "this server makes no embeddings: start it with --embeddings", {}};
+    return Error{
+        ErrorCode::kUnsupported, "this server makes no embeddings: start it with --embeddings", {}};
   }
   if (*pooling == Pooling::kRank) {
     return Error{ErrorCode::kUnsupported,
-                 "this server scores documents and makes no embeddings: use /v1/rerank", {}};
+                 "this server scores documents and makes no embeddings: use /v1/rerank",
+                 {}};
   }
   if (*pooling == Pooling::kNone && !native) {
-    return Error{ErrorCode::kUnsupported,
-                 "pooling \"none\" gives a vector for each token, which OpenAI's reply has no place "
-                 "for: use /embedding, or start the server with another --pooling",
-                 {}};
+    return Error{
+        ErrorCode::kUnsupported,
+        "pooling \"none\" gives a vector for each token, which OpenAI's reply has no place "
+        "for: use /embedding, or start the server with another --pooling",
+        {}};
   }
   EmbeddingReply reply;
   reply.model = request.model.empty() ? parts_.card.alias : request.model;
@@ -116,8 +118,8 @@ Service::Pending Service::Embed(std::string_view body, const Caller& caller, boo
     }
     requests.push_back(MakeVectorRequest(caller, i, std::move(ids)));
   }
-  auto writer = native ? MakeNativeEmbeddingWriter(std::move(reply))
-                       : MakeEmbeddingWriter(std::move(reply));
+  auto writer =
+      native ? MakeNativeEmbeddingWriter(std::move(reply)) : MakeEmbeddingWriter(std::move(reply));
   LB_ASSIGN_OR_RETURN(auto job,
                       VectorJob::Start(parts_.engine, std::move(requests), std::move(writer)));
   return std::unique_ptr<PendingReply>(std::move(job));
@@ -143,8 +145,8 @@ Service::Pending Service::Rerank(std::string_view body, const Caller& caller) co
   const text::Tokenizer& tokenizer = *parts_.tokenizer;
   const text::SpecialTokens& special = tokenizer.special();
   const auto limit = static_cast<size_t>(limits().max_request_tokens);
-  // The marks that the file asks for, as llama.cpp places them: [CLS] query [SEP] document [SEP], or
-  // <s> query </s></s> document </s>.
+  // The marks that the file asks for, as llama.cpp places them: [CLS] query [SEP] document [SEP],
+  // or <s> query </s></s> document </s>.
   const TokenId end = !special.add_eos ? -1 : special.eos >= 0 ? special.eos : special.sep;
   std::vector<TokenId> head;
   if (special.add_bos && special.bos >= 0) head.push_back(special.bos);

@@ -13,15 +13,16 @@ namespace lb::api {
 struct EmbeddingReply {
   std::string model;
   size_t num_texts = 0;
-  int width = 0;         // values of one vector as the engine gives it
-  int dimensions = 0;    // of those the first so many are kept
+  int width = 0;       // values of one vector as the engine gives it
+  int dimensions = 0;  // of those the first so many are kept
   int normalize = 2;
   bool per_token = false;  // the engine gives one for each token; they are not normalised
   bool base64 = false;
   int64_t prompt_tokens = 0;
 };
 
-// OpenAI's: {"object":"list","data":[{"object":"embedding","index":0,"embedding":[...]}],"usage":...}
+// OpenAI's:
+// {"object":"list","data":[{"object":"embedding","index":0,"embedding":[...]}],"usage":...}
 std::unique_ptr<VectorWriter> MakeEmbeddingWriter(EmbeddingReply reply);
 // llama.cpp's: [{"index":0,"embedding":[[...]]}], a row for each token or one for all.
 std::unique_ptr<VectorWriter> MakeNativeEmbeddingWriter(EmbeddingReply reply);

@@ -3,8 +3,8 @@
 
 namespace lb {
 
-// The numbers are those of pooling_type in GGUF. kNone: a vector for each token. kRank: the state of
-// one token through the model's score head.
+// The numbers are those of pooling_type in GGUF. kNone: a vector for each token. kRank: the state
+// of one token through the model's score head.
 enum class Pooling { kNone, kMean, kCls, kLast, kRank };
 
 }  // namespace lb

@@ -28,9 +28,9 @@ TEST(EmbeddingRequests, InputsInAllForms) {
   EXPECT_EQ(Embedding(R"({"input":[[1],[2],"a"]})")->inputs.size(), 3u);
   EXPECT_EQ(Embedding(R"({"input":[1,"a",2]})")->inputs[0].size(), 3u);
   EXPECT_EQ(Embedding(R"({"content":"a"})")->inputs.size(), 1u);
-  for (const char* bad : {R"({})", R"({"input":[]})", R"({"input":[[]]})", R"({"input":[100]})",
-                          R"({"input":[-1]})", R"({"input":[1.5]})", R"({"input":{}})",
-                          R"({"input":["a",null]})"}) {
+  for (const char* bad :
+       {R"({})", R"({"input":[]})", R"({"input":[[]]})", R"({"input":[100]})", R"({"input":[-1]})",
+        R"({"input":[1.5]})", R"({"input":{}})", R"({"input":["a",null]})"}) {
     const auto request = Embedding(bad);
     ASSERT_FALSE(request.has_value()) << bad;
     EXPECT_EQ(request.error().param, "input") << bad;
@@ -56,10 +56,10 @@ TEST(RerankRequests, DocumentsAndTopN) {
   EXPECT_EQ(request->top_n, 2);
   EXPECT_TRUE(request->return_documents);
   EXPECT_FALSE(request->normalize);
-  for (const char* bad : {R"({"documents":["a"]})", R"({"query":"","documents":["a"]})",
-                          R"({"query":"q"})", R"({"query":"q","documents":[]})",
-                          R"({"query":"q","documents":[1]})", R"({"query":"q","documents":[{}]})",
-                          R"({"query":"q","documents":["a"],"top_n":-1})"}) {
+  for (const char* bad :
+       {R"({"documents":["a"]})", R"({"query":"","documents":["a"]})", R"({"query":"q"})",
+        R"({"query":"q","documents":[]})", R"({"query":"q","documents":[1]})",
+        R"({"query":"q","documents":[{}]})", R"({"query":"q","documents":["a"],"top_n":-1})"}) {
     EXPECT_FALSE(Reranking(bad).has_value()) << bad;
   }
 }
@@ -101,14 +101,14 @@ TEST(VectorReplies, AreCutScaledAndInOrder) {
   writer->Add(0, {3, 4, 9});
   EXPECT_EQ(writer->Whole(),
             R"({"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.6,0.8]},)"
-            R"({"object":"embedding","index":1,"embedding":[0,1]}],"model":"m",)"
+            R"({"object":"embedding","index":1,"embedding":[0.0,1.0]}],"model":"m",)"
             R"("usage":{"prompt_tokens":5,"total_tokens":5}})");
   reply.per_token = true;
   auto native = MakeNativeEmbeddingWriter(reply);
   native->Add(0, {1, 2, 3, 4, 5, 6});
   native->Add(1, {7, 8, 9});
-  EXPECT_EQ(native->Whole(),
-            R"([{"index":0,"embedding":[[1,2],[4,5]]},{"index":1,"embedding":[[7,8]]}])");
+  EXPECT_EQ(native->Whole(), R"([{"index":0,"embedding":[[1.0,2.0],[4.0,5.0]]},)"
+                             R"({"index":1,"embedding":[[7.0,8.0]]}])");
 }
 
 TEST(Rankings, BestFirstAndNoMoreThanAskedFor) {
@@ -122,10 +122,11 @@ TEST(Rankings, BestFirstAndNoMoreThanAskedFor) {
   writer->Add(2, {1.5f});
   writer->Add(0, {-1});
   writer->Add(1, {1.5f});
-  EXPECT_EQ(writer->Whole(),
-            R"({"model":"m","object":"list","usage":{"prompt_tokens":0,"total_tokens":0},"results":[)"
-            R"({"index":1,"relevance_score":1.5,"document":{"text":"b"}},)"
-            R"({"index":2,"relevance_score":1.5,"document":{"text":"c"}}]})");
+  EXPECT_EQ(
+      writer->Whole(),
+      R"({"model":"m","object":"list","usage":{"prompt_tokens":0,"total_tokens":0},"results":[)"
+      R"({"index":1,"relevance_score":1.5,"document":{"text":"b"}},)"
+      R"({"index":2,"relevance_score":1.5,"document":{"text":"c"}}]})");
 }
 
 // Counts what is open at a time.
@@ -156,8 +157,8 @@ TEST(VectorJobs, HandOverAFewTextsAtATime) {
     requests[i].embed = true;
   }
   std::vector<float> got(many, -1);
-  auto job = VectorJob::Start(&engine, std::move(requests),
-                              std::make_unique<CountingWriter>(&got)).value();
+  auto job = VectorJob::Start(&engine, std::move(requests), std::make_unique<CountingWriter>(&got))
+                 .value();
   EXPECT_EQ(asked, 2 * static_cast<size_t>(engine.limits().max_sequences));
   std::string out;
   while (!job->Advance(&out)) {
@@ -178,8 +179,8 @@ TEST(VectorJobs, AFailedTextIsTheJobsError) {
   std::vector<Request> requests(2);
   for (Request& r : requests) r.prompt = {1};
   std::vector<float> got(2);
-  auto job = VectorJob::Start(&engine, std::move(requests),
-                              std::make_unique<CountingWriter>(&got)).value();
+  auto job = VectorJob::Start(&engine, std::move(requests), std::make_unique<CountingWriter>(&got))
+                 .value();
   std::string out;
   EXPECT_TRUE(job->Advance(&out));
   EXPECT_EQ(job->error()->message, "broken");

@@ -40,7 +40,8 @@ TEST(Flags, TheLineOfGpuStackStartsTheServer) {
   EXPECT_EQ(flags->ctx_size, 4096);  // the last one
   EXPECT_FLOAT_EQ(flags->sampling.temperature, 0.6f);
   EXPECT_TRUE(flags->warnings.empty()) << flags->warnings.front();
-  EXPECT_EQ(flags->notes.size(), 5u);
+  EXPECT_EQ(flags->notes.size(), 4u);
+  EXPECT_TRUE(flags->embeddings);
 }
 
 // A flag with as many values as it takes; none may be unknown or take a neighbour's word.

@@ -87,6 +87,19 @@ REQUESTS = [
 ]
 
 
+def test_vectors(start_server, document, models):
+    server = start_server(model=models("all-MiniLM-L6-v2.q8_0.gguf"))
+    for path, body in [
+            ("/v1/embeddings", {"input": "a", "dimensions": 3}),
+            ("/v1/embeddings", {"input": [[101, 102], [101, "b"]], "encoding_format": "base64"}),
+            ("/embedding", {"content": ["a", "b"], "embd_normalize": -1}),
+            ("/embeddings", {"input": [101, 102]})]:
+        assert check(server, document, "POST", path, body)[0] == 200
+    for path in ("/v1/rerank", "/v1/reranking", "/rerank", "/reranking"):
+        body = {"query": "q", "documents": ["a", {"text": "b"}], "top_n": 1}
+        assert check(server, document, "POST", path, body)[0] == 400  # it has no score head
+
+
 @pytest.mark.parametrize("path,body", REQUESTS)
 def test_answers(server, document, path, body):
     status, reply = check(server, document, "POST", path, body)

@@ -100,7 +100,9 @@ TEST_F(Vectors, AnswersAndVectorsShareSteps) {
   RunAll(all);
   for (size_t i = 0; i < all.size(); ++i) {
     if (i % 2 == 1) ExpectAlone(*all[i]);
-    if (i % 2 == 0) EXPECT_EQ(VectorOf(all[i]->answer), Mean(all[i]->request.prompt));
+    if (i % 2 == 0) {
+      EXPECT_EQ(VectorOf(all[i]->answer), Mean(all[i]->request.prompt));
+    }
   }
 }
 

@@ -214,7 +214,8 @@ TEST(RegistryTest, UnknownArchitectureNamesTheKnownOnes) {
   EXPECT_EQ(config.error().code, ErrorCode::kUnsupported);
   EXPECT_EQ(
       config.error().message,
-      "tiny.gguf: general.architecture is \"nosuch\"; supported: llama, qwen2, qwen3, gemma3");
+      "tiny.gguf: general.architecture is \"nosuch\"; supported: llama, qwen2, qwen3, gemma3, gemma-embedding, "
+            "bert, nomic-bert");
 }
 
 TEST(RegistryTest, MissingArchitecture) {

@@ -83,8 +83,7 @@ void RunHead(Ops& ops, const PoolingHead& head, Pooling pooling, const TensorVie
   TensorView x = pooled;
   if (pooling == Pooling::kRank) {
     if (head.classifier != nullptr) {
-      const TensorView y =
-          head.scores == nullptr ? out : arena.Alloc({n, head.classifier->rows});
+      const TensorView y = head.scores == nullptr ? out : arena.Alloc({n, head.classifier->rows});
       Multiply(ops, *head.classifier, head.classifier_bias, x, y);
       ops.Softcap(y, 1.0f);  // tanh
       x = y;

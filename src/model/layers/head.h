@@ -12,8 +12,8 @@
 namespace lb {
 
 struct PoolingHead {
-  std::vector<std::unique_ptr<Matrix>> dense;   // one after the other, with nothing between
-  std::unique_ptr<Matrix> classifier, scores;   // scores(tanh(classifier(x))); either may be absent
+  std::vector<std::unique_ptr<Matrix>> dense;  // one after the other, with nothing between
+  std::unique_ptr<Matrix> classifier, scores;  // scores(tanh(classifier(x))); either may be absent
   Vector classifier_bias, scores_bias;
 };
 

@@ -1,11 +1,14 @@
 #include "model/layers/mlp.h"
 
+#include <utility>
+
 namespace lb {
 
 MlpWeights LoadGatedMlp(WeightLoader& loader, const ModelConfig& config, int layer) {
   const std::string prefix = LayerName(layer, "ffn_");
+  auto gate = loader.LoadMatrix(prefix + "gate.weight", config.ffn_width, config.width);
   MlpWeights w = LoadPlainMlp(loader, config, layer);
-  w.gate = loader.LoadMatrix(prefix + "gate.weight", config.ffn_width, config.width);
+  w.gate = std::move(gate);
   w.gate_bias = loader.LoadOptionalVector(prefix + "gate.bias", config.ffn_width);
   return w;
 }
