@@ -1,7 +1,7 @@
 """llama.cpp's server beside ours: the one that the `xllamacpp` wheel carries, in a process of its own.
 
     peer.py '{"model": "A.gguf", "port": 8081, "ctx": 4096, "parallel": 6, "threads": 2,
-              "batch": null}'
+              "batch": null, "embedding": false}'
 
 Needs: pip install xllamacpp. All settings that are not named are the wheel's, and so llama.cpp's,
 defaults; the cache is unified (`-kvu`), since divided slots would refuse longer requests outright.
@@ -20,9 +20,9 @@ def version():
     return f"llama.cpp's server, xllamacpp {importlib.metadata.version('xllamacpp')}"
 
 
-def llama_cpp(model, ctx, parallel, threads=None, batch=None):
+def llama_cpp(model, ctx, parallel, threads=None, batch=None, embedding=False):
     settings = {"model": str(model), "port": free_port(), "ctx": ctx, "parallel": parallel,
-                "threads": threads or os.cpu_count(), "batch": batch}
+                "threads": threads or os.cpu_count(), "batch": batch, "embedding": embedding}
     return Server("llama.cpp", [sys.executable, __file__, json.dumps(settings)], settings["port"])
 
 
@@ -49,6 +49,7 @@ def serve(settings):
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = settings["threads"]
     if settings["batch"]:
         params.n_batch = settings["batch"]
+    params.embedding = settings["embedding"]
     server = xllamacpp.Server(params)  # noqa: F841  it serves as long as it lives
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
     os._exit(0)  # its destructor would wait for the answers that are under way
