@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace lb::api {
 namespace json = boost::json;
@@ -33,11 +34,45 @@ Result<MixedPrompt> ParseIds(const json::array& list, const std::string& at,
   return prompt;
 }
 
+// An object that holds a text: {"text": ...}, llama.cpp's {"prompt_string": ...}, or {"content":
+// [{"type": "text", "text": ...}, ...]}, whose parts follow each other.
+Result<std::string> ParseObject(const json::object& object, const std::string& at,
+                                const std::string& field) {
+  for (const char* key : {"text", "prompt_string"}) {
+    const json::value* text = object.if_contains(key);
+    if (text != nullptr && text->is_string()) return std::string(text->get_string());
+  }
+  const json::value* content = object.if_contains("content");
+  if (content == nullptr || !content->is_array()) {
+    return BadField(field, fmt::format("{} must have a \"text\" or a list of text parts as its "
+                                       "\"content\", not {}",
+                                       at, content == nullptr ? "neither" : Describe(*content)));
+  }
+  std::string whole;
+  for (const json::value& part : content->get_array()) {
+    const json::object* one = part.if_object();
+    const json::value* type = one == nullptr ? nullptr : one->if_contains("type");
+    const json::value* text = one == nullptr ? nullptr : one->if_contains("text");
+    if (type == nullptr || *type != "text" || text == nullptr || !text->is_string()) {
+      return BadField(field, fmt::format("{}.content may hold texts only: {{\"type\": \"text\", "
+                                         "\"text\": ...}}, not {}",
+                                         at, Describe(part)));
+    }
+    whole += text->get_string();
+  }
+  return whole;
+}
+
 Result<std::vector<MixedPrompt>> ParseInputs(const json::value& value, const std::string& field,
                                              int num_tokens) {
   std::vector<MixedPrompt> inputs;
   if (value.is_string()) {
     inputs.push_back({std::string(value.get_string())});
+    return inputs;
+  }
+  if (value.is_object()) {
+    LB_ASSIGN_OR_RETURN(std::string text, ParseObject(value.get_object(), field, field));
+    inputs.push_back({std::move(text)});
     return inputs;
   }
   if (!value.is_array() || value.get_array().empty()) {
@@ -58,6 +93,9 @@ Result<std::vector<MixedPrompt>> ParseInputs(const json::value& value, const std
     const std::string at = fmt::format("{}[{}]", field, i);
     if (list[i].is_string()) {
       inputs.push_back({std::string(list[i].get_string())});
+    } else if (list[i].is_object()) {
+      LB_ASSIGN_OR_RETURN(std::string text, ParseObject(list[i].get_object(), at, field));
+      inputs.push_back({std::move(text)});
     } else if (list[i].is_array()) {
       LB_ASSIGN_OR_RETURN(MixedPrompt prompt, ParseIds(list[i].get_array(), at, field, num_tokens));
       inputs.push_back(std::move(prompt));

@@ -22,8 +22,8 @@ void CutTo(size_t limit, bool keep_last, std::vector<TokenId>* ids) {
 
 Error TooLong(std::string_view field, size_t index, size_t tokens, int64_t limit) {
   Error error{ErrorCode::kTooLong,
-              fmt::format("{}[{}] has {} tokens, which exceeds the available context size: a text "
-                          "may have at most {}; with \"truncate\": true it is cut",
+              fmt::format("{}[{}] is too large: it has {} tokens, which exceeds the available context "
+                          "size of {} tokens; with \"truncate\": true it is cut",
                           field, index, tokens, limit),
               std::string(field)};
   error.prompt_tokens = static_cast<int64_t>(tokens);

@@ -3,6 +3,11 @@
 #include <algorithm>
 
 namespace lb::api {
+namespace {
+
+constexpr int kShareOfQueue = 16;
+
+}  // namespace
 
 Result<std::unique_ptr<VectorJob>> VectorJob::Start(EngineClient* engine,
                                                     std::vector<Request> requests,
@@ -14,8 +19,11 @@ Result<std::unique_ptr<VectorJob>> VectorJob::Start(EngineClient* engine,
 }
 
 void VectorJob::Submit() {
-  // One step's worth is computed, another waits for it.
-  const auto most = static_cast<size_t>(2 * engine_->limits().max_sequences);
+  // One step's worth is computed while another waits for it; and no more than a share of the queue,
+  // which is there for all.
+  const EngineLimits& limits = engine_->limits();
+  const auto most = static_cast<size_t>(
+      std::max(1, std::min(2 * limits.max_sequences, limits.max_queue / kShareOfQueue)));
   while (!error_ && next_ < requests_.size() && running_.size() < most) {
     // A copy is kept for as long as the queue may be full.
     auto stream = engine_->Submit(requests_[next_]);

@@ -37,6 +37,12 @@ Result<BenchReport> Measure(const Flags& given) {
   LoadProgressLine line;
   LB_ASSIGN_OR_RETURN(const auto model,
                       LoadModel(*file, *ops, [&](float fraction) { line.Show(fraction); }));
+  if (!model->config().generates) {
+    return Fail(ErrorCode::kUnsupported,
+                "bench measures answers, and {} makes vectors only (bench/scenarios/embeddings.py "
+                "measures those)",
+                model->config().name);
+  }
   report.load_seconds = static_cast<double>(clock.NowMicros() - start) * 1e-6;
   report.backend = ops->name();
   report.file_bytes = file->file_bytes();

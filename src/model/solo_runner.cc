@@ -9,6 +9,10 @@ namespace lb {
 
 Result<std::unique_ptr<SoloRunner>> SoloRunner::Create(const Model& model, Ops& ops,
                                                        const SoloOptions& options) {
+  if (!model.config().generates) {
+    return Fail(ErrorCode::kUnsupported, "{} ({}) makes vectors of texts and has no logits",
+                model.config().name, model.config().arch);
+  }
   std::unique_ptr<SoloRunner> runner(new SoloRunner(model, ops, options));
   LB_RETURN_IF_ERROR(runner->AllocateAll());
   return runner;

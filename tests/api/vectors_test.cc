@@ -28,9 +28,16 @@ TEST(EmbeddingRequests, InputsInAllForms) {
   EXPECT_EQ(Embedding(R"({"input":[[1],[2],"a"]})")->inputs.size(), 3u);
   EXPECT_EQ(Embedding(R"({"input":[1,"a",2]})")->inputs[0].size(), 3u);
   EXPECT_EQ(Embedding(R"({"content":"a"})")->inputs.size(), 1u);
+  const MixedPrompt ab{std::string("ab")};
+  EXPECT_EQ(Embedding(R"({"input":{"text":"ab"}})")->inputs[0], ab);
+  EXPECT_EQ(Embedding(R"({"input":["x",{"prompt_string":"ab"}]})")->inputs[1], ab);
+  EXPECT_EQ(Embedding(R"({"input":[{"content":[{"type":"text","text":"a"},)"
+                      R"({"type":"text","text":"b"}]}]})")->inputs[0], ab);
   for (const char* bad :
        {R"({})", R"({"input":[]})", R"({"input":[[]]})", R"({"input":[100]})", R"({"input":[-1]})",
-        R"({"input":[1.5]})", R"({"input":{}})", R"({"input":["a",null]})"}) {
+        R"({"input":[1.5]})", R"({"input":{}})", R"({"input":["a",null]})", R"({"input":{"content":"a"}})",
+                          R"({"input":{"content":[{"type":"image_url"}]}})",
+                          R"({"input":{"content":[5]}})"}) {
     const auto request = Embedding(bad);
     ASSERT_FALSE(request.has_value()) << bad;
     EXPECT_EQ(request.error().param, "input") << bad;

@@ -249,6 +249,16 @@ def test_an_encoder_does_not_chat(minilm):
     assert post(minilm, "/v1/rerank", {"query": "q", "documents": ["d"]})[0] == 400
 
 
+def test_commands_that_need_answers_refuse_an_encoder(models, tmp_path):
+    text = tmp_path / "text"
+    text.write_text("word " * 600)
+    model = models("all-MiniLM-L6-v2.q8_0.gguf")
+    for words in (["perplexity", "-m", model, "-f", text], ["bench", "-m", model],
+                  ["run", "-m", model, "hello"]):
+        done = subprocess.run([BINARY, *words], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 1 and "vectors" in done.stdout + done.stderr, done
+
+
 def test_a_decoder_embeds_only_when_asked_to(server):
     status, reply = post(server, PATH, {"input": "hello"})
     assert status == 400 and "--embeddings" in reply["error"]["message"]
