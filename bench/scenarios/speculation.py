@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""What guessing gains: an answer that quotes its prompt, with and without --lookup-ngram-min.
+"""What guessing gains: an answer that quotes its prompt, with and without guesses.
 
-    bench/scenarios/speculation.py [--model A.gguf] [--ngram 2] [--draft-max 16] [--tokens 200]
-                                   [--runs 5] [--threads N]
+    bench/scenarios/speculation.py [--model A.gguf] [--ngram 2] [--draft B.gguf] [--draft-max 16]
+                                   [--tokens 200] [--runs 5] [--threads N]
+
+--ngram guesses from the text (--lookup-ngram-min; 0: not), --draft by a second model (--model-draft).
 
 Two servers of ours, one that guesses and one that does not, answer the same prompts in turn. The
 answers must be the same bytes (else the exit code is 1); medians of tokens per second, their ratio,
@@ -54,19 +56,21 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--model", default=str(MODELS / "Qwen2.5-Coder-1.5B-Instruct-Q4_K_M.gguf"))
     parser.add_argument("--ngram", type=int, default=2)
+    parser.add_argument("--draft", help="a draft model")
     parser.add_argument("--draft-max", type=int, default=16)
     parser.add_argument("--tokens", type=int, default=200)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     args = parser.parse_args()
-    print(f"{args.model.rsplit('/', 1)[-1]}, {args.threads} threads, --lookup-ngram-min {args.ngram} "
-          f"--draft-max {args.draft_max}, up to {args.tokens} tokens; {machine()}")
+    guesses = ["--lookup-ngram-min", args.ngram, "--draft-max", args.draft_max]
+    if args.draft:
+        guesses += ["--model-draft", args.draft]
+    print(f"{args.model.rsplit('/', 1)[-1]}, {args.threads} threads, {' '.join(map(str, guesses))}, up to {args.tokens} tokens; {machine()}")
     same = True
     with contextlib.ExitStack() as stack:
         common = ("-c", 4096, "--threads", args.threads)
         plain = stack.enter_context(llama_box(args.model, *common))
-        guessing = stack.enter_context(llama_box(args.model, *common, "--lookup-ngram-min", args.ngram,
-                                                 "--draft-max", args.draft_max))
+        guessing = stack.enter_context(llama_box(args.model, *common, *guesses))
         for name, prompt in PROMPTS.items():
             body = {"messages": [{"role": "user", "content": prompt}], "temperature": 0, "max_tokens": args.tokens}
             speeds, texts = {plain: [], guessing: []}, {plain: set(), guessing: set()}

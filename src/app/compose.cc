@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "app/draft_model.h"
 #include "app/generation_defaults.h"
 #include "app/model_card.h"
 #include "app/model_overrides.h"
@@ -20,6 +21,7 @@ namespace lb::app {
 namespace {
 
 constexpr double kMiB = 1024.0 * 1024.0;
+constexpr int kStepDrafts = 32;        // guessed tokens in one step: few enough to cost less than they gain
 constexpr int kVectorSequences = 128;  // texts in one step of a model that makes vectors only
 
 Result<KvPlan> Plan(const Flags& flags, const ModelConfig& model) {
@@ -113,6 +115,8 @@ Result<std::unique_ptr<Engine>> MakeEngine(const Flags& flags, EngineConfig conf
     config.prefix_cache = flags.cache_prompt;
     config.lookup_min_match = flags.lookup_ngram_min;
     config.max_draft = flags.draft_max;
+    const bool guesses = flags.lookup_ngram_min > 0 || !flags.model_draft.empty();
+    config.max_step_drafts = guesses ? kStepDrafts : 0;
     LB_ASSIGN_OR_RETURN(const KvDTypes types, KvTypesOf(flags));
     runner_config.k_dtype = types.k;
     runner_config.v_dtype = types.v;
@@ -122,12 +126,8 @@ Result<std::unique_ptr<Engine>> MakeEngine(const Flags& flags, EngineConfig conf
   for (const auto& group : config.kv_groups) runner_config.group_blocks.push_back(group.num_blocks);
   runner_config.max_batch_tokens = config.max_batch_tokens;
   if (config.pooling) runner_config.max_hidden_rows = config.max_batch_tokens;
-  if (config.generates) {
-    runner_config.max_logit_rows =
-        config.max_sequences + (config.lookup_min_match > 0 ? config.max_step_drafts : 0);
-  } else {
-    runner_config.max_logit_rows = 0;
-  }
+  runner_config.max_logit_rows =
+      config.generates ? config.max_sequences + config.max_step_drafts : 0;
   LB_ASSIGN_OR_RETURN(auto runner, MakeModelRunner(model, ops, runner_config));
   LB_ASSIGN_OR_RETURN(auto engine, Engine::Create(std::move(config), std::move(runner), clock));
   const EngineLimits& limits = engine->limits();
@@ -177,6 +177,7 @@ Result<std::unique_ptr<Composition>> Compose(const Flags& flags, const LoadProgr
           static_cast<double>(c->file->file_bytes()) / kMiB, model.num_layers, model.vocab_size,
           c->tokenizer->model(), c->tokenizer->pre(), model.context_length, c->ops->name());
   LB_ASSIGN_OR_RETURN(c->engine, MakeEngine(flags, {}, *c->model, *c->ops, &c->clock));
+  if (!flags.model_draft.empty()) LB_RETURN_IF_ERROR(LoadDraftModel(flags, c.get(), progress));
   LB_RETURN_IF_ERROR(LoadPromptCache(flags, c.get()));
   c->engine_thread = std::make_unique<EngineThread>(c->engine.get(), &c->clock);
   api::Service::Parts parts;

@@ -25,6 +25,7 @@ struct Composition {
   std::shared_ptr<const text::ChatTemplate> chat_template;  // null: none
   std::unique_ptr<Ops> ops;
   std::unique_ptr<Model> model;
+  std::unique_ptr<Model> draft_model;  // null: none
   SteadyClock clock;
   std::unique_ptr<Engine> engine;
   std::string prompt_cache_key;  // what a saved cache must have been made for; "": none is saved

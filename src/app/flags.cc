@@ -19,7 +19,7 @@ namespace {
 // The spellings that CLI11 cannot know: one dash and several letters, and old long names.
 const std::map<std::string, std::string>& Spellings() {
   static const std::map<std::string, std::string> table = {
-      {"-np", "--parallel"},       {"-ctk", "--cache-type-k"}, {"-ctv", "--cache-type-v"},
+      {"-md", "--model-draft"},   {"-np", "--parallel"},       {"-ctk", "--cache-type-k"}, {"-ctv", "--cache-type-v"},
       {"-to", "--timeout"},        {"-lv", "--verbosity"},     {"--log-verbosity", "--verbosity"},
       {"--n-predict", "--predict"}, {"--dry-seq-breaker", "--dry-sequence-breaker"},
       {"--repeat_penalty", "--repeat-penalty"}, {"--threads-http", "--http-threads"},
@@ -102,6 +102,8 @@ Parser::Parser(Flags* f) {
   app.add_flag("--no-cache-prompt", no_cache_prompt, "Never reuse computed prompts")->group(group);
   app.add_option("--lookup-ngram-min", f->lookup_ngram_min, "Guess how an answer goes on where its last N tokens stood before, and check the guesses in one step; answers stay the same; 0: off")->check(range(0, 16))->capture_default_str()->group(group);
   app.add_option("--draft-max,--draft,--draft-n", f->draft_max, "Most tokens guessed at once for one answer")->check(range(1, 64))->capture_default_str()->group(group);
+  app.add_option("--model-draft", f->model_draft, "A smaller model (GGUF) of the same vocabulary that guesses how an answer goes on (-md); answers stay the same")->group(group);
+  app.add_option("--draft-p-min", f->draft_p_min, "Least probability of a token that it guesses")->check(range(0.0, 1.0))->capture_default_str()->group(group);
   app.add_flag("--context-shift,!--no-context-shift", f->context_shift, "When the context is full, drop the older half of it and go on, and say so in the reply; else the answer ends with \"length\"")->group(group);
   app.add_option("--keep", f->keep, "Tokens at the front that --context-shift keeps, at most half the context; -1: the prompt")->check(range(-1, 2147483647))->capture_default_str()->group(group);
   app.add_option("--prompt-cache-file", f->prompt_cache_file, "File that keeps computed prompts from one run to the next")->group(group);

@@ -45,6 +45,8 @@ struct Flags {
   bool context_shift = false;
   int lookup_ngram_min = 0;  // 0: no guessing
   int draft_max = 16;
+  float draft_p_min = 0.8f;
+  std::string model_draft;   // a GGUF file; "": none
   int keep = 0;           // tokens that a context shift keeps at the front; -1: the whole prompt
   std::string prompt_cache_file;  // "": the cache ends with the process
   bool mlock = false;

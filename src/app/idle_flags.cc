@@ -7,7 +7,6 @@ constexpr std::string_view kCpu = "this build computes on the CPU";
 constexpr std::string_view kOnePool = "one pool of threads serves prefill and decode alike";
 constexpr std::string_view kOneCache = "all sequences share one pool of blocks, and there are no slots";
 constexpr std::string_view kBlocks = "blocks cannot fragment";
-constexpr std::string_view kDraft = "no draft model is used: answers are the same without one";
 constexpr std::string_view kNoImages = "this server understands no images and refuses requests with one";
 constexpr std::string_view kVector = "control vectors are not applied";
 constexpr std::string_view kAdapter = "adapters are not applied";
@@ -69,9 +68,9 @@ constexpr IdleFlag kIdleFlags[] = {
     {"--lora-scaled", 2, kAdapter},
     {"--control-vector", 1, kVector},
     {"--control-vector-scaled --control-vector-layer-range", 2, kVector},
-    {"-md --model-draft -devd --device-draft -ngld --gpu-layers-draft --n-gpu-layers-draft", 1, kDraft},
-    {"-cd --ctx-size-draft", 1, kDraft},
-    {"--draft-min --draft-n-min --draft-p-min", 1, "how many tokens are guessed follows from how many were right"},
+    {"-devd --device-draft -ngld --gpu-layers-draft --n-gpu-layers-draft", 1, kCpu},
+    {"-cd --ctx-size-draft", 1, "a draft model's context is as long as the model's"},
+    {"--draft-min --draft-n-min", 1, "how many tokens are guessed follows from how many were right"},
     {"-lcs --lookup-cache-static -lcd --lookup-cache-dynamic", 1, "guesses come from the request's own text"},
     {"--mmproj --mmproj-url --visual-max-image-size --visual-max-image-cache --max-projected-cache", 1, kNoImages},
     {"--no-mmproj --no-mmproj-offload", 0, kNoImages},

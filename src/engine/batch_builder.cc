@@ -3,64 +3,87 @@
 #include <algorithm>
 
 namespace lb {
+namespace {
+
+int64_t EndOf(const BatchItem& item) {
+  return item.first + static_cast<int64_t>(item.tokens.size() + item.guesses.size());
+}
+
+}  // namespace
 
 const ForwardBatch& BatchBuilder::Build(const ScheduledBatch& scheduled) {
+  items_.clear();
+  for (const ScheduledBatch::Item& item : scheduled.items) {
+    const Sequence& s = *item.sequence;
+    const auto first = static_cast<size_t>(s.num_computed());
+    items_.push_back({s.kv.get(), s.num_computed(),
+                      std::span(s.tokens).subspan(first, static_cast<size_t>(item.num_tokens)),
+                      std::span(s.draft).first(static_cast<size_t>(item.num_drafted)),
+                      CatchesUp(item) && !s.request.embed, s.request.embed ? s.num_tokens() : 0});
+  }
+  return Build(items_);
+}
+
+const ForwardBatch& BatchBuilder::Build(std::span<const BatchItem> items) {
   token_ids_.clear();
   positions_.clear();
   context_len_.clear();
   logit_rows_.clear();
   hidden_rows_.clear();
   query_start_.assign(1, 0);
-  int max_blocks = 0;
-  for (const ScheduledBatch::Item& item : scheduled.items) {
-    const Sequence& s = *item.sequence;
-    const auto first = static_cast<int32_t>(s.num_computed());
-    for (int32_t p = first; p < first + item.num_tokens; ++p) {
-      if (s.request.embed && Pooler::Needs(*pooling_, causal_, p, s.num_tokens())) {
-        hidden_rows_.push_back(static_cast<int32_t>(token_ids_.size()));
-      }
-      token_ids_.push_back(s.tokens[static_cast<size_t>(p)]);
-      positions_.push_back(p);
-    }
-    if (CatchesUp(item) && !s.request.embed) {
-      logit_rows_.push_back(static_cast<int32_t>(token_ids_.size()) - 1);
-    }
-    for (int i = 0; i < item.num_drafted; ++i) {
-      logit_rows_.push_back(static_cast<int32_t>(token_ids_.size()));
-      token_ids_.push_back(s.draft[static_cast<size_t>(i)]);
-      positions_.push_back(first + item.num_tokens + i);
-    }
-    context_len_.push_back(first + item.num_tokens + item.num_drafted);
-    query_start_.push_back(static_cast<int32_t>(token_ids_.size()));
-    max_blocks = std::max(max_blocks, static_cast<int>(kv::BlocksFor(context_len_.back())));
+  int64_t longest = 0;
+  for (const BatchItem& item : items) {
+    AddTokens(item);
+    longest = std::max(longest, EndOf(item));
   }
-
+  const auto max_blocks = static_cast<int>(kv::BlocksFor(longest));
   kv_.clear();
   for (size_t g = 0; g < groups_.size(); ++g) {
     Group& group = groups_[g];
     group.slots.clear();
-    group.block_table.assign(scheduled.items.size() * static_cast<size_t>(max_blocks), -1);
-    size_t row = 0;
-    for (const ScheduledBatch::Item& item : scheduled.items) {
-      const Sequence& s = *item.sequence;
-      const kv::BlockTable& table = s.kv->table(static_cast<int>(g));
-      const int64_t end = s.num_computed() + item.num_tokens + item.num_drafted;
-      for (int64_t p = s.num_computed(); p < end; ++p) {
-        const int32_t block = table[static_cast<int>(p / kKvBlockTokens)].value;
-        CHECK_GE(block, 0);
-        group.slots.push_back(block * kKvBlockTokens + static_cast<int32_t>(p % kKvBlockTokens));
-      }
-      const auto blocks = static_cast<size_t>(kv::BlocksFor(end));
-      std::ranges::transform(table.blocks().first(blocks),
-                             group.block_table.begin() +
-                                 static_cast<std::ptrdiff_t>(row * static_cast<size_t>(max_blocks)),
-                             [](kv::BlockId b) { return b.value; });
-      ++row;
+    group.block_table.assign(items.size() * static_cast<size_t>(max_blocks), -1);
+    for (size_t row = 0; row < items.size(); ++row) {
+      AddBlocks(items[row], row, static_cast<int>(g), max_blocks);
     }
     kv_.push_back({group.slots, group.block_table, max_blocks});
   }
   batch_ = {token_ids_, {positions_, query_start_, context_len_}, kv_, logit_rows_, hidden_rows_};
   return batch_;
+}
+
+void BatchBuilder::AddTokens(const BatchItem& item) {
+  int64_t position = item.first;
+  for (const TokenId token : item.tokens) {
+    if (item.text_tokens > 0 && Pooler::Needs(*pooling_, causal_, position, item.text_tokens)) {
+      hidden_rows_.push_back(static_cast<int32_t>(token_ids_.size()));
+    }
+    token_ids_.push_back(token);
+    positions_.push_back(static_cast<int32_t>(position++));
+  }
+  if (item.wants_logits) logit_rows_.push_back(static_cast<int32_t>(token_ids_.size()) - 1);
+  for (const TokenId token : item.guesses) {
+    logit_rows_.push_back(static_cast<int32_t>(token_ids_.size()));
+    token_ids_.push_back(token);
+    positions_.push_back(static_cast<int32_t>(position++));
+  }
+  context_len_.push_back(static_cast<int32_t>(position));
+  query_start_.push_back(static_cast<int32_t>(token_ids_.size()));
+}
+
+void BatchBuilder::AddBlocks(const BatchItem& item, size_t row, int g, int max_blocks) {
+  Group& group = groups_[static_cast<size_t>(g)];
+  const kv::BlockTable& table = item.kv->table(g);
+  const int64_t end = EndOf(item);
+  for (int64_t p = item.first; p < end; ++p) {
+    const int32_t block = table[static_cast<int>(p / kKvBlockTokens)].value;
+    CHECK_GE(block, 0);
+    group.slots.push_back(block * kKvBlockTokens + static_cast<int32_t>(p % kKvBlockTokens));
+  }
+  const auto blocks = static_cast<size_t>(kv::BlocksFor(end));
+  std::ranges::transform(table.blocks().first(blocks),
+                         group.block_table.begin() +
+                             static_cast<std::ptrdiff_t>(row * static_cast<size_t>(max_blocks)),
+                         [](kv::BlockId b) { return b.value; });
 }
 
 }  // namespace lb

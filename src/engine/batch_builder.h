@@ -1,13 +1,25 @@
-// BatchBuilder: a ScheduledBatch and the block tables -> the arrays of a ForwardBatch.
+// BatchBuilder: tokens of sequences and their block tables -> the arrays of a ForwardBatch.
 #pragma once
 
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "engine/scheduler.h"
+#include "kv/sequence_kv.h"
 #include "model/forward_batch.h"
 
 namespace lb {
+
+// What one sequence computes in a step. Room for it is reserved.
+struct BatchItem {
+  const kv::SequenceKv* kv = nullptr;
+  int64_t first = 0;                 // position of the first token
+  std::span<const TokenId> tokens;   // at least one
+  std::span<const TokenId> guesses;  // after them; only with wants_logits
+  bool wants_logits = false;         // of the last of `tokens`, and of every guess
+  int64_t text_tokens = 0;           // > 0: of a text of this length whose vector is wanted
+};
 
 // Owns the arrays, so that a step allocates nothing once they have grown. Engine thread only.
 class BatchBuilder {
@@ -16,9 +28,9 @@ class BatchBuilder {
   BatchBuilder(int num_groups, std::optional<Pooling> pooling, bool causal)
       : pooling_(pooling), causal_(causal), groups_(static_cast<size_t>(num_groups)) {}
 
-  // Valid until the next call. Each item that catches up and wants an answer has a row of logits, and
-  // one more after it for each of its guesses; in the order of the items. Hidden states come in the
-  // order of the items and their tokens.
+  // Valid until the next call. Rows of logits and hidden states come in the order of the items and
+  // their tokens.
+  const ForwardBatch& Build(std::span<const BatchItem> items);
   const ForwardBatch& Build(const ScheduledBatch& scheduled);
 
  private:
@@ -26,10 +38,14 @@ class BatchBuilder {
     std::vector<int32_t> slots;
     std::vector<int32_t> block_table;
   };
+  void AddTokens(const BatchItem& item);
+  void AddBlocks(const BatchItem& item, size_t row, int g, int max_blocks);
+
   const std::optional<Pooling> pooling_;
   const bool causal_;
   std::vector<int32_t> token_ids_, positions_, query_start_, context_len_, logit_rows_,
       hidden_rows_;
+  std::vector<BatchItem> items_;
   std::vector<Group> groups_;
   std::vector<KvBatch> kv_;
   ForwardBatch batch_;

@@ -65,8 +65,8 @@ Engine::Engine(EngineConfig config, std::unique_ptr<ModelRunner> runner,
       kv_(std::move(kv)),
       clock_(clock),
       inbox_(std::make_shared<Inbox>()),
-      scheduler_({config_.max_sequences, config_.max_batch_tokens,
-                  config_.lookup_min_match > 0 ? config_.max_step_drafts : 0, !config_.generates},
+      scheduler_({config_.max_sequences, config_.max_batch_tokens, config_.max_step_drafts,
+                  !config_.generates},
                  kv_.get()),
       chunk_policy_(config_.max_batch_tokens, config_.max_gap_ratio, config_.max_step_ms),
       batch_builder_(kv_->num_groups(), config_.pooling, config_.generates) {
@@ -99,8 +99,7 @@ Result<std::unique_ptr<TokenStream>> Engine::Submit(Request request) {
     return refuse(lb::Fail(ErrorCode::kInvalidArgument, "the prompt has no tokens"));
   }
   if (auto kind = CheckKind(request); !kind.has_value()) return refuse(kind.error());
-  if (request.embed ? length > limits_.max_request_tokens
-                    : length >= limits_.max_request_tokens) {
+  if (request.embed ? length > limits_.max_request_tokens : length >= limits_.max_request_tokens) {
     // llama.cpp's phrase: clients look for it in order to send less.
     Error error =
         request.embed
@@ -109,10 +108,10 @@ Result<std::unique_ptr<TokenStream>> Engine::Submit(Request request) {
                        "have at most {} (what the model was trained for, or -c/--ctx-size)",
                        length, limits_.max_request_tokens)
             : lb::Fail(ErrorCode::kTooLong,
-                           "the prompt has {} tokens, which exceeds the available context size: "
-                           "prompt and answer together may have {} (set by -c/--ctx-size), so a "
-                           "prompt at most {}",
-                           length, limits_.max_request_tokens, limits_.max_request_tokens - 1);
+                       "the prompt has {} tokens, which exceeds the available context size: "
+                       "prompt and answer together may have {} (set by -c/--ctx-size), so a "
+                       "prompt at most {}",
+                       length, limits_.max_request_tokens, limits_.max_request_tokens - 1);
     error.prompt_tokens = length;
     error.context_tokens = limits_.max_request_tokens;
     return refuse(std::move(error));
@@ -222,7 +221,8 @@ void Engine::Accept(std::unique_ptr<Sequence> sequence) {
   sequences_.emplace(s.id, std::move(sequence));
   scheduler_.Add(&s);
   // Nothing is wanted: nothing is computed.
-  if (s.num_tokens() == s.max_tokens_total && !s.request.embed) Finish(s, FinishReason::kLength, -1);
+  if (s.num_tokens() == s.max_tokens_total && !s.request.embed)
+    Finish(s, FinishReason::kLength, -1);
 }
 
 void Engine::Announce(const ScheduledBatch& batch) {
@@ -280,15 +280,21 @@ void Engine::RunBatch(const ScheduledBatch& batch) {
 }
 
 void Engine::DraftNext() {
-  if (config_.lookup_min_match <= 0) return;
+  if (config_.max_step_drafts <= 0) return;
+  std::vector<DraftTask> tasks;
   for (Sequence* s : scheduler_.running()) {
     s->draft.clear();
-    if (s->num_missing() != 1 || s->stalled()) continue;
     // The token after the last guess must still fit.
     const int64_t room = s->max_tokens_total - s->num_tokens() - 1;
-    const auto most = static_cast<int>(std::min<int64_t>(s->max_draft, room));
-    if (most > 0) DraftByLookup(s->tokens, config_.lookup_min_match, most, &s->draft);
+    const bool decodes = s->num_missing() == 1 && !s->stalled();
+    int most = decodes ? static_cast<int>(std::clamp<int64_t>(room, 0, s->max_draft)) : 0;
+    if (config_.lookup_min_match > 0 && most > 0) {
+      DraftByLookup(s->tokens, config_.lookup_min_match, most, &s->draft);
+      if (!s->draft.empty()) most = 0;
+    }
+    tasks.push_back({s, most});
   }
+  if (drafter_ != nullptr) drafter_->Draft(tasks);
 }
 
 // The token after each guess is drawn as if the guess had been known: as long as they agree, the
@@ -396,6 +402,7 @@ void Engine::ShiftContext(Sequence& s) {
   s.sampler = Sampler::Create(s.sampler.params(), runner_->vocab_size()).value();
   s.kv = kv_->NewSequence(s.request.cache_namespace, s.request.cache_prompt);
   scheduler_.Restart(&s);
+  if (drafter_ != nullptr) drafter_->Forget(s.id);
   TokenEvent event;
   event.kind = TokenEvent::Kind::kShifted;
   event.usage = s.usage;

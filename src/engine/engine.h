@@ -13,6 +13,7 @@
 #include "engine/engine_client.h"
 #include "engine/engine_config.h"
 #include "engine/inbox.h"
+#include "engine/model_drafter.h"
 #include "engine/model_runner.h"
 #include "engine/scheduler.h"
 
@@ -25,6 +26,8 @@ class Engine final : public EngineClient {
   static Result<std::unique_ptr<Engine>> Create(EngineConfig config,
                                                 std::unique_ptr<ModelRunner> runner,
                                                 const Clock* clock);
+  // Before the first step. Its model has the vocabulary of the engine's.
+  void UseDrafter(std::unique_ptr<ModelDrafter> drafter) { drafter_ = std::move(drafter); }
   // Ends what is still open with kUnavailable. Streams may outlive the engine.
   ~Engine() override;
 
@@ -92,6 +95,7 @@ class Engine final : public EngineClient {
   const EngineConfig config_;
   EngineLimits limits_;
   std::unique_ptr<ModelRunner> runner_;
+  std::unique_ptr<ModelDrafter> drafter_;  // null: guesses come from the text, if at all
   std::unique_ptr<kv::KvCacheManager> kv_;
   const Clock* clock_;
   const std::shared_ptr<Inbox> inbox_;

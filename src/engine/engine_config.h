@@ -23,11 +23,12 @@ struct EngineConfig {
   bool prefix_cache = true;    // --no-cache-prompt: false
   double max_gap_ratio = 4.0;  // how many times longer a step of running streams may get because
                                // somebody's prompt is computed beside them
-  // Speculation: an answer is guessed from the text before it where its last `lookup_min_match`
-  // tokens stood already (0: off), so many tokens at most for one sequence and for all in one step.
+  // Guesses of what comes next, from the text before it where its last `lookup_min_match` tokens
+  // stood already (0: not from there) or from a draft model: so many tokens at most for one sequence,
+  // and for all in one step (0: no guesses at all).
   int lookup_min_match = 0;
   int max_draft = 16;
-  int max_step_drafts = 32;
+  int max_step_drafts = 0;
   int max_step_ms = 500;       // aimed at: how long prompts may keep a cancellation or a newcomer
                                // waiting
 };

@@ -24,7 +24,7 @@ ModelDrafter::ModelDrafter(ModelDrafterConfig config, std::unique_ptr<ModelRunne
     : config_(std::move(config)),
       runner_(std::move(runner)),
       kv_(std::move(kv)),
-      batch_builder_(kv_->num_groups()) {}
+      batch_builder_(kv_->num_groups(), std::nullopt, true) {}
 
 kv::SequenceKv* ModelDrafter::StateOf(const Sequence& s) {
   std::unique_ptr<kv::SequenceKv>& state = states_[s.id];
@@ -63,7 +63,10 @@ std::vector<ModelDrafter::Guess> ModelDrafter::CatchUp(std::span<const DraftTask
     CHECK(kv_->Reserve(*kv, end));
     const auto first = static_cast<size_t>(kv->num_computed());
     const auto count = static_cast<size_t>(end) - first;
-    items.push_back({kv, static_cast<int64_t>(first), std::span(s.tokens).subspan(first, count), {},
+    items.push_back({kv,
+                     static_cast<int64_t>(first),
+                     std::span(s.tokens).subspan(first, count),
+                     {},
                      end == s.num_tokens()});
     guesses.push_back({&s, kv, task.most});
     left -= static_cast<int>(count);
@@ -116,7 +119,7 @@ void ModelDrafter::GoOn(std::vector<Guess>* open) {
 
 bool ModelDrafter::TakeBest(std::span<const float> logits, Sequence* sequence) const {
   const auto best = std::max_element(logits.begin(), logits.end());
-  const double sum = sampling::SumExp(logits, *best);
+  const double sum = sampling::SumExp(logits, *best);  // 1 / sum is its probability
   if (!(1.0 / sum >= config_.min_probability)) return false;
   sequence->draft.push_back(static_cast<TokenId>(best - logits.begin()));
   return true;

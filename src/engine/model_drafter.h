@@ -1,5 +1,5 @@
-// Guesses how answers go on by a second, smaller model of the same vocabulary (speculative decoding:
-// Leviathan et al., arXiv:2211.17192; here the target draws every token itself, see
+// Guesses how answers go on by a second, smaller model of the same vocabulary (speculative
+// decoding: Leviathan et al., arXiv:2211.17192; here the target draws every token itself, see
 // docs/contracts/engine.md, so the guesses are the draft model's most probable tokens).
 #pragma once
 
@@ -18,8 +18,8 @@ namespace lb {
 
 struct ModelDrafterConfig {
   std::vector<kv::KvGroupConfig> kv_groups;  // of the draft model
-  int max_batch_tokens = 256;                // in one pass; a longer context is caught up with step by step
-  float min_probability = 0.8f;              // a token that is less sure is not guessed, and ends the guess
+  int max_batch_tokens = 256;    // in one pass; a longer context is caught up with step by step
+  float min_probability = 0.8f;  // a token that is less sure is not guessed, and ends the guess
 };
 
 // One running sequence and how many guesses it may get; 0: none in this step.
@@ -29,7 +29,8 @@ struct DraftTask {
 };
 
 // Engine thread only. Has a KV cache of its own, in which only tokens that the sequence really has
-// are ever committed. What it cannot do (no room, a failed pass) is a missing guess, never an error.
+// are ever committed. What it cannot do (no room, a failed pass) is a missing guess, never an
+// error.
 class ModelDrafter {
  public:
   static Result<std::unique_ptr<ModelDrafter>> Create(ModelDrafterConfig config,

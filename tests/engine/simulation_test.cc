@@ -91,7 +91,29 @@ class Simulation {
     auto engine = Engine::Create(config_, std::move(runner), &clock_);
     EXPECT_TRUE(engine.has_value()) << engine.error().message;
     engine_ = std::move(*engine);
+    if (Pick(2) == 0) UseDrafter();
     for (int i = 0; i < 4; ++i) texts_.push_back(RandomTokens(static_cast<size_t>(max_request_)));
+  }
+
+  // The same model with a cache of its own, which may be too small: its guesses are right, but for
+  // sampling, and where it fails there are none.
+  void UseDrafter() {
+    ModelDrafterConfig config;
+    config.max_batch_tokens = 12 + static_cast<int>(Pick(60));  // one for each sequence at least
+    config.min_probability = 0;
+    std::vector<int> sizes;
+    for (const kv::KvGroupConfig& group : config_.kv_groups) {
+      const int least = group.window > 0 ? static_cast<int>(kv::BlocksFor(group.window)) + 2 : 2;
+      sizes.push_back(least + static_cast<int>(Pick(static_cast<size_t>(group.num_blocks))));
+      config.kv_groups.push_back({group.window, sizes.back()});
+    }
+    auto runner = std::make_unique<test::FakeRunner>(windows_, sizes);
+    drafting_ = runner.get();
+    drafting_->fail = [this](const ForwardBatch&) { return Chance(fault_rate_); };
+    auto drafter = ModelDrafter::Create(std::move(config), std::move(runner));
+    ASSERT_TRUE(drafter.has_value()) << drafter.error().message;
+    drafter_ = drafter->get();
+    engine_->UseDrafter(std::move(*drafter));
   }
 
   // What other threads may do while a step runs: a client leaves, the server is told to stop.
@@ -244,6 +266,11 @@ class Simulation {
     const int64_t failed = engine_->Stats().failed;
     engine_->Step();
     ASSERT_EQ(runner_->complaint, "");
+    if (drafter_ != nullptr) {
+      ASSERT_EQ(drafting_->complaint, "");
+      const auto drafts = drafter_->kv().CheckInvariants();
+      ASSERT_TRUE(drafts.has_value()) << drafts.error().message;
+    }
     const auto sound = engine_->kv().CheckInvariants();
     ASSERT_TRUE(sound.has_value()) << sound.error().message;
     const EngineStats stats = engine_->Stats();
@@ -370,6 +397,8 @@ class Simulation {
   bool stop_midway_ = false;
   double fault_rate_ = 0, spoil_rate_ = 0, cancel_rate_ = 0;
   test::FakeRunner* runner_ = nullptr;
+  test::FakeRunner* drafting_ = nullptr;  // null: no draft model
+  const ModelDrafter* drafter_ = nullptr;
   std::unique_ptr<Engine> engine_;
   std::vector<std::vector<TokenId>> texts_;
   std::map<std::string, std::unique_ptr<Open>> open_;
@@ -391,11 +420,12 @@ int64_t Simulate(int scenarios, int requests, uint64_t first_seed) {
   std::printf(
       "simulated %ld requests in %ld steps: %ld completed, %ld cancelled, %ld failed by injected "
       "faults, %ld "
-      "pauses, %ld evictions, %ld cached tokens, %ld context shifts, %ld of %ld guesses right; longest wait %ld %% of its "
+      "pauses, %ld evictions, %ld cached tokens, %ld context shifts, %ld of %ld guesses right; "
+      "longest wait %ld %% of its "
       "bound\n",
       totals.requests, totals.steps, totals.completed, totals.cancelled, totals.failed,
-      totals.pauses, totals.evictions, totals.cached_tokens, totals.shifts,
-      totals.accepted, totals.drafted, totals.worst_bypass_percent);
+      totals.pauses, totals.evictions, totals.cached_tokens, totals.shifts, totals.accepted,
+      totals.drafted, totals.worst_bypass_percent);
   // A simulation that never met trouble proves nothing.
   EXPECT_GT(totals.pauses, 0);
   EXPECT_GT(totals.evictions, 0);

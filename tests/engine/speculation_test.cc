@@ -1,12 +1,12 @@
 // Proves what is guessed: the continuation of the longest and then latest earlier match, against a
-// search by brute force; and that guesses change no answer, only the number of steps.
-#include "engine/lookup_draft.h"
-
+// search by brute force; and that guesses, these and a draft model's, change no answer, only
+// the number of steps.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <random>
 
+#include "engine/lookup_draft.h"
 #include "tests/engine/engine_fixture.h"
 
 namespace lb {
@@ -89,6 +89,26 @@ TEST_F(SpeculationTest, FewerStepsForTheSameAnswer) {
   EXPECT_LT(engine_->Stats().steps, 160);
   EXPECT_EQ(engine_->Stats().accepted_tokens, usage.accepted_tokens);
   EXPECT_EQ(engine_->Stats().generated_tokens, 200);
+}
+
+TEST_F(SpeculationTest, ADraftModelGuessesToo) {
+  for (const int draft_blocks : {60, 6}) {  // the second is too small for the whole answer
+    Start({0, 40}, 60, 400, Speculating(0));
+    ModelDrafterConfig config;
+    config.kv_groups = {{0, draft_blocks}, {40, draft_blocks}};
+    config.min_probability = 0;
+    auto runner = std::make_unique<test::FakeRunner>(std::vector<int>{0, 40},
+                                                     std::vector<int>{draft_blocks, draft_blocks});
+    engine_->UseDrafter(std::move(*ModelDrafter::Create(config, std::move(runner))));
+    // The same model: at temperature 0 each of its guesses is right.
+    const auto client = Send(Greedy(Tokens(20, 3), 200));
+    RunAll({client.get()});
+    ExpectAlone(*client);
+    const Usage& usage = client->answer.end().usage;
+    EXPECT_GT(usage.accepted_tokens, draft_blocks == 60 ? 150 : 20);
+    EXPECT_EQ(usage.accepted_tokens, usage.drafted_tokens);
+    EXPECT_LT(engine_->Stats().steps, draft_blocks == 60 ? 50 : 200);
+  }
 }
 
 TEST_F(SpeculationTest, NoTokenIsAnsweredBeyondTheLimitOrTheEnd) {
