@@ -25,7 +25,8 @@ struct Composition {
   std::shared_ptr<const text::ChatTemplate> chat_template;  // null: none
   std::unique_ptr<Ops> ops;
   std::unique_ptr<Model> model;
-  std::unique_ptr<Model> draft_model;  // null: none
+  std::unique_ptr<gguf::GgufFile> draft_file;
+  std::unique_ptr<Model> draft_model;  // null: none; some of its weights stay in the file's mapping
   SteadyClock clock;
   std::unique_ptr<Engine> engine;
   std::string prompt_cache_key;  // what a saved cache must have been made for; "": none is saved

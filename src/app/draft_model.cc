@@ -41,9 +41,9 @@ Result<void> LoadDraftModel(const Flags& flags, Composition* c, const LoadProgre
   if (!c->model->config().generates) {
     return Fail(ErrorCode::kInvalidArgument, "--model-draft: the model makes vectors, no answers");
   }
-  LB_ASSIGN_OR_RETURN(const auto file, gguf::GgufFile::Open(flags.model_draft));
-  LB_RETURN_IF_ERROR(CheckVocabulary(flags, *c->tokenizer, file->metadata()));
-  LB_ASSIGN_OR_RETURN(c->draft_model, LoadModel(*file, *c->ops, progress));
+  LB_ASSIGN_OR_RETURN(c->draft_file, gguf::GgufFile::Open(flags.model_draft));
+  LB_RETURN_IF_ERROR(CheckVocabulary(flags, *c->tokenizer, c->draft_file->metadata()));
+  LB_ASSIGN_OR_RETURN(c->draft_model, LoadModel(*c->draft_file, *c->ops, progress));
   const ModelConfig& model = c->draft_model->config();
   if (model.vocab_size != c->model->config().vocab_size) {
     return Fail(ErrorCode::kInvalidArgument,
