@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "api/errors.h"
+#include "api/json_reader.h"
 
 namespace lb::api {
 namespace {
@@ -34,6 +35,11 @@ void AppendEvent(std::string_view json, std::string* out, std::string_view name)
   *out += "data: ";
   *out += json;
   *out += "\n\n";
+}
+
+void WriteArguments(const ToolCall& call, JsonWriter* w) {
+  const auto parsed = ParseJsonObject(call.arguments);
+  parsed.has_value() ? w->Value(*parsed) : w->BeginObject().EndObject();
 }
 
 void WriteTimings(const Answer& answer, JsonWriter* w) {

@@ -37,6 +37,9 @@ void AppendEvent(std::string_view json, std::string* out, std::string_view name 
 
 int64_t NowUnix();
 
+// A call's arguments as an object; {} where they are none, as when the answer was cut inside them.
+void WriteArguments(const ToolCall& call, JsonWriter* w);
+
 // "timings" as llama.cpp has them, of one answer: rates leave out the first token, which comes out
 // of the prompt's own computation.
 void WriteTimings(const Answer& answer, JsonWriter* w);

@@ -175,8 +175,8 @@ def test_thoughts_are_blocks(start_server, tmp_path):
     ({"thinking": {"type": "sometimes"}}, "thinking.type"),
     ({"tools": [{"name": "f"}]}, "tools[0].input_schema"),
     ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools[0].type"),
-    ({"extra_body": {"output_config": {"format": {"type": "json_schema", "schema": {}}}}},
-     "output_config.format"),
+    ({"tool_choice": {"type": "tool", "name": "g"}, "tools": [{"name": "f", "input_schema": {}}]}, "tool_choice"),
+    ({"extra_body": {"output_config": {"format": {"type": "poem"}}}}, "output_config.format.type"),
     ({"messages": user("word " * 9000)}, "messages"),
 ])
 def test_bad_requests(client, more, param):

@@ -125,6 +125,7 @@ def test_thoughts(start_server, models, tmp_path):
     ("chat", {"messages": user("hi"), "think": True}, "does not support thinking"),
     ("chat", {"messages": [{"role": "user", "content": "x", "images": ["aGk="]}]}, "messages[0].images"),
     ("chat", {"messages": user("word " * 9000)}, "4096"),
+    ("chat", {"messages": user("hi"), "format": "xml"}, "format"),
     ("generate", {"prompt": "x", "images": ["aGk="]}, "images"),
     ("generate", {"prompt": "x", "suffix": "y"}, "suffix"),
     ("generate", {"prompt": "x", "template": "{{ .Prompt }}"}, "template"),

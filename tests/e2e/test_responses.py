@@ -176,6 +176,7 @@ def test_thoughts_are_an_item(start_server, tmp_path):
     ({"tools": [{"type": "function", "parameters": {}}]}, "tools[0].name"),
     ({"max_output_tokens": -1}, "max_output_tokens"),
     ({"text": {"format": {"type": "poem"}}}, "text.format.type"),
+    ({"text": {"format": {"type": "json_schema", "name": "n"}}}, "text.format.schema"),
     ({"temperature": -1}, "temperature"),
     ({"input": "word " * 9000}, "input"),
 ])

@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "api/constraint_fields.h"
 #include "base/printable.h"
 
 namespace lb::api {
@@ -169,12 +170,12 @@ class Conversation {
   std::map<std::string, std::string> tools_;  // names by the ids of their calls
 };
 
-Result<void> ParseAnthropicTools(const Fields& fields, ChatRequest* request) {
+// Theirs in OpenAI's form.
+Result<ToolOptions> ParseAnthropicTools(const Fields& fields) {
+  json::object ours;
+  json::array& list = ours["tools"].emplace_array();
   LB_ASSIGN_OR_RETURN(const auto* tools, fields.Array("tools"));
-  LB_ASSIGN_OR_RETURN(const auto* choice, fields.Object("tool_choice"));
-  if (tools == nullptr || tools->empty()) return {};
-  json::array list;
-  for (size_t i = 0; i < tools->size(); ++i) {
+  for (size_t i = 0; tools != nullptr && i < tools->size(); ++i) {
     const std::string at = fmt::format("tools[{}]", i);
     if (!(*tools)[i].is_object()) {
       return BadField(at, fmt::format("{} must be an object, not {}", at, Describe((*tools)[i])));
@@ -183,39 +184,44 @@ Result<void> ParseAnthropicTools(const Fields& fields, ChatRequest* request) {
     std::string type = "custom";
     LB_RETURN_IF_ERROR(tool.Read("type", &type));
     if (type != "custom") {
-      return Error{
-          ErrorCode::kUnsupported,
-          fmt::format("{}.type: {} is a tool of Anthropic's own, which this server has not; "
-                      "give it as a custom tool",
-                      at, Printable(type, 60)),
-          at + ".type"};
+      return Error{ErrorCode::kUnsupported,
+                   fmt::format("{}.type: {} is a tool of Anthropic's own, which this server has "
+                               "not; give it as a custom tool",
+                               at, Printable(type, 60)),
+                   at + ".type"};
     }
-    LB_ASSIGN_OR_RETURN(const std::string name, Required(tool, "name"));
-    LB_ASSIGN_OR_RETURN(const auto description, tool.String("description"));
+    json::object function;
+    LB_ASSIGN_OR_RETURN(function["name"], Required(tool, "name"));
     LB_ASSIGN_OR_RETURN(const auto* schema, tool.Object("input_schema"));
     if (schema == nullptr) return tool.Bad("input_schema", "an object");
-    json::object function{{"name", name}};
-    if (description) function["description"] = *description;
+    LB_RETURN_IF_ERROR(tool.String("description"));
+    LB_RETURN_IF_ERROR(tool.Bool("strict"));
+    for (const char* key : {"description", "strict"}) {
+      if (const json::value* value = tool.Find(key)) function[key] = *value;
+    }
     function["parameters"] = *schema;
     list.push_back(json::object{{"type", "function"}, {"function", std::move(function)}});
   }
+  LB_ASSIGN_OR_RETURN(const auto* choice, fields.Object("tool_choice"));
   if (choice != nullptr) {
     const Fields inner(*choice, "tool_choice.");
     std::string type;
     LB_RETURN_IF_ERROR(inner.Read("type", &type));
-    if (type == "none") return {};
-    if (type == "any" || type == "tool") {
-      return Error{
-          ErrorCode::kUnsupported,
-          "tool_choice.type: a forced call needs constrained output, which this build does "
-          "not support; \"auto\" and \"none\" are",
-          "tool_choice.type"};
+    if (type == "none" || type == "auto") {
+      ours["tool_choice"] = type;
+    } else if (type == "any") {
+      ours["tool_choice"] = "required";
+    } else if (type == "tool") {
+      LB_ASSIGN_OR_RETURN(const std::string name, Required(inner, "name"));
+      ours["tool_choice"] =
+          json::object{{"type", "function"}, {"function", json::object{{"name", name}}}};
+    } else {
+      return inner.Bad("type", "\"auto\", \"any\", \"tool\" or \"none\"");
     }
-    if (type != "auto") return inner.Bad("type", "\"auto\", \"any\", \"tool\" or \"none\"");
+    LB_ASSIGN_OR_RETURN(const auto one, inner.Bool("disable_parallel_tool_use"));
+    ours["parallel_tool_calls"] = !one.value_or(false);
   }
-  LB_ASSIGN_OR_RETURN(request->tools, ToolsOf(list));
-  request->parse_tool_calls = false;  // its replies have no place for them yet
-  return {};
+  return ParseTools(Fields(ours));
 }
 
 // `thinking`, and how hard (`output_config.effort`).
@@ -244,22 +250,33 @@ Result<void> ParseThinking(const Fields& fields, const GenerationDefaults& defau
   return {};
 }
 
-Result<void> RefuseFormat(const Fields& fields) {
-  const auto unsupported = [](std::string name) {
-    return Error{ErrorCode::kUnsupported,
-                 fmt::format("{}: constrained output is not supported by this build", name), name};
-  };
-  if (fields.Find("output_format") != nullptr) return unsupported("output_format");
+// {type: "json_schema", schema}, in its place or in the one that it had before.
+Result<void> ParseFormat(const Fields& fields, GenerationOptions* options) {
+  LB_ASSIGN_OR_RETURN(const auto* format, fields.Object("output_format"));
+  std::string at = "output_format.";
   LB_ASSIGN_OR_RETURN(const auto* config, fields.Object("output_config"));
-  if (config != nullptr && Fields(*config).Find("format") != nullptr) {
-    return unsupported("output_config.format");
+  if (config != nullptr) {
+    LB_ASSIGN_OR_RETURN(const auto* newer, Fields(*config, "output_config.").Object("format"));
+    if (newer != nullptr) {
+      format = newer;
+      at = "output_config.format.";
+    }
   }
-  LB_ASSIGN_OR_RETURN(const auto* servers, fields.Array("mcp_servers"));
-  if (servers != nullptr && !servers->empty()) {
-    return Error{ErrorCode::kUnsupported, "mcp_servers: this server calls no others",
-                 "mcp_servers"};
-  }
+  if (format == nullptr) return {};
+  const Fields inner(*format, at);
+  std::string type;
+  LB_RETURN_IF_ERROR(inner.Read("type", &type));
+  if (type != "json_schema") return inner.Bad("type", "\"json_schema\"");
+  const json::value* schema = inner.Find("schema");
+  if (schema == nullptr) return inner.Bad("schema", "a JSON schema");
+  LB_ASSIGN_OR_RETURN(options->constraint, SchemaConstraint(*schema, inner.Name("schema")));
   return {};
+}
+
+Result<void> RefuseServers(const Fields& fields) {
+  LB_ASSIGN_OR_RETURN(const auto* servers, fields.Array("mcp_servers"));
+  if (servers == nullptr || servers->empty()) return {};
+  return Error{ErrorCode::kUnsupported, "mcp_servers: this server calls no others", "mcp_servers"};
 }
 
 }  // namespace
@@ -273,7 +290,8 @@ Result<ChatRequest> ParseMessagesRequest(const json::object& body,
   request.options.n = 1;
   LB_ASSIGN_OR_RETURN(const auto stops, ParseStops(fields, "stop_sequences"));
   request.options.stop.insert(request.options.stop.end(), stops.begin(), stops.end());
-  LB_RETURN_IF_ERROR(RefuseFormat(fields));
+  LB_RETURN_IF_ERROR(ParseFormat(fields, &request.options));
+  LB_RETURN_IF_ERROR(RefuseServers(fields));
   LB_ASSIGN_OR_RETURN(std::string system, ParseText(fields, "system"));
   if (!system.empty()) {
     request.messages.emplace_back();
@@ -288,7 +306,7 @@ Result<ChatRequest> ParseMessagesRequest(const json::object& body,
   for (size_t i = 0; i < messages->size(); ++i) {
     LB_RETURN_IF_ERROR(conversation.Add((*messages)[i], i));
   }
-  LB_RETURN_IF_ERROR(ParseAnthropicTools(fields, &request));
+  LB_ASSIGN_OR_RETURN(request.tools, ParseAnthropicTools(fields));
   LB_RETURN_IF_ERROR(ParseThinking(fields, defaults, &request));
   request.continue_final_message = EndsInAnswer(request);
   return request;

@@ -8,9 +8,9 @@
 namespace lb::api {
 
 // Every wrong type or range is kInvalidArgument with `param`; what cannot be done (images,
-// documents, tools that a server runs, a forced tool, a given format) is kUnsupported; unknown
-// fields, and those about caches and billing, are ignored. Blocks of text are joined by newlines;
-// each tool_result becomes a message of its own, in its place.
+// documents, tools that a server runs) is kUnsupported; unknown fields, and those about caches and
+// billing, are ignored. Blocks of text are joined by newlines; each tool_result becomes a message
+// of its own, in its place.
 Result<ChatRequest> ParseMessagesRequest(const boost::json::object& body,
                                          const GenerationDefaults& defaults,
                                          const text::Tokenizer& tokenizer);

@@ -35,11 +35,20 @@ class MessagesWriter final : public ReplyWriter {
       Open(Block::kText, out);
       Delta("text_delta", "text", piece.text, out);
     }
+    for (const ToolCallDelta& delta : piece.calls) {
+      if (delta.first()) {
+        Close(out);
+        Begin(Block::kCall, {delta.id, delta.name, {}}, out);
+      }
+      if (!delta.arguments.empty()) {
+        Delta("input_json_delta", "partial_json", delta.arguments, out);
+      }
+    }
   }
 
   void Finish(Answers answers, int index, std::string* out) override {
     const Answer& answer = answers[static_cast<size_t>(index)];
-    Open(Block::kNone, out);
+    Close(out);
     JsonWriter w;
     w.BeginObject().Key("type").String("message_delta").Key("delta").BeginObject();
     WriteStop(answer, &w);
@@ -66,6 +75,7 @@ class MessagesWriter final : public ReplyWriter {
       WriteBlock(Block::kThinking, answer.whole().reasoning, &w);
     }
     if (!answer.whole().text.empty()) WriteBlock(Block::kText, answer.whole().text, &w);
+    for (const ToolCall& call : answer.calls()) WriteCall(call, &w);
     w.EndArray();
     WriteStop(answer, &w);
     WriteUsage(answer, &w);
@@ -73,7 +83,7 @@ class MessagesWriter final : public ReplyWriter {
   }
 
  private:
-  enum class Block { kNone, kThinking, kText };
+  enum class Block { kNone, kThinking, kText, kCall };
 
   static void Send(std::string_view name, JsonWriter* w, std::string* out) {
     AppendEvent(w->EndObject().text(), out, name);
@@ -97,21 +107,37 @@ class MessagesWriter final : public ReplyWriter {
     w->EndObject();
   }
 
+  static void WriteCall(const ToolCall& call, JsonWriter* w) {
+    w->BeginObject().Key("type").String("tool_use");
+    w->Key("id").String(call.id).Key("name").String(call.name).Key("input");
+    WriteArguments(call, w);
+    w->EndObject();
+  }
+
   // Makes `block` the open one: closes another, and begins it.
   void Open(Block block, std::string* out) {
     if (block == open_) return;
+    Close(out);
+    Begin(block, {}, out);
+  }
+
+  void Close(std::string* out) {
     if (open_ == Block::kThinking) Delta("signature_delta", "signature", "", out);
     if (open_ != Block::kNone) {
       JsonWriter w;
       w.BeginObject().Key("type").String("content_block_stop").Key("index").Int(num_blocks_ - 1);
       Send("content_block_stop", &w, out);
     }
+    open_ = Block::kNone;
+  }
+
+  // `call` is that of Block::kCall, without arguments yet.
+  void Begin(Block block, const ToolCall& call, std::string* out) {
     open_ = block;
-    if (block == Block::kNone) return;
     JsonWriter w;
     w.BeginObject().Key("type").String("content_block_start").Key("index").Int(num_blocks_++);
     w.Key("content_block");
-    WriteBlock(block, "", &w);
+    block == Block::kCall ? WriteCall(call, &w) : WriteBlock(block, "", &w);
     Send("content_block_start", &w, out);
   }
 
@@ -130,6 +156,8 @@ class MessagesWriter final : public ReplyWriter {
     } else if (answer.finish() == FinishReason::kLength) {
       const bool asked = answer.usage().completion_tokens == reply_.max_tokens;
       reason = asked || answer.out_of_time() ? "max_tokens" : "model_context_window_exceeded";
+    } else if (!answer.calls().empty()) {
+      reason = "tool_use";
     }
     w->Key("stop_reason").String(reason).Key("stop_sequence");
     answer.stopping_word().empty() ? w->Null() : w->String(answer.stopping_word());

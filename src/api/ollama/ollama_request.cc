@@ -4,6 +4,8 @@
 #include <limits>
 #include <utility>
 
+#include "api/constraint_fields.h"
+
 namespace lb::api {
 namespace json = boost::json;
 namespace {
@@ -72,14 +74,16 @@ Result<GenerationOptions> ParseOllamaOptions(const Fields& fields,
 }
 
 // A schema, or "json"; "" is none.
-Result<void> ParseFormat(const Fields& fields) {
+Result<void> ParseFormat(const Fields& fields, GenerationOptions* options) {
   const json::value* format = fields.Find("format");
   if (format == nullptr || (format->is_string() && format->get_string().empty())) return {};
-  if (!format->is_object() && !(format->is_string() && format->get_string() == "json")) {
-    return fields.Bad("format", "\"json\" or a JSON schema");
+  if (format->is_string() && format->get_string() == "json") {
+    options->constraint = {grammar::Constraint::Kind::kJsonObject, {}, "format"};
+    return {};
   }
-  return Error{ErrorCode::kUnsupported, "format: constrained output is not supported by this build",
-               "format"};
+  if (!format->is_object()) return fields.Bad("format", "\"json\" or a JSON schema");
+  LB_ASSIGN_OR_RETURN(options->constraint, SchemaConstraint(*format, "format"));
+  return {};
 }
 
 Result<void> ParseThink(const Fields& fields, const GenerationDefaults& defaults,
@@ -125,7 +129,7 @@ Result<OllamaRequest> ParseOllamaChat(const json::object& body, const Generation
   ChatRequest& chat = request.chat = ChatRequestOf(defaults);
   LB_ASSIGN_OR_RETURN(chat.options, ParseOllamaOptions(fields, defaults, tokenizer));
   LB_ASSIGN_OR_RETURN(request.unload, ParseKeepAlive(fields));
-  LB_RETURN_IF_ERROR(ParseFormat(fields));
+  LB_RETURN_IF_ERROR(ParseFormat(fields, &chat.options));
   LB_ASSIGN_OR_RETURN(const auto* messages, fields.Array("messages"));
   if (messages == nullptr || messages->empty()) {
     request.empty = true;
@@ -137,7 +141,6 @@ Result<OllamaRequest> ParseOllamaChat(const json::object& body, const Generation
     chat.messages.push_back(std::move(message));
   }
   LB_ASSIGN_OR_RETURN(chat.tools, ParseTools(fields));
-  chat.parse_tool_calls = false;  // its replies have no place for them yet
   LB_RETURN_IF_ERROR(ParseThink(fields, defaults, &request));
   chat.continue_final_message = EndsInAnswer(chat);
   return request;
@@ -151,7 +154,7 @@ Result<OllamaRequest> ParseOllamaGenerate(const json::object& body,
   ChatRequest& chat = request.chat = ChatRequestOf(defaults);
   LB_ASSIGN_OR_RETURN(chat.options, ParseOllamaOptions(fields, defaults, tokenizer));
   LB_ASSIGN_OR_RETURN(request.unload, ParseKeepAlive(fields));
-  LB_RETURN_IF_ERROR(ParseFormat(fields));
+  LB_RETURN_IF_ERROR(ParseFormat(fields, &chat.options));
   LB_RETURN_IF_ERROR(RefuseImages(fields));
   bool raw = false;
   std::string prompt, system, suffix, own_template;

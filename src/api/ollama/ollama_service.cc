@@ -153,6 +153,7 @@ Result<std::string> Service::OllamaShow(std::string_view body) const {
   w.EndObject();
   w.Key("capabilities").BeginArray().String("completion");
   if (parts_.tokenizer->special().can_fill_in()) w.String("insert");
+  if (chat != nullptr && chat->knows_tools()) w.String("tools");
   if (reasoning_.kind != ReasoningFormat::Kind::kNone) w.String("thinking");
   w.EndArray();
   w.Key("modified_at").String(OllamaTime(card.modified_unix));

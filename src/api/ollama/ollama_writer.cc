@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <ctime>
+#include <span>
 #include <utility>
 
 #include "api/errors.h"
@@ -36,21 +37,26 @@ class OllamaWriter final : public ReplyWriter {
   void Start(Answers, int, std::string*) override {}
   void Progress(Answers, int, std::string*) override {}
 
-  void Write(Answers, int, const Piece& piece, std::string* out) override {
+  void Write(Answers answers, int index, const Piece& piece, std::string* out) override {
+    const std::vector<ToolCall>& calls = answers[static_cast<size_t>(index)].calls();
+    // A call has arguments of its own form here, so it is told when it is complete.
+    if (!calls.empty()) TellCalls(calls, calls.size() - 1, out);
     if (piece.text.empty() && piece.reasoning.empty() &&
         !(reply_.with_logprobs && !piece.scores.empty())) {
       return;
     }
     JsonWriter w;
-    Begin(piece, &w);
+    Begin(piece, {}, &w);
     w.Key("done").Bool(false);
     AppendLine(&w, out);
   }
 
   void Finish(Answers answers, int index, std::string* out) override {
+    const Answer& answer = answers[static_cast<size_t>(index)];
+    TellCalls(answer.calls(), answer.calls().size(), out);
     JsonWriter w;
-    Begin({}, &w);
-    WriteEnd(answers[static_cast<size_t>(index)], &w);
+    Begin({}, {}, &w);
+    WriteEnd(answer, &w);
     AppendLine(&w, out);
   }
 
@@ -64,7 +70,8 @@ class OllamaWriter final : public ReplyWriter {
 
   std::string Whole(Answers answers) const override {
     JsonWriter w;
-    Begin(answers.empty() ? Piece() : answers.front().whole(), &w);
+    answers.empty() ? Begin({}, {}, &w)
+                    : Begin(answers.front().whole(), answers.front().calls(), &w);
     if (answers.empty()) {
       w.Key("done").Bool(true).Key("done_reason").String(reply_.empty_reason);
     } else {
@@ -76,7 +83,17 @@ class OllamaWriter final : public ReplyWriter {
  private:
   static void AppendLine(JsonWriter* w, std::string* out) { *out += w->EndObject().text() + "\n"; }
 
-  void Begin(const Piece& piece, JsonWriter* w) const {
+  // The calls up to `end` that were not told yet.
+  void TellCalls(std::span<const ToolCall> calls, size_t end, std::string* out) {
+    if (told_calls_ >= end) return;
+    JsonWriter w;
+    Begin({}, calls.subspan(told_calls_, end - told_calls_), &w);
+    w.Key("done").Bool(false);
+    AppendLine(&w, out);
+    told_calls_ = end;
+  }
+
+  void Begin(const Piece& piece, std::span<const ToolCall> calls, JsonWriter* w) const {
     w->BeginObject().Key("model").String(reply_.model);
     w->Key("created_at").String(OllamaTime());
     if (reply_.chat) {
@@ -86,6 +103,16 @@ class OllamaWriter final : public ReplyWriter {
       w->Key("response").String(piece.text);
     }
     if (!piece.reasoning.empty()) w->Key("thinking").String(piece.reasoning);
+    if (!calls.empty()) {
+      w->Key("tool_calls").BeginArray();
+      for (const ToolCall& call : calls) {
+        w->BeginObject().Key("id").String(call.id).Key("function").BeginObject();
+        w->Key("name").String(call.name).Key("arguments");
+        WriteArguments(call, w);
+        w->EndObject().EndObject();
+      }
+      w->EndArray();
+    }
     if (reply_.chat) w->EndObject();
     if (!reply_.with_logprobs || piece.scores.empty()) return;
     w->Key("logprobs");
@@ -93,7 +120,10 @@ class OllamaWriter final : public ReplyWriter {
   }
 
   void WriteEnd(const Answer& answer, JsonWriter* w) const {
-    w->Key("done").Bool(true).Key("done_reason").String(answer.finish_text());
+    w->Key("done")
+        .Bool(true)
+        .Key("done_reason")
+        .String(answer.finish() == FinishReason::kLength ? "length" : "stop");
     // What came before the prompt was begun, which is waiting for its turn here.
     const double waited = std::max(0.0, answer.first_token_ms() - answer.prefill_ms());
     w->Key("total_duration")
@@ -108,6 +138,7 @@ class OllamaWriter final : public ReplyWriter {
 
   const text::Tokenizer& tokenizer_;
   const OllamaReply reply_;
+  size_t told_calls_ = 0;  // of a stream
 };
 
 }  // namespace

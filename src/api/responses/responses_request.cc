@@ -4,7 +4,7 @@
 #include <limits>
 #include <utility>
 
-#include "api/json_writer.h"
+#include "api/constraint_fields.h"
 #include "base/printable.h"
 
 namespace lb::api {
@@ -190,7 +190,7 @@ Result<void> RefuseState(const Fields& fields) {
   return {};
 }
 
-Result<void> ParseTextFormat(const Fields& fields) {
+Result<void> ParseTextFormat(const Fields& fields, GenerationOptions* options) {
   LB_ASSIGN_OR_RETURN(const auto* text, fields.Object("text"));
   if (text == nullptr) return {};
   LB_ASSIGN_OR_RETURN(const auto* format, Fields(*text, "text.").Object("format"));
@@ -198,15 +198,24 @@ Result<void> ParseTextFormat(const Fields& fields) {
   const Fields inner(*format, "text.format.");
   LB_ASSIGN_OR_RETURN(const std::string type, Required(inner, "type"));
   if (type == "text") return {};
-  if (type != "json_object" && type != "json_schema") {
+  if (type == "json_object") {
+    options->constraint = {grammar::Constraint::Kind::kJsonObject, {}, inner.Name("type")};
+    return {};
+  }
+  if (type != "json_schema") {
     return inner.Bad("type", "\"text\", \"json_object\" or \"json_schema\"");
   }
-  return Unsupported("text.format.type", "constrained output is not supported by this build");
+  const json::value* schema = inner.Find("schema");
+  if (schema == nullptr) return inner.Bad("schema", "a JSON schema");
+  LB_ASSIGN_OR_RETURN(options->constraint, SchemaConstraint(*schema, inner.Name("schema")));
+  return {};
 }
 
-Result<void> ParseResponsesTools(const Fields& fields, ChatRequest* request) {
+// Theirs in the form of chat, where a function's fields lie one level deeper.
+Result<ToolOptions> ParseResponsesTools(const Fields& fields) {
+  json::object ours;
+  json::array& list = ours["tools"].emplace_array();
   LB_ASSIGN_OR_RETURN(const auto* tools, fields.Array("tools"));
-  json::array list;
   for (size_t i = 0; tools != nullptr && i < tools->size(); ++i) {
     const std::string at = fmt::format("tools[{}]", i);
     if (!(*tools)[i].is_object()) {
@@ -219,31 +228,27 @@ Result<void> ParseResponsesTools(const Fields& fields, ChatRequest* request) {
                                                    "functions are possible",
                                                    Printable(type, 60)));
     }
-    LB_ASSIGN_OR_RETURN(const std::string name, Required(tool, "name"));
-    LB_ASSIGN_OR_RETURN(const auto* parameters, tool.Object("parameters"));
+    json::object function;
+    LB_ASSIGN_OR_RETURN(function["name"], Required(tool, "name"));
     LB_RETURN_IF_ERROR(tool.String("description"));
-    json::object function{{"name", name}};
-    if (const json::value* words = tool.Find("description")) function["description"] = *words;
-    if (parameters != nullptr) function["parameters"] = *parameters;
-    if (const json::value* strict = tool.Find("strict")) function["strict"] = *strict;
+    LB_RETURN_IF_ERROR(tool.Object("parameters"));
+    LB_RETURN_IF_ERROR(tool.Bool("strict"));
+    for (const char* key : {"description", "parameters", "strict"}) {
+      if (const json::value* value = tool.Find(key)) function[key] = *value;
+    }
     list.push_back(json::object{{"type", "function"}, {"function", std::move(function)}});
   }
-  const json::value* choice = fields.Find("tool_choice");
-  if (choice != nullptr && !choice->is_object() &&
-      !(choice->is_string() && (choice->get_string() == "none" || choice->get_string() == "auto" ||
-                                choice->get_string() == "required"))) {
-    return fields.Bad("tool_choice", "\"none\", \"auto\", \"required\" or an object");
+  if (const json::value* choice = fields.Find("tool_choice")) {
+    const json::object* object = choice->if_object();
+    const bool some = object != nullptr && object->contains("type") &&
+                      object->at("type") == "allowed_tools" && !object->contains("allowed_tools");
+    ours["tool_choice"] =
+        some ? json::object{{"type", "allowed_tools"}, {"allowed_tools", *object}} : *choice;
   }
-  const bool none = choice != nullptr && *choice == "none";
-  if (choice != nullptr && !none && *choice != "auto") {
-    return Unsupported("tool_choice",
-                       "a forced call needs constrained output, which this build "
-                       "does not support; \"auto\" and \"none\" are");
+  if (const json::value* parallel = fields.Find("parallel_tool_calls")) {
+    ours["parallel_tool_calls"] = *parallel;
   }
-  if (none) return {};
-  LB_ASSIGN_OR_RETURN(request->tools, ToolsOf(list));
-  request->parse_tool_calls = false;  // its replies have no place for them yet
-  return {};
+  return ParseTools(Fields(ours));
 }
 
 Result<void> ParseLogprobs(const Fields& fields, GenerationOptions* options) {
@@ -264,7 +269,6 @@ Result<json::object> Echo(const Fields& fields, const GenerationOptions& options
     echo[key] = value == nullptr ? std::move(otherwise) : *value;
   };
   LB_RETURN_IF_ERROR(fields.Object("metadata"));
-  LB_RETURN_IF_ERROR(fields.Bool("parallel_tool_calls"));
   repeat("instructions", nullptr);
   repeat("max_output_tokens", nullptr);
   repeat("max_tool_calls", nullptr);
@@ -302,9 +306,9 @@ Result<ResponsesRequest> ParseResponsesRequest(const json::object& body,
   if (limit) chat.options.max_tokens = *limit;
   LB_RETURN_IF_ERROR(ParseLogprobs(fields, &chat.options));
   LB_RETURN_IF_ERROR(RefuseState(fields));
-  LB_RETURN_IF_ERROR(ParseTextFormat(fields));
+  LB_RETURN_IF_ERROR(ParseTextFormat(fields, &chat.options));
   LB_RETURN_IF_ERROR(ParseInput(fields, &chat.messages));
-  LB_RETURN_IF_ERROR(ParseResponsesTools(fields, &chat));
+  LB_ASSIGN_OR_RETURN(chat.tools, ParseResponsesTools(fields));
   LB_RETURN_IF_ERROR(ParseThoughts(fields, defaults, &chat));
   chat.continue_final_message = EndsInAnswer(chat);
   LB_ASSIGN_OR_RETURN(request.echo, Echo(fields, chat.options));

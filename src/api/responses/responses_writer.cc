@@ -11,11 +11,12 @@ namespace {
 
 // One element of `output`.
 struct Item {
-  enum class Kind { kReasoning, kMessage };
+  enum class Kind { kReasoning, kMessage, kCall };
   Kind kind = Kind::kMessage;
-  std::string id;
-  std::string text;
+  std::string text;  // a call's arguments
   std::vector<TokenScore> scores;
+  std::string call_id, name;  // of a call
+  std::string id = RandomId(kind == Kind::kMessage ? "msg_" : kind == Kind::kCall ? "fc_" : "rs_");
 };
 using Items = std::vector<Item>;
 
@@ -58,6 +59,15 @@ class ResponsesWriter final : public ReplyWriter {
       Open(Item::Kind::kMessage, out);
       Delta(answer, "response.output_text.delta", piece.text, piece.scores, out);
     }
+    for (const ToolCallDelta& delta : piece.calls) {
+      if (delta.first()) {
+        Close(false, out);
+        OpenItem({Item::Kind::kCall, {}, {}, delta.id, delta.name}, out);
+      }
+      if (!delta.arguments.empty()) {
+        Delta(answer, "response.function_call_arguments.delta", delta.arguments, {}, out);
+      }
+    }
   }
 
   void Finish(Answers answers, int index, std::string* out) override {
@@ -88,10 +98,13 @@ class ResponsesWriter final : public ReplyWriter {
     const Piece& whole = answer.whole();
     Items items;
     if (!whole.reasoning.empty()) {
-      items.push_back({Item::Kind::kReasoning, RandomId("rs_"), whole.reasoning, {}});
+      items.push_back({Item::Kind::kReasoning, whole.reasoning, {}, {}, {}});
     }
     if (!whole.text.empty() || !whole.scores.empty()) {
-      items.push_back({Item::Kind::kMessage, RandomId("msg_"), whole.text, whole.scores});
+      items.push_back({Item::Kind::kMessage, whole.text, whole.scores, {}, {}});
+    }
+    for (const ToolCall& call : answer.calls()) {
+      items.push_back({Item::Kind::kCall, call.arguments, {}, call.id, call.name});
     }
     JsonWriter w;
     WriteResponse(StatusOf(answer), items, &answer, nullptr, &w);
@@ -114,7 +127,7 @@ class ResponsesWriter final : public ReplyWriter {
     Begin(type, w);
     w->Key("item_id").String(items_.back().id);
     w->Key("output_index").Int(static_cast<int64_t>(items_.size()) - 1);
-    w->Key("content_index").Int(0);
+    if (items_.back().kind != Item::Kind::kCall) w->Key("content_index").Int(0);
   }
   void SendItem(std::string_view type, const Item& item, std::string_view status,
                 std::string* out) {
@@ -137,10 +150,14 @@ class ResponsesWriter final : public ReplyWriter {
   void Open(Item::Kind kind, std::string* out) {
     if (open_ && items_.back().kind == kind) return;
     Close(false, out);
-    items_.push_back({kind, RandomId(kind == Item::Kind::kMessage ? "msg_" : "rs_"), {}, {}});
+    OpenItem({kind, {}, {}, {}, {}}, out);
+    SendPart("response.content_part.added", items_.back(), out);
+  }
+
+  void OpenItem(Item item, std::string* out) {
+    items_.push_back(std::move(item));
     open_ = true;
     SendItem("response.output_item.added", items_.back(), "in_progress", out);
-    SendPart("response.content_part.added", items_.back(), out);
   }
 
   void Delta(const Answer& answer, std::string_view type, const std::string& words,
@@ -160,15 +177,18 @@ class ResponsesWriter final : public ReplyWriter {
     if (!open_) return;
     open_ = false;
     const Item& item = items_.back();
+    const bool call = item.kind == Item::Kind::kCall;
     const bool message = item.kind == Item::Kind::kMessage;
-    const std::string_view type =
-        message ? "response.output_text.done" : "response.reasoning_text.done";
+    const std::string_view type = call      ? "response.function_call_arguments.done"
+                                  : message ? "response.output_text.done"
+                                            : "response.reasoning_text.done";
     JsonWriter w;
     BeginPart(type, &w);
-    w.Key("text").String(item.text);
+    if (call) w.Key("name").String(item.name);
+    w.Key(call ? "arguments" : "text").String(item.text);
     if (message) WriteLogprobs(item.scores, &w);
     Send(type, &w, out);
-    SendPart("response.content_part.done", item, out);
+    if (!call) SendPart("response.content_part.done", item, out);
     SendItem("response.output_item.done", item, cut ? "incomplete" : "completed", out);
   }
 
@@ -191,10 +211,15 @@ class ResponsesWriter final : public ReplyWriter {
 
   // An item that has only been begun has no parts yet.
   void WriteItem(const Item& item, std::string_view status, JsonWriter* w) const {
-    const bool message = item.kind == Item::Kind::kMessage;
     w->BeginObject().Key("id").String(item.id);
-    w->Key("type").String(message ? "message" : "reasoning");
     w->Key("status").String(status);
+    if (item.kind == Item::Kind::kCall) {
+      w->Key("type").String("function_call").Key("call_id").String(item.call_id);
+      w->Key("name").String(item.name).Key("arguments").String(item.text).EndObject();
+      return;
+    }
+    const bool message = item.kind == Item::Kind::kMessage;
+    w->Key("type").String(message ? "message" : "reasoning");
     message ? w->Key("role").String("assistant") : w->Key("summary").BeginArray().EndArray();
     w->Key("content").BeginArray();
     if (status != "in_progress") WritePart(item, w);
