@@ -127,12 +127,6 @@ Service::Reply Service::Chat(std::string_view body, const Caller& caller) const 
 
 Service::Reply Service::AnswerChat(const ChatRequest& request, const Caller& caller,
                                    std::unique_ptr<ReplyWriter> writer) const {
-  if (request.tools.must_call) {
-    return Error{ErrorCode::kUnsupported,
-                 "tool_choice: a forced call needs constrained output, which this build does not "
-                 "support; \"auto\" and \"none\" are",
-                 "tool_choice"};
-  }
   LB_ASSIGN_OR_RETURN(ChatPrompt prompt, RenderChat(request));
   LB_ASSIGN_OR_RETURN(Plan plan, PlanOf(request, prompt));
   return Start(request.options, caller, {std::move(prompt.ids)}, std::move(plan),

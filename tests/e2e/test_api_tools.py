@@ -21,7 +21,7 @@ LIMIT = 60
 @pytest.fixture(scope="module")
 def coder(tmp_path_factory, models):
     from conftest import Server
-    one = Server("-c", "2048", model=models("Qwen2.5-Coder-1.5B-Instruct-Q4_K_M.gguf"),
+    one = Server("-c", "2048", model=models("Qwen2.5-Coder-0.5B-Instruct-Q4_K_M.gguf"),
                  tmp_path=tmp_path_factory.mktemp("coder"))
     yield one
     one.stop()
@@ -30,7 +30,8 @@ def coder(tmp_path_factory, models):
 def test_anthropic(coder):
     client = anthropic.Anthropic(base_url=coder.url, api_key="none", max_retries=0, timeout=300)
     more = {"model": MODEL, "max_tokens": LIMIT, "messages": ASKED, "extra_body": {"temperature": 0},
-            "tools": [{"name": NAME, "description": WORDS, "input_schema": SCHEMA}]}
+            "tools": [{"name": NAME, "description": WORDS, "input_schema": SCHEMA}],
+            "tool_choice": {"type": "any"}}
     reply = client.messages.create(**more)
     call = reply.content[-1]
     assert reply.stop_reason == "tool_use" and call.type == "tool_use"
@@ -65,7 +66,8 @@ def test_ollama(coder):
 def test_responses(coder):
     client = openai.OpenAI(base_url=coder.url + "/v1", api_key="none", max_retries=0, timeout=300)
     more = {"model": MODEL, "temperature": 0, "max_output_tokens": LIMIT,
-            "tools": [{"type": "function", "name": NAME, "description": WORDS, "parameters": SCHEMA}]}
+            "tools": [{"type": "function", "name": NAME, "description": WORDS, "parameters": SCHEMA}],
+            "tool_choice": "required"}
     reply = client.responses.create(input=ASKED, **more)
     call = reply.output[-1]
     assert reply.status == "completed" and call.type == "function_call" and call.name == NAME
