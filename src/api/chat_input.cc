@@ -1,9 +1,11 @@
 #include "api/chat_input.h"
 
+#include <algorithm>
 #include <ctime>
 #include <utility>
 
 #include "api/json_writer.h"
+#include "api/tool_history.h"
 
 namespace lb::api {
 namespace json = boost::json;
@@ -49,20 +51,30 @@ Value FromJson(const json::value& value) {
 // Keys and roles are ours: a template that writes "<|" + role + "|>" means a control token.
 Value Ours(std::string text) { return Value::String(std::move(text), Origin::kTemplate); }
 
-Value FromToolCall(const json::object& call, bool object_arguments) {
+Value FromToolCall(const json::object& call, const std::string& id, const TemplateHabits& habits) {
   Entries entries;
+  entries.emplace_back(Ours("id"), Value::String(id));
+  if (!call.contains("type")) entries.emplace_back(Ours("type"), Ours("function"));
   for (const auto& [key, item] : call) {
+    if (key == "id") continue;
     if (key != "function") {
       entries.emplace_back(Ours(std::string(key)), FromJson(item));
       continue;
     }
     json::object function = item.get_object();
     json::value& arguments = function["arguments"];
-    if (arguments.is_null()) arguments = json::object();
-    if (object_arguments && arguments.is_string()) {
+    if (arguments.is_null() || (arguments.is_string() && arguments.get_string().empty())) {
+      arguments = json::object();
+    }
+    if (habits.object_arguments && arguments.is_string()) {
       auto parsed = ParseJson(arguments.get_string());
-      if (parsed.has_value() && parsed.value().is_object()) arguments = std::move(parsed).value();
-    } else if (!object_arguments && !arguments.is_string()) {
+      if (parsed.has_value() && parsed.value().is_object()) {
+        arguments = std::move(parsed).value();
+      } else if (!habits.text_arguments) {
+        // What a model once wrote wrongly must not end the conversation.
+        arguments = json::object({{"arguments", arguments}});
+      }
+    } else if (!habits.object_arguments && !arguments.is_string()) {
       JsonWriter writer;
       writer.Value(arguments);
       arguments = writer.text();
@@ -72,18 +84,23 @@ Value FromToolCall(const json::object& call, bool object_arguments) {
   return Value::Dict(std::move(entries));
 }
 
-Value FromMessage(const ChatMessage& message, const TemplateHabits& habits) {
+Value FromMessage(const ChatMessage& message, const TemplateHabits& habits, CallLinks* links) {
   Entries entries;
   const bool developer = message.role == "developer" && !habits.developer_role;
   entries.emplace_back(Ours("role"), Ours(developer ? "system" : message.role));
   const bool calls = message.tool_calls.is_array();
-  entries.emplace_back(Ours("content"), calls && message.content.empty() && habits.null_content
-                                            ? Value()
-                                            : Value::String(message.content));
-  if (!message.name.empty()) entries.emplace_back(Ours("name"), Value::String(message.name));
-  if (!message.tool_call_id.empty()) {
-    entries.emplace_back(Ours("tool_call_id"), Value::String(message.tool_call_id));
+  std::string content = message.content;
+  if (calls && habits.calls_as_text) {
+    if (!content.empty()) content += "\n";
+    content += CallsAsText(message, *habits.text_format);
   }
+  entries.emplace_back(Ours("content"), calls && content.empty() && habits.null_content
+                                            ? Value()
+                                            : Value::String(std::move(content)));
+  CallLinks::Link link{message.tool_call_id, message.name};
+  if (message.role == "tool") link = links->Result(message);
+  if (!link.name.empty()) entries.emplace_back(Ours("name"), Value::String(link.name));
+  if (!link.id.empty()) entries.emplace_back(Ours("tool_call_id"), Value::String(link.id));
   if (!message.reasoning.empty()) {
     entries.emplace_back(Ours(habits.thinking_field ? "thinking" : "reasoning_content"),
                          Value::String(message.reasoning));
@@ -91,7 +108,7 @@ Value FromMessage(const ChatMessage& message, const TemplateHabits& habits) {
   if (calls) {
     std::vector<Value> list;
     for (const json::value& call : message.tool_calls.get_array()) {
-      list.push_back(FromToolCall(call.get_object(), habits.object_arguments));
+      list.push_back(FromToolCall(call.get_object(), links->Call(call.get_object()), habits));
     }
     entries.emplace_back(Ours("tool_calls"), Value::List(std::move(list)));
   }
@@ -100,7 +117,7 @@ Value FromMessage(const ChatMessage& message, const TemplateHabits& habits) {
 
 }  // namespace
 
-TemplateHabits HabitsOf(const text::ChatTemplate& chat_template) {
+TemplateHabits HabitsOf(const text::ChatTemplate& chat_template, const ToolFormat& format) {
   const std::string& source = chat_template.source();
   const auto has = [&](std::string_view words) { return source.find(words) != std::string::npos; };
   TemplateHabits habits;
@@ -111,6 +128,15 @@ TemplateHabits HabitsOf(const text::ChatTemplate& chat_template) {
       has("arguments']|tojson") || has("arguments is mapping") || has("arguments.keys") ||
       has("tool_call | tojson") || has("tool_call|tojson") || has("tool_calls | tojson") ||
       has("tool_calls|tojson");
+  habits.object_arguments |= chat_template.wants_object_arguments();
+  habits.text_arguments = chat_template.takes_text_arguments();
+  habits.nine_letter_ids = has("length != 9") || has("length == 9");
+  habits.system_role = chat_template.knows_system_role();
+  habits.tools_as_text = !chat_template.knows_tools();
+  habits.calls_as_text = !habits.tools_as_text && !chat_template.keeps_calls();
+  const bool json =
+      !format.shape.before_name.empty() && format.shape.arguments == CallShape::Arguments::kJson;
+  habits.text_format = json ? &format : ToolFormatByName("generic");
   habits.null_content =
       has("content'] is none") || has("content is none") || has("content\"] is none");
   habits.thinking_field = has("message.thinking") || has("message['thinking']") ||
@@ -151,13 +177,23 @@ json::object TemplateArgs(const ChatRequest& request, int64_t now_unix) {
 text::ChatInput MakeChatInput(const ChatRequest& request, const TemplateHabits& habits,
                               int64_t now_unix) {
   text::ChatInput input;
+  const bool tools =
+      request.tools.shown.is_array() ||
+      std::any_of(request.messages.begin(), request.messages.end(), [](const ChatMessage& message) {
+        return message.role == "tool" || message.tool_calls.is_array();
+      });
+  const bool as_text = tools && habits.tools_as_text;
+  std::vector<ChatMessage> told;
+  if (as_text) told = MessagesWithoutTools(request, *habits.text_format, habits.system_role);
+  const std::vector<ChatMessage>& given = as_text ? told : request.messages;
   std::vector<Value> messages;
+  CallLinks links(habits.nine_letter_ids);
   // A message to go on with is no turn of its own: its text follows the answer's beginning.
-  const size_t turns = request.messages.size() - (request.continue_final_message ? 1 : 0);
+  const size_t turns = given.size() - (request.continue_final_message ? 1 : 0);
   messages.reserve(turns);
-  for (size_t i = 0; i < turns; ++i) messages.push_back(FromMessage(request.messages[i], habits));
+  for (size_t i = 0; i < turns; ++i) messages.push_back(FromMessage(given[i], habits, &links));
   input.messages = Value::List(std::move(messages));
-  input.tools = FromJson(request.tools.shown);
+  if (!as_text) input.tools = FromJson(request.tools.shown);
   input.documents = FromJson(request.documents);
   input.add_generation_prompt = request.add_generation_prompt || request.continue_final_message;
   input.extra = FromJson(TemplateArgs(request, now_unix));

@@ -14,12 +14,12 @@ namespace lb::api {
 Service::Service(Parts parts)
     : parts_(std::move(parts)), compiler_(std::make_unique<grammar::Compiler>(*parts_.tokenizer)) {
   if (parts_.chat_template != nullptr) {
-    habits_ = HabitsOf(*parts_.chat_template);
     reasoning_ = FindReasoningFormat(parts_.chat_template->source(), *parts_.tokenizer);
     const std::string& format = parts_.defaults.tool_format;
     tool_format_ =
         format.empty() ? &FindToolFormat(*parts_.chat_template) : ToolFormatByName(format);
     CHECK(tool_format_ != nullptr);  // the name was checked as a flag
+    habits_ = HabitsOf(*parts_.chat_template, *tool_format_);
     tool_marks_ = ShownTokens(*tool_format_, *parts_.tokenizer);
     if (!tool_marks_.empty()) {
       call_compiler_ = std::make_unique<grammar::Compiler>(*parts_.tokenizer, tool_marks_);

@@ -119,6 +119,8 @@ ChatAbilities ProbeTemplate(const jinja::Template& program, const std::string& b
   can.object_arguments = Has(from_object, kArgument) && Has(from_object, "zq-value") &&
                          (!Has(from_text, kArgument) || Has(from_text, "\\\"zq_argument"));
 
+  can.text_arguments = Has(from_text, "zq-value");
+  can.keeps_calls = Has(from_object, "zq-value") || can.text_arguments;
   can.call_example = from_object.empty() ? from_text : from_object;
 
   const auto depends_on = [&](const char* flag, const Value& on, const Value& off) {

@@ -12,6 +12,8 @@ struct ChatAbilities {
   bool typed_content = false;     // content must be a list of parts
   bool tools_list = false;        // no tools must be an empty list: none is refused
   bool object_arguments = false;  // arguments of tool calls must be objects
+  bool text_arguments = false;    // they may be JSON text: it is not refused
+  bool keeps_calls = false;       // past calls appear in the prompt
   std::string call_example;       // a conversation with a call of a tool, rendered; "": refused
 };
 

@@ -117,6 +117,8 @@ bool ChatTemplate::knows_thinking() const { return impl_->can.thinking; }
 bool ChatTemplate::wants_typed_content() const { return impl_->can.typed_content; }
 bool ChatTemplate::wants_tools_list() const { return impl_->can.tools_list; }
 bool ChatTemplate::wants_object_arguments() const { return impl_->can.object_arguments; }
+bool ChatTemplate::takes_text_arguments() const { return impl_->can.text_arguments; }
+bool ChatTemplate::keeps_calls() const { return impl_->can.keeps_calls; }
 const std::string& ChatTemplate::call_example() const { return impl_->can.call_example; }
 bool ChatTemplate::knows_developer_role() const {
   return source_.find("developer") != std::string::npos;

@@ -70,6 +70,9 @@ class ChatTemplate {
   // The arguments of a past tool call must be an object: JSON text would be refused or quoted
   // again.
   bool wants_object_arguments() const;
+  // They may be JSON text, even if it is quoted again: it is not refused.
+  bool takes_text_arguments() const;
+  bool keeps_calls() const;  // past calls of tools appear in the prompt
   // How it writes a call: a small conversation with one, rendered; "" where it refuses.
   const std::string& call_example() const;
   ~ChatTemplate();
