@@ -56,7 +56,7 @@ class PagedModelRunner final : public ModelRunner {
     return *pooling == Pooling::kRank ? model_.config().num_scores : model_.config().pooled_width;
   }
   bool has_head(Pooling pooling) const override {
-    return pooling == Pooling::kRank || model_.config().pooled_width != width();
+    return pooling == Pooling::kRank || model_.config().has_dense;
   }
   Result<std::span<const float>> Head(Pooling pooling, std::span<const float> pooled,
                                       int count) override {

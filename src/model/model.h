@@ -37,7 +37,8 @@ struct ModelConfig {
   float rms_eps = 0;       // of its norms, whichever kind they are
   bool generates = true;   // false: it reads texts as a whole, in both directions, and makes vectors
   std::optional<Pooling> pooling;  // as the file says
-  int pooled_width = 0;    // values of a vector: width, or what dense layers behind pooling make of it
+  bool has_dense = false;  // dense layers behind pooling
+  int pooled_width = 0;    // values of a vector: width, or what those layers make of it
   int num_scores = 0;      // outputs of the score head; 0: there is none
   std::vector<KvGroup> kv_groups;  // every layer is in exactly one
   int64_t num_parameters = 0;
@@ -56,7 +57,7 @@ class Model {
   // Bytes of arena that a batch of `tokens` tokens and `output_rows` rows takes at most.
   virtual size_t ArenaBytes(int tokens, int output_rows) const = 0;
   // What is behind pooling: pooled [n, width] to vectors [n, pooled_width], or for kRank to scores
-  // [n, num_scores]. Only for models that have it: pooled_width is not width, or num_scores > 0.
+  // [n, num_scores]. Only for models that have it: has_dense, or num_scores > 0.
   virtual void Head(Ops& ops, Pooling pooling, const TensorView& pooled, Arena& arena,
                     const TensorView& out) const;
 

@@ -80,7 +80,9 @@ def test_minilm_is_the_reference(kind, least, models, start_server):
 
 @pytest.mark.parametrize("name, make", [
     ("bert", write_bert), ("bert-cls", lambda path: write_bert(path, pooling=2)),
-    ("nomic-bert", lambda path: write_bert(path, "nomic-bert")), ("gemma-embedding", write_gemma)])
+    ("nomic-bert", lambda path: write_bert(path, "nomic-bert")), ("gemma-embedding", write_gemma),
+    # ... whose dense layers end at the width they began with, as EmbeddingGemma's do
+    ("gemma-embedding-wide", lambda path: write_gemma(path, dense=64))])
 def test_tiny_encoders_are_the_reference(name, make, start_server, tmp_path):
     model = tmp_path / f"{name}.gguf"
     make(model)

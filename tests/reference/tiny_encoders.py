@@ -73,7 +73,7 @@ def write_bert(path, arch="bert", pooling=1, scores=False, seed=31):
     w.close()
 
 
-def write_gemma(path, seed=32):
+def write_gemma(path, seed=32, dense=48):
     """gemma-embedding with a window smaller than its context, and dense layers behind the mean."""
     width, heads, kv_heads, dim, ffn, layers = 64, 4, 1, 32, 96, 7
     w = _Writer(path, "gemma-embedding", seed, {
@@ -97,7 +97,7 @@ def write_gemma(path, seed=32):
         w.matrix(f"{block}.ffn_up.weight", ffn, width)
         w.matrix(f"{block}.ffn_down.weight", width, ffn)
     w.matrix("dense_2.weight", 128, width)
-    w.matrix("dense_3.weight", 48, 128)
+    w.matrix("dense_3.weight", dense, 128)
     w.close()
 
 

@@ -37,6 +37,7 @@ void Multiply(Ops& ops, const Matrix& w, const Vector& bias, const TensorView& x
 
 void ReadPoolingHead(ConfigReader& keys, ModelConfig* config) {
   for (const char* name : kDense) {
+    config->has_dense |= keys.file().FindTensor(name) != nullptr;
     config->pooled_width = RowsOf(keys, name, config->pooled_width);
   }
   const bool classifies = keys.file().FindTensor(kClassifier) != nullptr;

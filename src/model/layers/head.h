@@ -17,7 +17,7 @@ struct PoolingHead {
   Vector classifier_bias, scores_bias;
 };
 
-// Sets pooled_width and num_scores of `config` from dense_{2,3}.weight, cls.weight and
+// Sets has_dense, pooled_width and num_scores of `config` from dense_{2,3}.weight, cls.weight and
 // cls.output.weight, where the file has them. A matrix that does not fit the one before it is
 // recorded as an error.
 void ReadPoolingHead(ConfigReader& keys, ModelConfig* config);
