@@ -20,6 +20,16 @@ std::string Below(const std::string& path, std::string_view name) {
   return path + "/" + Printable(name);
 }
 
+// Adds the values in `value` to `*count`, and stops above the limit.
+void CountValues(const json::value& value, int64_t* count) {
+  if (++*count > kMaxSchemaValues) return;
+  if (value.is_array()) {
+    for (const json::value& one : value.get_array()) CountValues(one, count);
+  } else if (value.is_object()) {
+    for (const auto& [key, one] : value.get_object()) CountValues(one, count);
+  }
+}
+
 class Normalizer {
  public:
   explicit Normalizer(const json::value& root) : root_(root) {}
@@ -78,6 +88,9 @@ class Normalizer {
     if (const json::value* all = rest.if_contains("allOf")) {
       if (!all->is_array() || all->get_array().empty()) {
         return Bad(path, "has an allOf that is no list of schemas");
+      }
+      if (all->get_array().size() > kMaxJoined) {
+        return Cannot("allOf", path, fmt::format("it has more than {} schemas", kMaxJoined));
       }
       json::object merged = rest;
       merged.erase("allOf");
@@ -160,7 +173,7 @@ class Normalizer {
     const std::string name = it->second;
     if (is_new) {
       const std::string_view uri(schema.at("$ref").get_string());
-      LB_ASSIGN_OR_RETURN(json::value made, Node(*target, std::string(uri), depth + 1));
+      LB_ASSIGN_OR_RETURN(json::value made, Node(*target, Printable(uri), depth + 1));
       defs_[name] = std::move(made);
     }
     return json::value(json::object{{"$ref", "#/$defs/" + name}});
@@ -373,6 +386,13 @@ class Normalizer {
 }  // namespace
 
 Result<std::string> NormalizeSchema(const json::value& schema, std::string_view field) {
+  int64_t values = 0;
+  CountValues(schema, &values);
+  if (values > kMaxSchemaValues) {
+    return Error{ErrorCode::kUnsupported,
+                 fmt::format("the schema has more than {} JSON values in it", kMaxSchemaValues),
+                 std::string(field)};
+  }
   Result<json::value> out = Normalizer(schema).Root();
   if (!out.has_value()) {
     Error error = out.error();

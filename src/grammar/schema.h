@@ -15,6 +15,8 @@ inline constexpr int kMaxSchemaDepth = 48;
 inline constexpr int64_t kMaxSchemaNodes = 4'000;  // schemas in the schema, references once each
 inline constexpr int64_t kMaxSchemaRepeats = 100'000;  // all lengths and counts together
 inline constexpr int64_t kMaxSchemaBytes = 512 * 1024;
+inline constexpr int64_t kMaxSchemaValues = 100'000;  // JSON values in the schema as it came
+inline constexpr int kMaxJoined = 256;                // schemas in one allOf
 
 // A schema whose every instance is an instance of `schema`: narrower where the grammar cannot do
 // all that the schema allows (properties come in their declared order; objects that declare

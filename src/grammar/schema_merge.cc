@@ -25,7 +25,7 @@ constexpr std::array<std::string_view, 22> kAnnotations = {
 
 Error CannotMerge(std::string_view keyword) {
   return Fail(ErrorCode::kUnsupported, "two schemas that must both hold, each with its own {}",
-              keyword);
+              Printable(keyword));
 }
 
 std::vector<std::string> TypesOf(const json::object& schema) {

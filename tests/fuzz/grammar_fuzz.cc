@@ -19,7 +19,7 @@ void Check(const lb::Result<std::string>& result, size_t most) {
     return;
   }
   const std::string& message = result.error().message;
-  if (message.empty() || message.size() > 2000) std::abort();
+  if (message.empty() || message.size() > 8000) std::abort();
   for (const char c : message) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) std::abort();
   }
