@@ -34,6 +34,7 @@ struct ModelCard {
 };
 
 struct OllamaRequest;
+enum class EmbeddingForm;
 
 // Who asks.
 struct Caller {
@@ -78,6 +79,8 @@ class Service {
   Pending OpenAiEmbeddings(std::string_view body, const Caller& caller) const;
   Pending NativeEmbeddings(std::string_view body, const Caller& caller) const;
   Pending Rerank(std::string_view body, const Caller& caller) const;
+  Pending OllamaEmbed(std::string_view body, const Caller& caller) const;
+  Pending OllamaEmbeddings(std::string_view body, const Caller& caller) const;
   // {content: text, or a list of texts and ids; add_special; parse_special; with_pieces}
   Result<std::string> Tokenize(std::string_view body) const;
   // {tokens: ids}
@@ -152,7 +155,7 @@ class Service {
                                            bool begins, std::string* shown) const;
   Result<Prompts> EncodePrompts(const CompletionRequest& request) const;
   Result<std::vector<TokenId>> EncodeInfill(const InfillRequest& request) const;
-  Pending Embed(std::string_view body, const Caller& caller, bool native) const;
+  Pending Embed(const boost::json::object& object, const Caller& caller, EmbeddingForm form) const;
   // With the marks that the model wants around a text; never empty.
   std::vector<TokenId> EncodeWhole(const MixedPrompt& prompt) const;
   Request MakeVectorRequest(const Caller& caller, size_t index, std::vector<TokenId> ids) const;

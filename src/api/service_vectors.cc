@@ -21,11 +21,12 @@ void CutTo(size_t limit, bool keep_last, std::vector<TokenId>* ids) {
 }
 
 Error TooLong(std::string_view field, size_t index, size_t tokens, int64_t limit) {
-  Error error{ErrorCode::kTooLong,
-              fmt::format("{}[{}] is too large: it has {} tokens, which exceeds the available context "
-                          "size of {} tokens; with \"truncate\": true it is cut",
-                          field, index, tokens, limit),
-              std::string(field)};
+  Error error{
+      ErrorCode::kTooLong,
+      fmt::format("{}[{}] is too large: it has {} tokens, which exceeds the available context "
+                  "size of {} tokens; with \"truncate\": true it is cut",
+                  field, index, tokens, limit),
+      std::string(field)};
   error.prompt_tokens = static_cast<int64_t>(tokens);
   error.context_tokens = limit;
   return error;
@@ -60,8 +61,8 @@ Request Service::MakeVectorRequest(const Caller& caller, size_t index,
   return request;
 }
 
-Service::Pending Service::Embed(std::string_view body, const Caller& caller, bool native) const {
-  LB_ASSIGN_OR_RETURN(const boost::json::object object, ParseJsonObject(body));
+Service::Pending Service::Embed(const boost::json::object& object, const Caller& caller,
+                                EmbeddingForm form) const {
   const text::Tokenizer& tokenizer = *parts_.tokenizer;
   LB_ASSIGN_OR_RETURN(EmbeddingRequest request,
                       ParseEmbeddingRequest(object, tokenizer.num_tokens()));
@@ -75,12 +76,11 @@ Service::Pending Service::Embed(std::string_view body, const Caller& caller, boo
                  "this server scores documents and makes no embeddings: use /v1/rerank",
                  {}};
   }
-  if (*pooling == Pooling::kNone && !native) {
-    return Error{
-        ErrorCode::kUnsupported,
-        "pooling \"none\" gives a vector for each token, which OpenAI's reply has no place "
-        "for: use /embedding, or start the server with another --pooling",
-        {}};
+  if (*pooling == Pooling::kNone && form != EmbeddingForm::kNative) {
+    return Error{ErrorCode::kUnsupported,
+                 "pooling \"none\" gives a vector for each token, which this reply has no place "
+                 "for: use /embedding, or start the server with another --pooling",
+                 {}};
   }
   EmbeddingReply reply;
   reply.model = request.model.empty() ? parts_.card.alias : request.model;
@@ -118,19 +118,37 @@ Service::Pending Service::Embed(std::string_view body, const Caller& caller, boo
     }
     requests.push_back(MakeVectorRequest(caller, i, std::move(ids)));
   }
-  auto writer =
-      native ? MakeNativeEmbeddingWriter(std::move(reply)) : MakeEmbeddingWriter(std::move(reply));
+  auto writer = MakeEmbeddingWriter(std::move(reply), form);
   LB_ASSIGN_OR_RETURN(auto job,
                       VectorJob::Start(parts_.engine, std::move(requests), std::move(writer)));
   return std::unique_ptr<PendingReply>(std::move(job));
 }
 
 Service::Pending Service::OpenAiEmbeddings(std::string_view body, const Caller& caller) const {
-  return Embed(body, caller, false);
+  LB_ASSIGN_OR_RETURN(const boost::json::object object, ParseJsonObject(body));
+  return Embed(object, caller, EmbeddingForm::kOpenAi);
 }
 
 Service::Pending Service::NativeEmbeddings(std::string_view body, const Caller& caller) const {
-  return Embed(body, caller, true);
+  LB_ASSIGN_OR_RETURN(const boost::json::object object, ParseJsonObject(body));
+  return Embed(object, caller, EmbeddingForm::kNative);
+}
+
+// Ollama cuts a text that is too long unless it is told not to.
+Service::Pending Service::OllamaEmbed(std::string_view body, const Caller& caller) const {
+  LB_ASSIGN_OR_RETURN(boost::json::object object, ParseJsonObject(body));
+  if (Fields(object).Find("truncate") == nullptr) object["truncate"] = true;
+  return Embed(object, caller, EmbeddingForm::kOllama);
+}
+
+Service::Pending Service::OllamaEmbeddings(std::string_view body, const Caller& caller) const {
+  LB_ASSIGN_OR_RETURN(boost::json::object object, ParseJsonObject(body));
+  std::string prompt;
+  if (Fields(object).Find("prompt") == nullptr) return Fields(object).Bad("prompt", "a string");
+  LB_RETURN_IF_ERROR(Fields(object).Read("prompt", &prompt));
+  object["input"] = prompt;
+  object["truncate"] = true;
+  return Embed(object, caller, EmbeddingForm::kOllamaOne);
 }
 
 Service::Pending Service::Rerank(std::string_view body, const Caller& caller) const {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <chrono>
 #include <cmath>
 #include <numeric>
 #include <span>
@@ -35,9 +36,8 @@ class EmbeddingWriter : public VectorWriter {
 
   void Add(size_t index, std::vector<float> vector) override {
     JsonWriter w;
-    w.BeginObject();
     WriteItem(index, std::move(vector), &w);
-    items_[index] = w.EndObject().Take();
+    items_[index] = w.Take();
   }
 
  protected:
@@ -72,13 +72,18 @@ class OpenAiWriter final : public EmbeddingWriter {
  protected:
   void WriteItem(size_t index, std::vector<float> vector, JsonWriter* w) const override {
     vector = Finished(std::move(vector));
-    w->Key("object").String("embedding").Key("index").Int(static_cast<int64_t>(index));
+    w->BeginObject()
+        .Key("object")
+        .String("embedding")
+        .Key("index")
+        .Int(static_cast<int64_t>(index));
     w->Key("embedding");
     if (reply_.base64) {
       w->String(Base64({reinterpret_cast<const char*>(vector.data()), vector.size() * 4}));
     } else {
       WriteFloats(vector, w);
     }
+    w->EndObject();
   }
 };
 
@@ -93,7 +98,8 @@ class NativeWriter final : public EmbeddingWriter {
 
  protected:
   void WriteItem(size_t index, std::vector<float> vector, JsonWriter* w) const override {
-    w->Key("index").Int(static_cast<int64_t>(index)).Key("embedding").BeginArray();
+    w->BeginObject().Key("index").Int(static_cast<int64_t>(index));
+    w->Key("embedding").BeginArray();
     if (reply_.per_token) {
       const auto width = static_cast<size_t>(reply_.width);
       for (size_t at = 0; at + width <= vector.size(); at += width) {
@@ -102,8 +108,34 @@ class NativeWriter final : public EmbeddingWriter {
     } else {
       WriteFloats(Finished(std::move(vector)), w);
     }
-    w->EndArray();
+    w->EndArray().EndObject();
   }
+};
+
+class OllamaWriter final : public EmbeddingWriter {
+ public:
+  OllamaWriter(EmbeddingReply reply, bool one) : EmbeddingWriter(std::move(reply)), one_(one) {}
+  std::string Whole() const override {
+    JsonWriter w;
+    w.BeginObject();
+    if (one_) return w.Key("embedding").Raw(items_.front()).EndObject().Take();
+    w.Key("model").String(reply_.model).Key("embeddings");
+    WriteItems(&w);
+    const auto spent = std::chrono::steady_clock::now() - start_;
+    w.Key("total_duration").Int(std::chrono::nanoseconds(spent).count());
+    w.Key("load_duration").Int(0);
+    w.Key("prompt_eval_count").Int(reply_.prompt_tokens);
+    return w.EndObject().Take();
+  }
+
+ protected:
+  void WriteItem(size_t, std::vector<float> vector, JsonWriter* w) const override {
+    WriteFloats(Finished(std::move(vector)), w);
+  }
+
+ private:
+  const bool one_;
+  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
 class RerankWriter final : public VectorWriter {
@@ -144,12 +176,17 @@ class RerankWriter final : public VectorWriter {
 
 }  // namespace
 
-std::unique_ptr<VectorWriter> MakeEmbeddingWriter(EmbeddingReply reply) {
+std::unique_ptr<VectorWriter> MakeEmbeddingWriter(EmbeddingReply reply, EmbeddingForm form) {
+  switch (form) {
+    case EmbeddingForm::kOpenAi:
+      break;
+    case EmbeddingForm::kNative:
+      return std::make_unique<NativeWriter>(std::move(reply));
+    case EmbeddingForm::kOllama:
+    case EmbeddingForm::kOllamaOne:
+      return std::make_unique<OllamaWriter>(std::move(reply), form == EmbeddingForm::kOllamaOne);
+  }
   return std::make_unique<OpenAiWriter>(std::move(reply));
-}
-
-std::unique_ptr<VectorWriter> MakeNativeEmbeddingWriter(EmbeddingReply reply) {
-  return std::make_unique<NativeWriter>(std::move(reply));
 }
 
 std::unique_ptr<VectorWriter> MakeRerankWriter(RerankReply reply) {

@@ -21,11 +21,13 @@ struct EmbeddingReply {
   int64_t prompt_tokens = 0;
 };
 
-// OpenAI's:
-// {"object":"list","data":[{"object":"embedding","index":0,"embedding":[...]}],"usage":...}
-std::unique_ptr<VectorWriter> MakeEmbeddingWriter(EmbeddingReply reply);
-// llama.cpp's: [{"index":0,"embedding":[[...]]}], a row for each token or one for all.
-std::unique_ptr<VectorWriter> MakeNativeEmbeddingWriter(EmbeddingReply reply);
+enum class EmbeddingForm {
+  kOpenAi,  // {"object":"list","data":[{"object":"embedding","index":0,"embedding":[...]}],"usage"}
+  kNative,  // llama.cpp's: [{"index":0,"embedding":[[...]]}], a row for each token or one for all
+  kOllama,  // {"model":...,"embeddings":[[...]],"total_duration":...}
+  kOllamaOne,  // its older one: {"embedding":[...]}
+};
+std::unique_ptr<VectorWriter> MakeEmbeddingWriter(EmbeddingReply reply, EmbeddingForm form);
 
 struct RerankReply {
   std::string model;

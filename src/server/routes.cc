@@ -125,6 +125,8 @@ Router MakeRoutes(const Readiness& readiness, const Metrics& metrics, bool slots
   }
   reply("/api/chat", &api::Service::OllamaChat, Form::kOllama);
   reply("/api/generate", &api::Service::OllamaGenerate, Form::kOllama);
+  reply("/api/embed", &api::Service::OllamaEmbed, Form::kOllama);
+  reply("/api/embeddings", &api::Service::OllamaEmbeddings, Form::kOllama);
   body("/api/show", &api::Service::OllamaShow, Form::kOllama);
   info("/api/tags", &api::Service::OllamaTags, Form::kOllama);
   info("/api/ps", &api::Service::OllamaPs, Form::kOllama);

@@ -103,7 +103,7 @@ TEST(VectorReplies, AreCutScaledAndInOrder) {
   reply.width = 3;
   reply.dimensions = 2;
   reply.prompt_tokens = 5;
-  auto writer = MakeEmbeddingWriter(reply);
+  auto writer = MakeEmbeddingWriter(reply, EmbeddingForm::kOpenAi);
   writer->Add(1, {0, 2, 9});
   writer->Add(0, {3, 4, 9});
   EXPECT_EQ(writer->Whole(),
@@ -111,7 +111,7 @@ TEST(VectorReplies, AreCutScaledAndInOrder) {
             R"({"object":"embedding","index":1,"embedding":[0.0,1.0]}],"model":"m",)"
             R"("usage":{"prompt_tokens":5,"total_tokens":5}})");
   reply.per_token = true;
-  auto native = MakeNativeEmbeddingWriter(reply);
+  auto native = MakeEmbeddingWriter(reply, EmbeddingForm::kNative);
   native->Add(0, {1, 2, 3, 4, 5, 6});
   native->Add(1, {7, 8, 9});
   EXPECT_EQ(native->Whole(), R"([{"index":0,"embedding":[[1.0,2.0],[4.0,5.0]]},)"

@@ -144,6 +144,22 @@ def test_bad_requests(server, client, path, more, words):
     assert caught.value.status_code == 400 and words in caught.value.error
 
 
+def test_embeddings(start_server, models):
+    one = start_server("--embeddings", model=models("all-MiniLM-L6-v2.f16.gguf"))
+    client = ollama.Client(host=one.url)
+    assert client.show(MODEL).capabilities[0] == "embedding"
+    texts = ["one", "two words"]
+    many = client.embed(MODEL, texts)
+    same = post(one, "/v1/embeddings", {"input": texts})[1]
+    assert [list(row) for row in many.embeddings] == [item["embedding"] for item in same["data"]]
+    assert many.prompt_eval_count == same["usage"]["prompt_tokens"] and many.model == MODEL
+    assert list(client.embeddings(MODEL, "one").embedding) == list(many.embeddings[0])
+    assert 0 < client.embed(MODEL, "word " * 2000).prompt_eval_count <= 512
+    with pytest.raises(ollama.ResponseError) as caught:
+        client.embed(MODEL, "word " * 2000, truncate=False)
+    assert caught.value.status_code == 400 and "too large" in caught.value.error
+
+
 def test_the_front_door_speaks_ollama(start_server):
     one = start_server("-c", 1024, "--api-key", "k")
     status, reply, _ = request(one, "GET", "/api/tags")

@@ -148,6 +148,7 @@ def test_lines(server, document, path):
     ("/v1/responses", {}), ("/responses", {"input": "x", "store": True}),
     ("/v1/messages", {}), ("/v1/messages/count_tokens", {"messages": user(5)}),
     ("/api/chat", {"messages": 5}), ("/api/generate", {"prompt": "x", "think": 2}), ("/api/show", b"5"),
+    ("/api/embed", {"input": "x"}), ("/api/embeddings", {}),
 ])
 def test_refusals(server, document, path, body):
     described = operation(document, "POST", path)

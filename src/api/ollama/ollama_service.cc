@@ -151,7 +151,7 @@ Result<std::string> Service::OllamaShow(std::string_view body) const {
   w.Key(card.arch + ".embedding_length").Int(card.width);
   w.Key("tokenizer.ggml.model").String(parts_.tokenizer->model());
   w.EndObject();
-  w.Key("capabilities").BeginArray().String("completion");
+  w.Key("capabilities").BeginArray().String(limits().pooling ? "embedding" : "completion");
   if (parts_.tokenizer->special().can_fill_in()) w.String("insert");
   if (chat != nullptr && chat->knows_tools()) w.String("tools");
   if (reasoning_.kind != ReasoningFormat::Kind::kNone) w.String("thinking");
