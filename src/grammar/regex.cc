@@ -117,13 +117,17 @@ class Writer {
   }
 
  private:
-  static void Code(char32_t code, std::string* out) {
+  void Code(char32_t code, std::string* out) const {
     const bool plain = (code >= '0' && code <= '9') || (code >= 'A' && code <= 'Z') ||
-                       (code >= 'a' && code <= 'z') || code > 0x9F;
+                       (code >= 'a' && code <= 'z');
     if (plain) {
-      AppendUtf8(code, out);
-    } else {
+      *out += static_cast<char>(code);
+    } else if (code <= 0xFFFF) {
       *out += fmt::format("\\u{:04x}", static_cast<uint32_t>(code));
+    } else if (in_json_) {
+      *out += fmt::format("\\u{{{:x}}}", static_cast<uint32_t>(code));
+    } else {
+      AppendUtf8(code, out);
     }
   }
 
@@ -133,7 +137,7 @@ class Writer {
     if (!in_json_) *out += '"';
   }
 
-  static void Class(const CharSet& set, std::string* out) {
+  void Class(const CharSet& set, std::string* out) const {
     *out += '[';
     for (const CharRange& r : set) {
       Code(r.first, out);
@@ -145,22 +149,17 @@ class Writer {
   }
 
   bool Chars(const CharSet& set, std::string* out) const {
-    // XGrammar's reader of regular expressions loses track of these inside a class.
+    // XGrammar's reader of grammars loses track of these inside a class.
     static const CharSet kAwkward = Tidy({{'^', '^'}, {'-', '-'}, {'[', ']'}});
+    // What a JSON string may hold as it is. XGrammar's automata for strings have no escapes, and
+    // what it falls back on where an expression needs one takes milliseconds for each token.
     static const CharSet kPlain = Complement(Tidy({{0, 0x1F}, {'"', '"'}, {'\\', '\\'}}));
-    static constexpr std::pair<char32_t, char> kEscapes[] = {
-        {'"', '"'}, {'\\', '\\'}, {'\n', 'n'}, {'\t', 't'}, {'\r', 'r'}, {'\b', 'b'}, {'\f', 'f'}};
     std::vector<std::string> ways;
     const CharSet plain = in_json_ ? Intersect(set, kPlain) : set;
     const CharSet in_class = Intersect(plain, Complement(kAwkward));
     if (!in_class.empty()) Class(in_class, &ways.emplace_back());
     for (const CharRange& r : Intersect(plain, kAwkward)) {
       for (char32_t code = r.first; code <= r.last; ++code) One(code, &ways.emplace_back());
-    }
-    for (const auto& [code, letter] : kEscapes) {
-      if (!in_json_ || !Has(set, code)) continue;
-      One('\\', &ways.emplace_back());
-      One(static_cast<char32_t>(letter), &ways.back());
     }
     if (ways.empty()) return false;
     for (size_t i = 0; i < ways.size(); ++i) *out += (i == 0 ? Open() : "|") + ways[i];
@@ -185,8 +184,10 @@ Result<Regex> ReadFor(std::string_view pattern, bool in_json) {
                 Printable(pattern), regex.size, kMaxRegexSize);
   }
   if (!Writer(in_json).Write(node, &regex.text)) {
-    return Fail(ErrorCode::kUnsupported, "the pattern {} matches no text that can be written",
-                Printable(pattern));
+    return Fail(ErrorCode::kUnsupported, "the pattern {} needs {}, which cannot be enforced",
+                Printable(pattern),
+                in_json ? "a quote, a backslash or a control character"
+                        : "characters that there are none of");
   }
   return regex;
 }

@@ -29,10 +29,10 @@ inline constexpr int64_t kMaxRegexSize = 20'000;
 // which byte. Time in proportion to the expression.
 // The whole text matches. As the body of a rule in XGrammar's EBNF.
 Result<Regex> ReadRegex(std::string_view pattern);
-// For the content of a JSON string, as an expression for XGrammar's reader of schemas, in which a
-// match is found (JSON Schema's pattern): where an alternative has no anchor, any text may stand.
-// Written as JSON escapes it: a quote that the pattern allows comes as \". Control characters
-// without a short escape are left out.
+// For the content of a JSON string, as an expression in ASCII for XGrammar's reader of schemas, in
+// which a match is found (JSON Schema's pattern): where an alternative has no anchor, any text may
+// stand. Quotes, backslashes and control characters, which JSON escapes, are left out of every
+// class; an expression that needs one is kUnsupported.
 Result<Regex> ReadRegexInJsonString(std::string_view pattern);
 
 }  // namespace lb::grammar
