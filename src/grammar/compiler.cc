@@ -4,6 +4,7 @@
 #include <xgrammar/compiler.h>
 #include <xgrammar/matcher.h>
 
+#include <algorithm>
 #include <exception>
 #include <mutex>
 #include <optional>
@@ -32,10 +33,27 @@ xgrammar::TokenizerInfo InfoOf(const text::Tokenizer& tokenizer,
     // Empty ones are never allowed.
     vocabulary.push_back(tokenizer.TokenBytes(id, false));
   }
-  for (const TokenId id : shown) vocabulary[static_cast<size_t>(id)] = tokenizer.TokenBytes(id, true);
+  for (const TokenId id : shown)
+    vocabulary[static_cast<size_t>(id)] = tokenizer.TokenBytes(id, true);
   const std::vector<TokenId>& ends = tokenizer.special().end_of_generation;
   return xgrammar::TokenizerInfo(vocabulary, xgrammar::VocabType::RAW, std::nullopt,
                                  std::vector<int32_t>(ends.begin(), ends.end()));
+}
+
+// A bit for each token without control characters other than the line feed. XGrammar lets the
+// others into strings whose length it counts, where JSON forbids them; between strings nobody
+// misses them.
+std::vector<uint32_t> WithoutControls(const text::Tokenizer& tokenizer) {
+  const auto size = static_cast<size_t>(tokenizer.num_tokens());
+  std::vector<uint32_t> mask((size + 31) / 32, 0);
+  for (TokenId id = 0; id < tokenizer.num_tokens(); ++id) {
+    const std::string bytes = tokenizer.TokenBytes(id, false);
+    const bool good = std::none_of(bytes.begin(), bytes.end(), [](char c) {
+      return static_cast<unsigned char>(c) < 0x20 && c != '\n';
+    });
+    if (good) mask[static_cast<size_t>(id) / 32] |= 1u << (id % 32);
+  }
+  return mask;
 }
 
 Error At(const Error& error, const std::string& field) {
@@ -48,11 +66,15 @@ Error At(const Error& error, const std::string& field) {
 
 class CompiledGrammar {
  public:
-  explicit CompiledGrammar(xgrammar::CompiledGrammar grammar) : grammar_(std::move(grammar)) {}
+  CompiledGrammar(xgrammar::CompiledGrammar grammar, std::span<const uint32_t> possible)
+      : grammar_(std::move(grammar)), possible_(possible) {}
   const xgrammar::CompiledGrammar& get() const { return grammar_; }
+  // Tokens that may be in such a text at all; empty: every one.
+  std::span<const uint32_t> possible() const { return possible_; }
 
  private:
   xgrammar::CompiledGrammar grammar_;
+  std::span<const uint32_t> possible_;
 };
 
 struct Matcher::Impl {
@@ -79,6 +101,8 @@ std::span<const uint32_t> Matcher::Allowed() {
   tensor.dtype = xgrammar::GetBitmaskDLType();
   tensor.shape = &size;
   impl_->matcher.FillNextTokenBitmask(&tensor);
+  const std::span<const uint32_t> possible = impl_->grammar->possible();
+  for (size_t i = 0; i < possible.size(); ++i) impl_->mask[i] &= possible[i];
   return impl_->mask;
 }
 
@@ -92,10 +116,13 @@ struct Compiler::Impl {
   const std::vector<TokenId> shown;
   std::once_flag once;
   std::optional<xgrammar::GrammarCompiler> compiler;
+  std::vector<uint32_t> json_tokens;  // see WithoutControls
 
   xgrammar::GrammarCompiler& Get() {
-    std::call_once(
-        once, [this] { compiler.emplace(InfoOf(tokenizer, shown), 1, true, kCacheBytes); });
+    std::call_once(once, [this] {
+      compiler.emplace(InfoOf(tokenizer, shown), 1, true, kCacheBytes);
+      json_tokens = WithoutControls(tokenizer);
+    });
     return *compiler;
   }
 
@@ -105,7 +132,7 @@ struct Compiler::Impl {
 };
 
 Compiler::Compiler(const text::Tokenizer& tokenizer, std::vector<TokenId> shown)
-    : impl_(new Impl{tokenizer, std::move(shown), {}, {}}) {}
+    : impl_(new Impl{tokenizer, std::move(shown), {}, {}, {}}) {}
 Compiler::~Compiler() = default;
 
 Result<std::shared_ptr<const CompiledGrammar>> Compiler::Compile(const Constraint& constraint) {
@@ -117,7 +144,10 @@ Result<std::shared_ptr<const CompiledGrammar>> Compiler::Compile(const Constrain
   } else if (constraint.kind == Constraint::Kind::kRegex) {
     Result<Regex> regex = ReadRegex(text);
     if (!regex.has_value()) return At(regex.error(), constraint.field);
-    text = "root ::= " + regex->text;
+    // The text is ASCII without quotes.
+    text = "root ::= Regex(\"";
+    for (const char c : regex->text) text += c == '\\' ? std::string("\\\\") : std::string(1, c);
+    text += "\")";
   }
   // XGrammar throws what it does not like; our own checks should have found it before.
   try {
@@ -139,7 +169,12 @@ Result<std::shared_ptr<const CompiledGrammar>> Compiler::Compile(const Constrain
       CHECK(false);  // a constraint without a kind is nobody's to compile
       return compiler.CompileBuiltinJSONGrammar();
     };
-    return std::shared_ptr<const CompiledGrammar>(new CompiledGrammar(make()));
+    const bool is_json = constraint.kind == Constraint::Kind::kJsonObject ||
+                         constraint.kind == Constraint::Kind::kJsonSchema;
+    xgrammar::CompiledGrammar made = make();
+    const std::span<const uint32_t> possible =
+        is_json ? std::span<const uint32_t>(impl_->json_tokens) : std::span<const uint32_t>();
+    return std::shared_ptr<const CompiledGrammar>(new CompiledGrammar(std::move(made), possible));
   } catch (const std::exception& fault) {
     return Error{ErrorCode::kUnsupported,
                  fmt::format("{}: the grammar cannot be enforced: {}", constraint.field,

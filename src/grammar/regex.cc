@@ -27,7 +27,8 @@ int64_t Times(int64_t a, int64_t b) {
 void Measure(const RegexNode& node, Regex* out) {
   switch (node.kind) {
     case RegexNode::Kind::kChars:
-      *out = {{}, 1, 1, 1 + static_cast<int64_t>(node.chars.size() / 8)};
+      // Beyond ASCII a character is several bytes, and so several states of an automaton.
+      *out = {{}, 1, 1, node.chars.empty() || node.chars.back().last < 0x80 ? 1 : 8};
       return;
     case RegexNode::Kind::kSequence:
       *out = {};
@@ -67,6 +68,7 @@ void Measure(const RegexNode& node, Regex* out) {
   }
 }
 
+// In ASCII, since XGrammar makes an automaton of nothing else.
 class Writer {
  public:
   explicit Writer(bool in_json) : in_json_(in_json) {}
@@ -77,98 +79,77 @@ class Writer {
       case RegexNode::Kind::kChars:
         return Chars(node.chars, out);
       case RegexNode::Kind::kSequence:
-        if (node.parts.empty() && !in_json_) *out += "\"\"";
-        for (const RegexNode& part : node.parts) {
-          if (!in_json_) *out += ' ';
-          if (!Write(part, out)) return false;
-        }
-        return true;
-      case RegexNode::Kind::kEither: {
-        std::string inner;
-        bool any = false;
-        for (const RegexNode& part : node.parts) {
-          std::string one;
-          if (!Write(part, &one)) continue;
-          if (any) inner += '|';
-          inner += one;
-          any = true;
-        }
-        *out += Open() + inner + ")";
-        return any;
-      }
-      case RegexNode::Kind::kRepeat: {
-        std::string inner;
-        if (!Write(node.parts[0], &inner)) {
-          if (!in_json_) *out += "\"\"";
-          return node.least == 0;
-        }
-        *out += Open() + inner + ")";
-        if (node.most == kNoLimit && node.least <= 1) {
-          *out += node.least == 0 ? '*' : '+';
-        } else if (node.most == kNoLimit) {
-          *out += fmt::format("{{{},}}", node.least);
-        } else {
-          *out += fmt::format("{{{},{}}}", node.least, node.most);
-        }
-        return true;
-      }
+        return std::all_of(node.parts.begin(), node.parts.end(),
+                           [&](const RegexNode& part) { return Write(part, out); });
+      case RegexNode::Kind::kEither:
+        return Either(node, out);
+      case RegexNode::Kind::kRepeat:
+        return Repeat(node, out);
     }
     return false;
   }
 
  private:
-  void Code(char32_t code, std::string* out) const {
+  bool Either(const RegexNode& node, std::string* out) const {
+    std::string inner;
+    bool any = false, may_be_empty = false;
+    for (const RegexNode& part : node.parts) {
+      std::string one;
+      if (!Write(part, &one)) continue;
+      any = true;
+      if (one.empty()) {
+        may_be_empty = true;
+        continue;
+      }
+      if (!inner.empty()) inner += '|';
+      inner += one;
+    }
+    if (!inner.empty()) *out += "(?:" + inner + (may_be_empty ? ")?" : ")");
+    return any;
+  }
+
+  bool Repeat(const RegexNode& node, std::string* out) const {
+    std::string inner;
+    if (!Write(node.parts[0], &inner)) return node.least == 0;
+    if (inner.empty()) return true;
+    *out += "(?:" + inner + ")";
+    if (node.most == kNoLimit && node.least <= 1) {
+      *out += node.least == 0 ? '*' : '+';
+    } else if (node.most == kNoLimit) {
+      *out += fmt::format("{{{},}}", node.least);
+    } else {
+      *out += fmt::format("{{{},{}}}", node.least, node.most);
+    }
+    return true;
+  }
+
+  static void Code(char32_t code, std::string* out) {
     const bool plain = (code >= '0' && code <= '9') || (code >= 'A' && code <= 'Z') ||
                        (code >= 'a' && code <= 'z');
     if (plain) {
       *out += static_cast<char>(code);
     } else if (code <= 0xFFFF) {
       *out += fmt::format("\\u{:04x}", static_cast<uint32_t>(code));
-    } else if (in_json_) {
-      *out += fmt::format("\\u{{{:x}}}", static_cast<uint32_t>(code));
     } else {
-      AppendUtf8(code, out);
+      *out += fmt::format("\\u{{{:x}}}", static_cast<uint32_t>(code));
     }
   }
 
-  void One(char32_t code, std::string* out) const {
-    if (!in_json_) *out += '"';
-    Code(code, out);
-    if (!in_json_) *out += '"';
-  }
-
-  void Class(const CharSet& set, std::string* out) const {
+  bool Chars(const CharSet& set, std::string* out) const {
+    // What a JSON string may hold as it is. XGrammar's automata for strings have no escapes.
+    static const CharSet kPlain = Complement(Tidy({{0, 0x1F}, {'"', '"'}, {'\\', '\\'}}));
+    const CharSet chars = in_json_ ? Intersect(set, kPlain) : set;
+    if (chars.empty()) return false;
     *out += '[';
-    for (const CharRange& r : set) {
+    for (const CharRange& r : chars) {
       Code(r.first, out);
       if (r.last == r.first) continue;
       if (r.last > r.first + 1) *out += '-';
       Code(r.last, out);
     }
     *out += ']';
-  }
-
-  bool Chars(const CharSet& set, std::string* out) const {
-    // XGrammar's reader of grammars loses track of these inside a class.
-    static const CharSet kAwkward = Tidy({{'^', '^'}, {'-', '-'}, {'[', ']'}});
-    // What a JSON string may hold as it is. XGrammar's automata for strings have no escapes, and
-    // what it falls back on where an expression needs one takes milliseconds for each token.
-    static const CharSet kPlain = Complement(Tidy({{0, 0x1F}, {'"', '"'}, {'\\', '\\'}}));
-    std::vector<std::string> ways;
-    const CharSet plain = in_json_ ? Intersect(set, kPlain) : set;
-    const CharSet in_class = Intersect(plain, Complement(kAwkward));
-    if (!in_class.empty()) Class(in_class, &ways.emplace_back());
-    for (const CharRange& r : Intersect(plain, kAwkward)) {
-      for (char32_t code = r.first; code <= r.last; ++code) One(code, &ways.emplace_back());
-    }
-    if (ways.empty()) return false;
-    for (size_t i = 0; i < ways.size(); ++i) *out += (i == 0 ? Open() : "|") + ways[i];
-    *out += ')';
     return true;
   }
-
-  // Expressions have groups that are not captured, grammars do not.
-  std::string Open() const { return in_json_ ? "(?:" : "("; }
 
   const bool in_json_;
 };

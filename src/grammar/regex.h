@@ -18,21 +18,20 @@ struct Regex {
   std::string text;       // for XGrammar, see below
   int64_t min_chars = 0;  // code points of the shortest match
   int64_t max_chars = 0;  // of the longest; -1: no limit
-  int64_t size = 0;       // atoms, counted as often as they are repeated
+  int64_t size = 0;       // characters, as often as they are repeated; 8 where one is not ASCII
 };
 
-// Atoms with their repetitions that an expression may have: above this compiling takes seconds.
-inline constexpr int64_t kMaxRegexSize = 20'000;
+// Above this compiling takes many seconds: each state of the automaton is met with the vocabulary.
+inline constexpr int64_t kMaxRegexSize = 1'000;
 
 // kInvalidArgument for bad syntax, kUnsupported for what cannot be enforced (look-around, \b,
 // backreferences, \p, flags, anchors in the middle) and for too much; the message names what and at
 // which byte. Time in proportion to the expression.
-// The whole text matches. As the body of a rule in XGrammar's EBNF.
+// The whole text matches.
 Result<Regex> ReadRegex(std::string_view pattern);
-// For the content of a JSON string, as an expression in ASCII for XGrammar's reader of schemas, in
-// which a match is found (JSON Schema's pattern): where an alternative has no anchor, any text may
-// stand. Quotes, backslashes and control characters, which JSON escapes, are left out of every
-// class; an expression that needs one is kUnsupported.
+// For the content of a JSON string, in which a match is found (JSON Schema's pattern): where an
+// alternative has no anchor, any text may stand. Quotes, backslashes and control characters, which
+// JSON escapes, are left out of every class; an expression that needs one is kUnsupported.
 Result<Regex> ReadRegexInJsonString(std::string_view pattern);
 
 }  // namespace lb::grammar

@@ -45,6 +45,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 23> kKeyword
     {"type", ""},
 }};
 constexpr int64_t kNoLimit = -1;
+constexpr int64_t kMaxLength = 20'000;  // of a string
 // XGrammar's own, above which it drops the keyword.
 constexpr int64_t kMaxMultipleOf = 1024;
 constexpr int64_t kMaxMultipleOfRange = 10'000;
@@ -220,15 +221,17 @@ Result<json::object> StringSchema(const json::object& schema, int64_t* repeats) 
     }
   }
   if (pattern.empty() && least == 0 && most == kNoLimit) return json::object{{"type", "string"}};
-  // Lengths alone are a pattern too: it counts characters, however they are escaped.
-  const bool only_lengths = pattern.empty();
-  if (only_lengths) {
-    if (std::max(least, most) > kMaxRegexSize) {
-      return Cannot(most == kNoLimit || least > kMaxRegexSize ? "minLength" : "maxLength",
-                    fmt::format("it is above {}", kMaxRegexSize));
+  if (pattern.empty()) {
+    if (std::max(least, most) > kMaxLength) {
+      return Cannot(least > kMaxLength ? "minLength" : "maxLength",
+                    fmt::format("it is above {}", kMaxLength));
     }
-    pattern = most == kNoLimit ? fmt::format("^[\\x00-\\u{{10FFFF}}]{{{},}}$", least)
-                               : fmt::format("^[\\x00-\\u{{10FFFF}}]{{{},{}}}$", least, most);
+    // Counted by XGrammar, which then has no escapes in the string.
+    json::object out{{"type", "string"}};
+    if (least > 0) out["minLength"] = least;
+    if (most != kNoLimit) out["maxLength"] = most;
+    *repeats += std::max(least, most);
+    return out;
   }
   LB_ASSIGN_OR_RETURN(const Regex regex, KeyPattern(pattern, keyword));
   const bool short_enough =
