@@ -111,7 +111,7 @@ TEST(Flags, NonsenseIsRefusedInOneLine) {
   const char* lines[] = {
       "-m m.gguf --port 70000",        "-m m.gguf --port eighty",   "-m m.gguf -c -5",
       "-m m.gguf --top-p 2",           "-m m.gguf --rope-scaling x", "-m m.gguf --ssl-cert-file c",
-      "-m m.gguf --images",            "-m m.gguf --grammar g",     "-m m.gguf --rpc-server-port 50052",
+      "-m m.gguf --images",            "-m m.gguf --rpc-server-port 50052",
       "--port 80",
   };
   for (const char* line : lines) {
