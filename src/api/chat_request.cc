@@ -27,10 +27,7 @@ Result<std::string> ParseContent(const Fields& message, std::string_view key) {
       text += parts[i].get_string();
       continue;
     }
-    if (!parts[i].is_object()) {
-      return BadField(at, fmt::format("{} must be an object, not {}", at, Describe(parts[i])));
-    }
-    const Fields part(parts[i].get_object(), at + ".");
+    LB_ASSIGN_OR_RETURN(const Fields part, ObjectAt(parts[i], at));
     LB_ASSIGN_OR_RETURN(const auto type, part.String("type"));
     // "refusal" is what an assistant's own earlier answer may hold.
     const bool refusal = type == "refusal";
@@ -55,16 +52,12 @@ namespace {
 Result<void> CheckToolCalls(const json::array& calls, const std::string& name) {
   for (size_t i = 0; i < calls.size(); ++i) {
     const std::string at = fmt::format("{}[{}]", name, i);
-    if (!calls[i].is_object()) {
-      return BadField(at, fmt::format("{} must be an object, not {}", at, Describe(calls[i])));
-    }
-    const Fields call(calls[i].get_object(), at + ".");
+    LB_ASSIGN_OR_RETURN(const Fields call, ObjectAt(calls[i], at));
     LB_RETURN_IF_ERROR(call.String("id"));
     LB_ASSIGN_OR_RETURN(const auto* function, call.Object("function"));
     if (function == nullptr) return call.Bad("function", "an object");
     const Fields inner(*function, at + ".function.");
-    LB_ASSIGN_OR_RETURN(const auto called, inner.String("name"));
-    if (!called) return inner.Bad("name", "a string");
+    LB_RETURN_IF_ERROR(inner.RequiredString("name"));
     const json::value* arguments = inner.Find("arguments");
     if (arguments != nullptr && !arguments->is_string() && !arguments->is_object()) {
       return inner.Bad("arguments", "a string of JSON or an object");
@@ -77,10 +70,7 @@ Result<void> CheckToolCalls(const json::array& calls, const std::string& name) {
 
 Result<ChatMessage> ParseMessage(const json::value& value, size_t index) {
   const std::string at = fmt::format("messages[{}]", index);
-  if (!value.is_object()) {
-    return BadField(at, fmt::format("{} must be an object, not {}", at, Describe(value)));
-  }
-  const Fields fields(value.get_object(), at + ".");
+  LB_ASSIGN_OR_RETURN(const Fields fields, ObjectAt(value, at));
   ChatMessage message;
   LB_RETURN_IF_ERROR(fields.Read("role", &message.role));
   if (message.role == "function") message.role = "tool";  // its old name

@@ -13,14 +13,13 @@ Result<MixedPrompt> ParsePrompt(const json::value& value, const std::string& at,
   if (value.is_string()) return MixedPrompt{std::string(value.get_string())};
   if (value.is_object()) {
     const Fields fields(value.get_object(), at + ".");
-    LB_ASSIGN_OR_RETURN(const auto text, fields.String("prompt_string"));
-    if (!text) return fields.Bad("prompt_string", "a string");
+    LB_ASSIGN_OR_RETURN(const std::string text, fields.RequiredString("prompt_string"));
     LB_ASSIGN_OR_RETURN(const auto media, fields.Strings("multimodal_data"));
     if (!media.empty()) {
       return Error{ErrorCode::kUnsupported,
                    fmt::format("{}.multimodal_data: this model reads text only", at), "prompt"};
     }
-    return MixedPrompt{*text};
+    return MixedPrompt{text};
   }
   if (!value.is_array() || value.get_array().empty()) {
     return BadField(at, fmt::format("{} must be a string or a list of token ids, not {}", at,

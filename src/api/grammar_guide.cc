@@ -25,19 +25,18 @@ GrammarGuide::GrammarGuide(const text::Tokenizer& tokenizer,
                            const ReasoningFormat& format, std::string_view opened,
                            int64_t thinking_budget)
     : GrammarGuide(tokenizer, std::move(grammar)) {
-  tracker_.emplace(tokenizer, format, opened);
-  if (thinking_budget >= 0) budget_.emplace(tokenizer, format, opened, thinking_budget);
+  thoughts_.emplace(tokenizer, format, opened, thinking_budget);
   // With no thoughts wanted, none begins.
   const std::vector<TokenId> mark = tokenizer.Encode(format.open, false, true);
   if (mark.size() == 1 && thinking_budget != 0) opening_ = mark[0];
   if (format.kind == ReasoningFormat::Kind::kTags &&
-      tracker_->state() == ThoughtTracker::State::kBefore) {
+      thoughts_->state() == ThoughtTracker::State::kBefore) {
     started_ = true;  // unless the first token opens a thought
   }
 }
 
 bool GrammarGuide::IsFree() const {
-  return tracker_ && !started_ && tracker_->state() != ThoughtTracker::State::kOver;
+  return thoughts_ && !started_ && thoughts_->state() != ThoughtTracker::State::kOver;
 }
 
 std::span<const uint32_t> GrammarGuide::Allowed() {
@@ -46,16 +45,14 @@ std::span<const uint32_t> GrammarGuide::Allowed() {
     return mask_;
   }
   if (IsFree()) {
-    if (budget_) {
-      const std::span<const uint32_t> forced = budget_->Allowed();
-      if (!forced.empty()) return forced;
-    }
+    const std::span<const uint32_t> forced = thoughts_->Allowed();
+    if (!forced.empty()) return forced;
     std::fill(mask_.begin(), mask_.end(), ~0u);
     for (const TokenId id : tokenizer_.special().end_of_generation) SetBit(&mask_, id, false);
     return mask_;
   }
   const std::span<const uint32_t> bound = matcher_.Allowed();
-  if (opening_ < 0 || !tracker_ || tracker_->state() != ThoughtTracker::State::kBefore)
+  if (opening_ < 0 || !thoughts_ || thoughts_->state() != ThoughtTracker::State::kBefore)
     return bound;
   std::copy(bound.begin(), bound.end(), mask_.begin());
   SetBit(&mask_, opening_, true);
@@ -64,21 +61,20 @@ std::span<const uint32_t> GrammarGuide::Allowed() {
 
 void GrammarGuide::Take(TokenId token) {
   const bool was_free = IsFree();
-  const bool may_open = tracker_ && tracker_->state() == ThoughtTracker::State::kBefore;
-  if (tracker_ && (was_free || may_open)) tracker_->Take(token);
-  if (budget_) budget_->Take(token);
+  const bool may_open = thoughts_ && thoughts_->state() == ThoughtTracker::State::kBefore;
+  if (was_free || may_open) thoughts_->Take(token);
   if (may_open && started_) {
-    if (tracker_->state() == ThoughtTracker::State::kThinking) {
+    if (thoughts_->state() == ThoughtTracker::State::kThinking) {
       started_ = false;
       return;
     }
     opening_ = -1;
   }
   if (was_free) {
-    if (tracker_->state() != ThoughtTracker::State::kOver) return;
+    if (thoughts_->state() != ThoughtTracker::State::kOver) return;
     started_ = true;
     // A token may end the thought and begin the content; the white space between is nobody's.
-    std::string rest = tracker_->rest();
+    std::string rest = thoughts_->rest();
     rest.erase(0, std::min(rest.find_first_not_of(" \r\n\t"), rest.size()));
     if (!rest.empty() && !matcher_.TakeText(rest)) is_stuck_ = true;
     return;

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "api/reasoning/budget.h"
-#include "api/reasoning/thought_tracker.h"
 #include "engine/request.h"
 #include "grammar/compiler.h"
 
@@ -34,11 +33,10 @@ class GrammarGuide final : public TokenGuide {
 
   const text::Tokenizer& tokenizer_;
   grammar::Matcher matcher_;
-  std::optional<ThoughtTracker> tracker_;
-  std::optional<ThinkingBudget> budget_;
-  TokenId opening_ = -1;   // the token that begins a thought, where it is one
-  bool started_ = false;   // the bound text has begun
-  bool is_stuck_ = false;  // what came cannot become what was asked for
+  std::optional<ThinkingBudget> thoughts_;  // none: there are no thoughts
+  TokenId opening_ = -1;                    // the token that begins a thought, where it is one
+  bool started_ = false;                    // the bound text has begun
+  bool is_stuck_ = false;                   // what came cannot become what was asked for
   std::vector<uint32_t> mask_;
 };
 

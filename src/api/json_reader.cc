@@ -75,6 +75,13 @@ Error BadField(std::string_view field, std::string message) {
   return Error{ErrorCode::kInvalidArgument, std::move(message), std::string(field)};
 }
 
+Result<Fields> ObjectAt(const json::value& value, const std::string& at) {
+  if (!value.is_object()) {
+    return BadField(at, fmt::format("{} must be an object, not {}", at, Describe(value)));
+  }
+  return Fields(value.get_object(), at + ".");
+}
+
 std::optional<int64_t> AsInt(const json::value& value) {
   if (value.is_int64()) return value.get_int64();
   if (value.is_double()) {
@@ -135,6 +142,12 @@ Result<std::optional<std::string>> Fields::String(std::string_view key) const {
   if (value == nullptr) return std::optional<std::string>();
   if (!value->is_string()) return Bad(key, "a string");
   return std::optional<std::string>(std::string(value->get_string()));
+}
+
+Result<std::string> Fields::RequiredString(std::string_view key) const {
+  LB_ASSIGN_OR_RETURN(std::optional<std::string> text, String(key));
+  if (!text) return Bad(key, "a string");
+  return std::move(*text);
 }
 
 Result<const json::object*> Fields::Object(std::string_view key) const {

@@ -44,6 +44,7 @@ class Fields {
   Result<std::optional<double>> Number(std::string_view key, double low, double high) const;
   Result<std::optional<bool>> Bool(std::string_view key) const;
   Result<std::optional<std::string>> String(std::string_view key) const;
+  Result<std::string> RequiredString(std::string_view key) const;
   Result<const boost::json::object*> Object(std::string_view key) const;  // null when missing
   Result<const boost::json::array*> Array(std::string_view key) const;    // null when missing
   // One string or a list of strings; both as a list.
@@ -61,6 +62,10 @@ class Fields {
   const boost::json::object& object_;
   std::string prefix_;
 };
+
+// The fields of a value that must be an object; `at` is its place ("tools[2]"). `value` must
+// outlive them.
+Result<Fields> ObjectAt(const boost::json::value& value, const std::string& at);
 
 // The integer a JSON number is, if it is one (2.0 is, 2.5 and 1e300 are not).
 std::optional<int64_t> AsInt(const boost::json::value& value);

@@ -40,14 +40,10 @@ Result<std::vector<InfillRequest::File>> ParseExtra(const Fields& fields) {
   }
   for (size_t i = 0; i < extra->size(); ++i) {
     const std::string at = fmt::format("input_extra[{}]", i);
-    if (!(*extra)[i].is_object()) {
-      return BadField(at, fmt::format("{} must be an object, not {}", at, Describe((*extra)[i])));
-    }
-    const Fields file((*extra)[i].get_object(), at + ".");
-    LB_ASSIGN_OR_RETURN(const auto text, file.String("text"));
-    if (!text) return file.Bad("text", "a string");
+    LB_ASSIGN_OR_RETURN(const Fields file, ObjectAt((*extra)[i], at));
+    LB_ASSIGN_OR_RETURN(const std::string text, file.RequiredString("text"));
     LB_ASSIGN_OR_RETURN(const auto name, file.String("filename"));
-    files.push_back({name.value_or("tmp"), *text});
+    files.push_back({name.value_or("tmp"), text});
   }
   return files;
 }

@@ -45,9 +45,4 @@ CharSet Intersect(const CharSet& a, const CharSet& b) {
   return Tidy(out);
 }
 
-bool Has(const CharSet& set, char32_t code) {
-  return std::any_of(set.begin(), set.end(),
-                     [&](CharRange r) { return r.first <= code && code <= r.last; });
-}
-
 }  // namespace lb::grammar

@@ -16,6 +16,5 @@ CharSet Tidy(CharSet ranges);
 // The other scalar values (surrogates are none).
 CharSet Complement(const CharSet& set);
 CharSet Intersect(const CharSet& a, const CharSet& b);
-bool Has(const CharSet& set, char32_t code);
 
 }  // namespace lb::grammar

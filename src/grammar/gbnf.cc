@@ -1,14 +1,13 @@
 #include "grammar/gbnf.h"
 
 #include <algorithm>
-#include <functional>
 #include <map>
 #include <optional>
 #include <set>
 #include <vector>
 
 #include "base/printable.h"
-#include "base/utf8.h"
+#include "grammar/text_cursor.h"
 
 namespace lb::grammar {
 namespace {
@@ -41,9 +40,9 @@ void AppendCode(char32_t code, std::string* out) {
   }
 }
 
-class Parser {
+class Parser : private TextCursor {
  public:
-  explicit Parser(std::string_view source) : source_(source) {}
+  explicit Parser(std::string_view source) : TextCursor(source) {}
 
   Result<void> Read() {
     SkipSpace(true);
@@ -84,16 +83,9 @@ class Parser {
   }
 
  private:
-  bool AtEnd() const { return pos_ >= source_.size(); }
-  bool Next(char c) const { return !AtEnd() && source_[pos_] == c; }
-  bool Take(std::string_view what) {
-    if (!source_.substr(pos_).starts_with(what)) return false;
-    pos_ += what.size();
-    return true;
-  }
   Error BadAt(size_t at, std::string_view what,
               ErrorCode code = ErrorCode::kInvalidArgument) const {
-    const std::string_view before = source_.substr(0, at);
+    const std::string_view before = text_.substr(0, at);
     const auto line = std::count(before.begin(), before.end(), '\n') + 1;
     const size_t start = before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
     return Fail(code, "the grammar at line {}, column {}: {}", line, at - start + 1, what);
@@ -102,7 +94,7 @@ class Parser {
 
   void SkipSpace(bool lines) {
     while (!AtEnd()) {
-      const char c = source_[pos_];
+      const char c = text_[pos_];
       if (c == '#') {
         while (!AtEnd() && !Next('\n')) ++pos_;
       } else if (c == ' ' || c == '\t' || (lines && (c == '\n' || c == '\r'))) {
@@ -115,8 +107,8 @@ class Parser {
 
   std::string Name() {
     const size_t start = pos_;
-    while (!AtEnd() && IsNameChar(source_[pos_])) ++pos_;
-    return std::string(source_.substr(start, pos_ - start));
+    while (!AtEnd() && IsNameChar(text_[pos_])) ++pos_;
+    return std::string(text_.substr(start, pos_ - start));
   }
 
   // Inside parentheses lines do not end a rule; outside they do, but after "|".
@@ -156,11 +148,11 @@ class Parser {
         if (!Take(")")) return Bad("a group without \")\"");
       } else if (Next('<') || Next('!')) {
         return BadAt(pos_, "tokens cannot be named, only text", ErrorCode::kUnsupported);
-      } else if (IsNameChar(source_[pos_])) {
+      } else if (IsNameChar(text_[pos_])) {
         item.kind = Item::Kind::kRule;
         item.text = Name();
       } else {
-        return Bad(fmt::format("{} begins nothing", Printable(source_.substr(pos_, 1))));
+        return Bad(fmt::format("{} begins nothing", Printable(text_.substr(pos_, 1))));
       }
       LB_RETURN_IF_ERROR(Repetition(&item));
       items.push_back(std::move(item));
@@ -180,11 +172,11 @@ class Parser {
       } else if (Next('{')) {
         const size_t at = pos_++;
         SkipSpace(false);
-        const auto low = Number();
+        const auto low = TakeNumber();
         SkipSpace(false);
         const bool comma = Take(",");
         SkipSpace(false);
-        const auto high = comma ? Number() : low;
+        const auto high = comma ? TakeNumber() : low;
         SkipSpace(false);
         if ((!low && !high) || !Take("}"))
           return BadAt(at, "a repetition is {m}, {m,}, {,n} or {m,n}");
@@ -212,52 +204,32 @@ class Parser {
     }
   }
 
-  std::optional<int64_t> Number() {
-    const size_t start = pos_;
-    int64_t value = 0;
-    while (!AtEnd() && source_[pos_] >= '0' && source_[pos_] <= '9') {
-      value = std::min<int64_t>(value * 10 + (source_[pos_++] - '0'), 1'000'000'000);
-    }
-    if (pos_ == start) return std::nullopt;
-    return value;
-  }
-
   Result<char32_t> Character() {
     if (!Next('\\')) {
-      const Utf8Char c = DecodeUtf8(source_, pos_);
-      if (!c.valid) return Bad("bytes that are not UTF-8");
-      pos_ += static_cast<size_t>(c.length);
-      return c.code;
+      const auto code = TakeCharacter();
+      if (!code) return Bad("bytes that are not UTF-8");
+      return *code;
     }
-    if (pos_ + 1 >= source_.size()) return Bad("a \"\\\" at the end");
-    const char c = source_[pos_ + 1];
+    if (pos_ + 1 >= text_.size()) return Bad("a \"\\\" at the end");
+    const size_t at = pos_;
+    const char c = text_[pos_ + 1];
     const int digits = c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
     if (digits == 0) {
       static constexpr std::string_view kFrom = "nrt\\\"[]-^", kTo = "\n\r\t\\\"[]-^";
       const size_t i = kFrom.find(c);
       if (i == std::string_view::npos) {
-        return Bad(
-            fmt::format("the escape \\{} is unknown", Printable(source_.substr(pos_ + 1, 1))));
+        return Bad(fmt::format("the escape \\{} is unknown", Printable(text_.substr(pos_ + 1, 1))));
       }
       pos_ += 2;
       return static_cast<char32_t>(kTo[i]);
     }
-    uint64_t code = 0;
-    for (int i = 0; i < digits; ++i) {
-      const size_t at = pos_ + 2 + static_cast<size_t>(i);
-      const char d = at < source_.size() ? source_[at] : ' ';
-      if (d >= '0' && d <= '9')
-        code = code * 16 + static_cast<uint64_t>(d - '0');
-      else if (d >= 'a' && d <= 'f')
-        code = code * 16 + static_cast<uint64_t>(d - 'a' + 10);
-      else if (d >= 'A' && d <= 'F')
-        code = code * 16 + static_cast<uint64_t>(d - 'A' + 10);
-      else
-        return Bad(fmt::format("\\{} needs {} hexadecimal digits", c, digits));
+    pos_ += 2;
+    int read = 0;
+    const uint32_t code = TakeHex(digits, &read);
+    if (read < digits) {
+      return BadAt(at, fmt::format("\\{} needs {} hexadecimal digits", c, digits));
     }
-    if (code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF))
-      return Bad("an escape that is no character");
-    pos_ += 2 + static_cast<size_t>(digits);
+    if (!IsScalar(code)) return BadAt(at, "an escape that is no character");
     return static_cast<char32_t>(code);
   }
 
@@ -284,7 +256,7 @@ class Parser {
       if (AtEnd()) return BadAt(at, "a class without an end");
       LB_ASSIGN_OR_RETURN(const char32_t first, Character());
       char32_t last = first;
-      if (Next('-') && pos_ + 1 < source_.size() && source_[pos_ + 1] != ']') {
+      if (Next('-') && pos_ + 1 < text_.size() && text_[pos_ + 1] != ']') {
         ++pos_;
         LB_ASSIGN_OR_RETURN(last, Character());
         if (last < first) return BadAt(at, "a range of characters that ends before it begins");
@@ -414,8 +386,6 @@ class Parser {
     }
   }
 
-  const std::string_view source_;
-  size_t pos_ = 0;
   int nested_ = 0;
   std::map<std::string, Alternatives> rules_;
   std::set<std::string_view> nullable_;

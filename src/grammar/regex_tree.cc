@@ -5,17 +5,16 @@
 #include <utility>
 
 #include "base/printable.h"
-#include "base/utf8.h"
+#include "grammar/text_cursor.h"
 
 namespace lb::grammar {
 namespace {
 
-constexpr char32_t kLastCode = 0x10FFFF;
 constexpr int64_t kNoLimit = -1;
 
-class Reader {
+class Reader : private TextCursor {
  public:
-  explicit Reader(std::string_view pattern) : text_(pattern) {}
+  explicit Reader(std::string_view pattern) : TextCursor(pattern) {}
 
   // `found_anywhere`: where an alternative has no anchor, any text may stand before or after it.
   Result<RegexNode> Read(bool found_anywhere) {
@@ -26,13 +25,6 @@ class Reader {
   }
 
  private:
-  bool AtEnd() const { return pos_ >= text_.size(); }
-  bool Next(char c) const { return !AtEnd() && text_[pos_] == c; }
-  bool Take(std::string_view what) {
-    if (!text_.substr(pos_).starts_with(what)) return false;
-    pos_ += what.size();
-    return true;
-  }
   Error Bad(std::string_view what) const {
     return Fail(ErrorCode::kInvalidArgument, "the pattern {} has {} at byte {}", Printable(text_),
                 what, pos_);
@@ -114,10 +106,9 @@ class Reader {
   }
 
   Result<char32_t> Literal() {
-    const Utf8Char c = DecodeUtf8(text_, pos_);
-    if (!c.valid) return Bad("bytes that are not UTF-8");
-    pos_ += static_cast<size_t>(c.length);
-    return c.code;
+    const auto code = TakeCharacter();
+    if (!code) return Bad("bytes that are not UTF-8");
+    return *code;
   }
 
   Result<RegexNode> Repeated(RegexNode atom) {
@@ -130,9 +121,9 @@ class Reader {
         most = 1;
       } else if (Next('{')) {
         const size_t start = pos_++;
-        const auto low = Number();
+        const auto low = TakeNumber();
         const bool comma = Take(",");
-        const auto high = comma ? Number() : low;
+        const auto high = comma ? TakeNumber() : low;
         if (!low || !Take("}")) {
           pos_ = start;
           return Bad("a '{' that begins no repetition");
@@ -149,16 +140,6 @@ class Reader {
       atom = std::move(repeat);
       if (++repeats_ > 4 * kMaxRegexDepth) return Unsupported("too many repetitions");
     }
-  }
-
-  std::optional<int64_t> Number() {
-    const size_t start = pos_;
-    int64_t value = 0;
-    while (!AtEnd() && text_[pos_] >= '0' && text_[pos_] <= '9') {
-      value = std::min<int64_t>(value * 10 + (text_[pos_++] - '0'), 1'000'000'000);
-    }
-    if (pos_ == start) return std::nullopt;
-    return value;
   }
 
   Result<CharSet> Class() {
@@ -268,31 +249,15 @@ class Reader {
 
   // `digits` of them, or (0) up to six.
   Result<CharSet> Hex(int digits) {
-    char32_t code = 0;
     int read = 0;
-    while (!AtEnd() && read < (digits == 0 ? 6 : digits)) {
-      const char c = text_[pos_];
-      int digit = 0;
-      if (c >= '0' && c <= '9')
-        digit = c - '0';
-      else if (c >= 'a' && c <= 'f')
-        digit = c - 'a' + 10;
-      else if (c >= 'A' && c <= 'F')
-        digit = c - 'A' + 10;
-      else
-        break;
-      code = code * 16 + static_cast<char32_t>(digit);
-      ++pos_, ++read;
+    const uint32_t code = TakeHex(digits == 0 ? 6 : digits, &read);
+    if (read == 0 || (digits != 0 && read != digits)) {
+      return Bad("an escape with too few digits");
     }
-    if (read == 0 || (digits != 0 && read != digits)) return Bad("an escape with too few digits");
-    if (code > kLastCode || (code >= 0xD800 && code <= 0xDFFF)) {
-      return Unsupported("an escape that is no character");
-    }
+    if (!IsScalar(code)) return Unsupported("an escape that is no character");
     return CharSet{{code, code}};
   }
 
-  std::string_view text_;
-  size_t pos_ = 0;
   int repeats_ = 0;
   bool found_anywhere_ = false;
 };

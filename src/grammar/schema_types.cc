@@ -46,6 +46,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 23> kKeyword
 }};
 constexpr int64_t kNoLimit = -1;
 constexpr int64_t kMaxLength = 20'000;  // of a string
+constexpr size_t kMaxNameBytes = 1024;  // of a property
 // XGrammar's own, above which it drops the keyword.
 constexpr int64_t kMaxMultipleOf = 1024;
 constexpr int64_t kMaxMultipleOfRange = 10'000;
@@ -127,12 +128,6 @@ Result<json::object> IntegerSchema(const Bounds& bounds, std::optional<double> m
   }
   out["multipleOf"] = static_cast<int64_t>(*multiple);
   return out;
-}
-
-Result<std::string> ObjectKey(std::string_view name) {
-  // XGrammar writes names as JSON does, but reads them with rules of its own beyond these.
-  if (name.size() > 1024) return Cannot("properties", "a name of more than 1024 bytes");
-  return std::string(name);
 }
 
 Result<Regex> KeyPattern(std::string_view pattern, const char* keyword) {
@@ -240,7 +235,7 @@ Result<json::object> StringSchema(const json::object& schema, int64_t* repeats) 
     return Cannot(short_enough ? "minLength" : "maxLength",
                   fmt::format("the {} beside it has texts of other lengths", keyword));
   }
-  *repeats += std::min(regex.size, kMaxRegexSize);
+  *repeats += regex.size;
   return json::object{{"type", "string"}, {"pattern", regex.text}};
 }
 
@@ -385,7 +380,9 @@ Result<json::object> ObjectSchema(const json::object& schema, int64_t* repeats,
 
   json::object properties;
   for (const auto& [name, value] : declared) {
-    LB_RETURN_IF_ERROR(ObjectKey(name));
+    if (name.size() > kMaxNameBytes) {
+      return Cannot("properties", fmt::format("a name of more than {} bytes", kMaxNameBytes));
+    }
     if (value.is_bool() && !value.get_bool()) {
       const bool open = rest != nullptr && !forbidden_rest;
       if (open) return Cannot("properties", "a forbidden one beside additionalProperties");

@@ -10,23 +10,21 @@ namespace lb {
 namespace {
 
 struct Family {
-  std::string_view name;
-  Result<ModelConfig> (*read_config)(const gguf::GgufFile& file);
-  Result<std::unique_ptr<Model>> (*load)(const gguf::GgufFile& file, Ops& ops,
-                                         const LoadProgress& progress);
+  std::string_view arch;  // general.architecture
+  FamilyRead* read;
 };
 
 constexpr Family kFamilies[] = {
-    {"llama", &ReadLlamaConfig, &LoadLlama},
-    {"qwen2", &ReadQwen2Config, &LoadQwen2},
-    {"qwen3", &ReadQwen3Config, &LoadQwen3},
-    {"gemma3", &ReadGemma3Config, &LoadGemma3},
-    {"gemma-embedding", &ReadGemmaEmbeddingConfig, &LoadGemmaEmbedding},
-    {"bert", &ReadBertConfig, &LoadBert},
-    {"nomic-bert", &ReadNomicBertConfig, &LoadNomicBert},
+    {"llama", &ReadLlama},
+    {"qwen2", &ReadQwen2},
+    {"qwen3", &ReadQwen3},
+    {"gemma3", &ReadGemma3},
+    {"gemma-embedding", &ReadGemma3},
+    {"bert", &ReadBert},
+    {"nomic-bert", &ReadBert},
 };
 
-Result<const Family*> FindFamily(const gguf::GgufFile& file) {
+Result<std::unique_ptr<FamilyModel>> Read(const gguf::GgufFile& file) {
   const auto arch = file.metadata().String("general.architecture");
   if (!arch) return arch.error();
   if (!arch->has_value()) {
@@ -34,8 +32,8 @@ Result<const Family*> FindFamily(const gguf::GgufFile& file) {
   }
   std::string known;
   for (const Family& family : kFamilies) {
-    if (family.name == **arch) return &family;
-    known += (known.empty() ? "" : ", ") + std::string(family.name);
+    if (family.arch == **arch) return family.read(file, family.arch);
+    known += (known.empty() ? "" : ", ") + std::string(family.arch);
   }
   return Fail(ErrorCode::kUnsupported, "{}: general.architecture is \"{}\"; supported: {}",
               file.path(), Printable(**arch), known);
@@ -44,8 +42,8 @@ Result<const Family*> FindFamily(const gguf::GgufFile& file) {
 }  // namespace
 
 Result<ModelConfig> ReadModelConfig(const gguf::GgufFile& file) {
-  LB_ASSIGN_OR_RETURN(const Family* family, FindFamily(file));
-  return family->read_config(file);
+  LB_ASSIGN_OR_RETURN(const auto model, Read(file));
+  return model->config();
 }
 
 void Model::Head(Ops&, Pooling, const TensorView&, Arena&, const TensorView&) const {
@@ -54,8 +52,9 @@ void Model::Head(Ops&, Pooling, const TensorView&, Arena&, const TensorView&) co
 
 Result<std::unique_ptr<Model>> LoadModel(const gguf::GgufFile& file, Ops& ops,
                                          const LoadProgress& progress) {
-  LB_ASSIGN_OR_RETURN(const Family* family, FindFamily(file));
-  return family->load(file, ops, progress);
+  LB_ASSIGN_OR_RETURN(auto model, Read(file));
+  LB_RETURN_IF_ERROR(model->Load(file, ops, progress));
+  return std::unique_ptr<Model>(std::move(model));
 }
 
 }  // namespace lb

@@ -22,23 +22,13 @@ void AddLine(std::string_view words, bool first, std::string* text) {
   *text += words;
 }
 
-Result<std::string> Required(const Fields& block, std::string_view key) {
-  std::string text;
-  if (block.Find(key) == nullptr) return block.Bad(key, "a string");
-  LB_RETURN_IF_ERROR(block.Read(key, &text));
-  return text;
-}
-
 // Calls `take(Fields, type)` for each block of a list.
 template <typename Take>
 Result<void> ForEachBlock(const json::array& blocks, const std::string& name, Take take) {
   for (size_t i = 0; i < blocks.size(); ++i) {
     const std::string at = fmt::format("{}[{}]", name, i);
-    if (!blocks[i].is_object()) {
-      return BadField(at, fmt::format("{} must be an object, not {}", at, Describe(blocks[i])));
-    }
-    const Fields block(blocks[i].get_object(), at + ".");
-    LB_ASSIGN_OR_RETURN(const std::string type, Required(block, "type"));
+    LB_ASSIGN_OR_RETURN(const Fields block, ObjectAt(blocks[i], at));
+    LB_ASSIGN_OR_RETURN(const std::string type, block.RequiredString("type"));
     LB_RETURN_IF_ERROR(take(block, type));
   }
   return {};
@@ -59,7 +49,7 @@ Result<std::string> ParseText(const Fields& fields, std::string_view key) {
                        return NotText(block, type);
                      }
                      if (type != "text") return block.Bad("type", "\"text\"");
-                     LB_ASSIGN_OR_RETURN(const std::string words, Required(block, "text"));
+                     LB_ASSIGN_OR_RETURN(const std::string words, block.RequiredString("text"));
                      AddLine(words, first, &text);
                      first = false;
                      return {};
@@ -74,10 +64,7 @@ class Conversation {
 
   Result<void> Add(const json::value& value, size_t index) {
     const std::string at = fmt::format("messages[{}]", index);
-    if (!value.is_object()) {
-      return BadField(at, fmt::format("{} must be an object, not {}", at, Describe(value)));
-    }
-    const Fields fields(value.get_object(), at + ".");
+    LB_ASSIGN_OR_RETURN(const Fields fields, ObjectAt(value, at));
     std::string role;
     LB_RETURN_IF_ERROR(fields.Read("role", &role));
     if (role != "user" && role != "assistant") {
@@ -113,7 +100,7 @@ class Conversation {
   }
 
   Result<void> AddText(const Fields& block, std::string_view role) {
-    LB_ASSIGN_OR_RETURN(const std::string words, Required(block, "text"));
+    LB_ASSIGN_OR_RETURN(const std::string words, block.RequiredString("text"));
     std::string& content = Open(role).content;
     AddLine(words, !has_text_, &content);
     has_text_ = true;
@@ -123,7 +110,7 @@ class Conversation {
   Result<void> AddUserBlock(const Fields& block, const std::string& type) {
     if (type == "text") return AddText(block, "user");
     if (type == "tool_result") {
-      LB_ASSIGN_OR_RETURN(std::string id, Required(block, "tool_use_id"));
+      LB_ASSIGN_OR_RETURN(std::string id, block.RequiredString("tool_use_id"));
       LB_ASSIGN_OR_RETURN(std::string content, ParseText(block, "content"));
       open_ = false;
       ChatMessage& result = Open("tool");
@@ -146,13 +133,13 @@ class Conversation {
     ChatMessage& message = Open("assistant");
     if (type == "redacted_thinking") return {};  // nobody here could read it
     if (type == "thinking") {
-      LB_ASSIGN_OR_RETURN(const std::string words, Required(block, "thinking"));
+      LB_ASSIGN_OR_RETURN(const std::string words, block.RequiredString("thinking"));
       AddLine(words, message.reasoning.empty(), &message.reasoning);
       return {};
     }
     if (type != "tool_use") return block.Bad("type", "\"text\", \"thinking\" or \"tool_use\"");
-    LB_ASSIGN_OR_RETURN(const std::string id, Required(block, "id"));
-    LB_ASSIGN_OR_RETURN(const std::string name, Required(block, "name"));
+    LB_ASSIGN_OR_RETURN(const std::string id, block.RequiredString("id"));
+    LB_ASSIGN_OR_RETURN(const std::string name, block.RequiredString("name"));
     LB_ASSIGN_OR_RETURN(const auto* input, block.Object("input"));
     tools_[id] = name;
     if (message.tool_calls.is_null()) message.tool_calls = json::array();
@@ -177,10 +164,7 @@ Result<ToolOptions> ParseAnthropicTools(const Fields& fields) {
   LB_ASSIGN_OR_RETURN(const auto* tools, fields.Array("tools"));
   for (size_t i = 0; tools != nullptr && i < tools->size(); ++i) {
     const std::string at = fmt::format("tools[{}]", i);
-    if (!(*tools)[i].is_object()) {
-      return BadField(at, fmt::format("{} must be an object, not {}", at, Describe((*tools)[i])));
-    }
-    const Fields tool((*tools)[i].get_object(), at + ".");
+    LB_ASSIGN_OR_RETURN(const Fields tool, ObjectAt((*tools)[i], at));
     std::string type = "custom";
     LB_RETURN_IF_ERROR(tool.Read("type", &type));
     if (type != "custom") {
@@ -191,7 +175,7 @@ Result<ToolOptions> ParseAnthropicTools(const Fields& fields) {
                    at + ".type"};
     }
     json::object function;
-    LB_ASSIGN_OR_RETURN(function["name"], Required(tool, "name"));
+    LB_ASSIGN_OR_RETURN(function["name"], tool.RequiredString("name"));
     LB_ASSIGN_OR_RETURN(const auto* schema, tool.Object("input_schema"));
     if (schema == nullptr) return tool.Bad("input_schema", "an object");
     LB_RETURN_IF_ERROR(tool.String("description"));
@@ -212,7 +196,7 @@ Result<ToolOptions> ParseAnthropicTools(const Fields& fields) {
     } else if (type == "any") {
       ours["tool_choice"] = "required";
     } else if (type == "tool") {
-      LB_ASSIGN_OR_RETURN(const std::string name, Required(inner, "name"));
+      LB_ASSIGN_OR_RETURN(const std::string name, inner.RequiredString("name"));
       ours["tool_choice"] =
           json::object{{"type", "function"}, {"function", json::object{{"name", name}}}};
     } else {

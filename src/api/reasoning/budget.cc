@@ -12,8 +12,8 @@ ThinkingBudget::ThinkingBudget(const text::Tokenizer& tokenizer, const Reasoning
       mask_((static_cast<size_t>(tokenizer.num_tokens()) + 31) / 32, 0) {}
 
 std::span<const uint32_t> ThinkingBudget::Allowed() {
-  if (tracker_.state() == ThoughtTracker::State::kThinking && num_thought_ >= max_tokens_ &&
-      tracker_.at_character()) {
+  if (max_tokens_ >= 0 && tracker_.state() == ThoughtTracker::State::kThinking &&
+      num_thought_ >= max_tokens_ && tracker_.at_character()) {
     forcing_ = true;
   }
   if (!forcing_) return {};

@@ -13,7 +13,7 @@ namespace lb::api {
 
 // Once thoughts have had `max_tokens` tokens, forces the format's closing text, after the character
 // that is being written. Tokens of marks do not count, those of the forced text neither. Zero lets
-// no thought begin. Engine thread only.
+// no thought begin, -1 is no limit. Engine thread only.
 class ThinkingBudget final : public TokenGuide {
  public:
   // `opened` as in format.h. `tokenizer` must outlive this; the format has a kind.
@@ -21,6 +21,10 @@ class ThinkingBudget final : public TokenGuide {
                  std::string_view opened, int64_t max_tokens);
   std::span<const uint32_t> Allowed() override;
   void Take(TokenId token) override;
+
+  ThoughtTracker::State state() const { return tracker_.state(); }
+  // See ThoughtTracker.
+  const std::string& rest() const { return tracker_.rest(); }
 
  private:
   const int64_t max_tokens_;

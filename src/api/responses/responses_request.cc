@@ -15,13 +15,6 @@ Error Unsupported(const std::string& field, std::string_view why) {
   return Error{ErrorCode::kUnsupported, fmt::format("{}: {}", field, why), field};
 }
 
-Result<std::string> Required(const Fields& fields, std::string_view key) {
-  std::string text;
-  if (fields.Find(key) == nullptr) return fields.Bad(key, "a string");
-  LB_RETURN_IF_ERROR(fields.Read(key, &text));
-  return text;
-}
-
 // The texts of a list of {type, text}, joined by newlines.
 Result<std::string> JoinTexts(const Fields& item, std::string_view key) {
   LB_ASSIGN_OR_RETURN(const auto* parts, item.Array(key));
@@ -29,11 +22,8 @@ Result<std::string> JoinTexts(const Fields& item, std::string_view key) {
   if (parts == nullptr) return text;
   for (size_t i = 0; i < parts->size(); ++i) {
     const std::string at = fmt::format("{}[{}]", item.Name(key), i);
-    if (!(*parts)[i].is_object()) {
-      return BadField(at, fmt::format("{} must be an object, not {}", at, Describe((*parts)[i])));
-    }
-    LB_ASSIGN_OR_RETURN(const std::string words,
-                        Required(Fields((*parts)[i].get_object(), at + "."), "text"));
+    LB_ASSIGN_OR_RETURN(const Fields part, ObjectAt((*parts)[i], at));
+    LB_ASSIGN_OR_RETURN(const std::string words, part.RequiredString("text"));
     if (i > 0) text += '\n';
     text += words;
   }
@@ -48,10 +38,7 @@ class Conversation {
 
   Result<void> Add(const json::value& value, size_t index) {
     const std::string at = fmt::format("input[{}]", index);
-    if (!value.is_object()) {
-      return BadField(at, fmt::format("{} must be an object, not {}", at, Describe(value)));
-    }
-    const Fields item(value.get_object(), at + ".");
+    LB_ASSIGN_OR_RETURN(const Fields item, ObjectAt(value, at));
     std::string type = item.Find("role") != nullptr ? "message" : "";
     LB_RETURN_IF_ERROR(item.Read("type", &type));
     if (type == "message") return AddMessage(item);
@@ -83,7 +70,7 @@ class Conversation {
   }
 
   Result<void> AddMessage(const Fields& item) {
-    LB_ASSIGN_OR_RETURN(std::string role, Required(item, "role"));
+    LB_ASSIGN_OR_RETURN(std::string role, item.RequiredString("role"));
     if (role != "user" && role != "assistant" && role != "system" && role != "developer") {
       return item.Bad("role", "one of user, assistant, system, developer");
     }
@@ -112,9 +99,9 @@ class Conversation {
   }
 
   Result<void> AddCall(const Fields& item) {
-    LB_ASSIGN_OR_RETURN(const std::string id, Required(item, "call_id"));
-    LB_ASSIGN_OR_RETURN(const std::string name, Required(item, "name"));
-    LB_ASSIGN_OR_RETURN(const std::string arguments, Required(item, "arguments"));
+    LB_ASSIGN_OR_RETURN(const std::string id, item.RequiredString("call_id"));
+    LB_ASSIGN_OR_RETURN(const std::string name, item.RequiredString("name"));
+    LB_ASSIGN_OR_RETURN(const std::string arguments, item.RequiredString("arguments"));
     ChatMessage& message = Assistant();
     if (message.tool_calls.is_null()) message.tool_calls = json::array();
     message.tool_calls.get_array().push_back(
@@ -125,7 +112,7 @@ class Conversation {
   }
 
   Result<void> AddCallOutput(const Fields& item) {
-    LB_ASSIGN_OR_RETURN(std::string id, Required(item, "call_id"));
+    LB_ASSIGN_OR_RETURN(std::string id, item.RequiredString("call_id"));
     if (item.Find("output") == nullptr) return item.Bad("output", "a string or a list of parts");
     LB_ASSIGN_OR_RETURN(std::string content, ParseContent(item, "output"));
     assistant_open_ = false;
@@ -196,7 +183,7 @@ Result<void> ParseTextFormat(const Fields& fields, GenerationOptions* options) {
   LB_ASSIGN_OR_RETURN(const auto* format, Fields(*text, "text.").Object("format"));
   if (format == nullptr) return {};
   const Fields inner(*format, "text.format.");
-  LB_ASSIGN_OR_RETURN(const std::string type, Required(inner, "type"));
+  LB_ASSIGN_OR_RETURN(const std::string type, inner.RequiredString("type"));
   if (type == "text") return {};
   if (type == "json_object") {
     options->constraint = {grammar::Constraint::Kind::kJsonObject, {}, inner.Name("type")};
@@ -218,18 +205,15 @@ Result<ToolOptions> ParseResponsesTools(const Fields& fields) {
   LB_ASSIGN_OR_RETURN(const auto* tools, fields.Array("tools"));
   for (size_t i = 0; tools != nullptr && i < tools->size(); ++i) {
     const std::string at = fmt::format("tools[{}]", i);
-    if (!(*tools)[i].is_object()) {
-      return BadField(at, fmt::format("{} must be an object, not {}", at, Describe((*tools)[i])));
-    }
-    const Fields tool((*tools)[i].get_object(), at + ".");
-    LB_ASSIGN_OR_RETURN(const std::string type, Required(tool, "type"));
+    LB_ASSIGN_OR_RETURN(const Fields tool, ObjectAt((*tools)[i], at));
+    LB_ASSIGN_OR_RETURN(const std::string type, tool.RequiredString("type"));
     if (type != "function") {
       return Unsupported(at + ".type", fmt::format("{} is a tool that this server has not; only "
                                                    "functions are possible",
                                                    Printable(type, 60)));
     }
     json::object function;
-    LB_ASSIGN_OR_RETURN(function["name"], Required(tool, "name"));
+    LB_ASSIGN_OR_RETURN(function["name"], tool.RequiredString("name"));
     LB_RETURN_IF_ERROR(tool.String("description"));
     LB_RETURN_IF_ERROR(tool.Object("parameters"));
     LB_RETURN_IF_ERROR(tool.Bool("strict"));

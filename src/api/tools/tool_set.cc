@@ -52,10 +52,7 @@ Result<void> CheckParameters(const json::object& schema, const std::string& at) 
 }
 
 Result<Tool> ParseTool(const json::value& value, const std::string& at) {
-  if (!value.is_object()) {
-    return BadField(at, fmt::format("{} must be an object, not {}", at, Describe(value)));
-  }
-  const Fields fields(value.get_object(), at + ".");
+  LB_ASSIGN_OR_RETURN(const Fields fields, ObjectAt(value, at));
   LB_ASSIGN_OR_RETURN(const auto type, fields.String("type"));
   if (type && *type != "function") {
     return Error{ErrorCode::kUnsupported,

@@ -1,7 +1,8 @@
-// One row per model family: what registry.cc lists and arch/<family>.cc defines.
+// What registry.cc lists and arch/<family>.cc defines.
 #pragma once
 
 #include <memory>
+#include <string_view>
 
 #include "base/result.h"
 #include "gguf/gguf_file.h"
@@ -9,34 +10,21 @@
 
 namespace lb {
 
-// Each family gives two functions: its configuration alone, from metadata (cheap; nothing is read
-// but the keys and the tensor directory), and the loaded model.
-Result<ModelConfig> ReadLlamaConfig(const gguf::GgufFile& file);
-Result<std::unique_ptr<Model>> LoadLlama(const gguf::GgufFile& file, Ops& ops,
-                                         const LoadProgress& progress);
+// A model that is read in two steps: its configuration, then its weights.
+class FamilyModel : public Model {
+ public:
+  virtual Result<void> Load(const gguf::GgufFile& file, Ops& ops, const LoadProgress& progress) = 0;
+};
 
-Result<ModelConfig> ReadQwen2Config(const gguf::GgufFile& file);
-Result<std::unique_ptr<Model>> LoadQwen2(const gguf::GgufFile& file, Ops& ops,
-                                         const LoadProgress& progress);
-
-Result<ModelConfig> ReadQwen3Config(const gguf::GgufFile& file);
-Result<std::unique_ptr<Model>> LoadQwen3(const gguf::GgufFile& file, Ops& ops,
-                                         const LoadProgress& progress);
-
-Result<ModelConfig> ReadGemma3Config(const gguf::GgufFile& file);
-Result<std::unique_ptr<Model>> LoadGemma3(const gguf::GgufFile& file, Ops& ops,
-                                          const LoadProgress& progress);
-
-Result<ModelConfig> ReadGemmaEmbeddingConfig(const gguf::GgufFile& file);
-Result<std::unique_ptr<Model>> LoadGemmaEmbedding(const gguf::GgufFile& file, Ops& ops,
-                                                  const LoadProgress& progress);
-
-Result<ModelConfig> ReadBertConfig(const gguf::GgufFile& file);
-Result<std::unique_ptr<Model>> LoadBert(const gguf::GgufFile& file, Ops& ops,
-                                        const LoadProgress& progress);
-
-Result<ModelConfig> ReadNomicBertConfig(const gguf::GgufFile& file);
-Result<std::unique_ptr<Model>> LoadNomicBert(const gguf::GgufFile& file, Ops& ops,
-                                             const LoadProgress& progress);
+// Each family gives one function: the model with its configuration, from metadata alone (cheap:
+// nothing is read but the keys and the tensor directory). `arch` is one of its
+// general.architecture.
+using FamilyRead = Result<std::unique_ptr<FamilyModel>>(const gguf::GgufFile& file,
+                                                        std::string_view arch);
+FamilyRead ReadLlama;
+FamilyRead ReadQwen2;
+FamilyRead ReadQwen3;
+FamilyRead ReadGemma3;
+FamilyRead ReadBert;
 
 }  // namespace lb

@@ -30,11 +30,12 @@ struct Layer {
   LayerNormWeights mlp_norm;
 };
 
-class Bert final : public Model {
+class Bert final : public FamilyModel {
  public:
-  static Result<std::unique_ptr<Bert>> Read(const gguf::GgufFile& file, const char* arch) {
+  static Result<std::unique_ptr<FamilyModel>> Read(const gguf::GgufFile& file,
+                                                   std::string_view arch) {
     auto model = std::make_unique<Bert>();
-    ConfigReader keys(file, arch);
+    ConfigReader keys(file, std::string(arch));
     ModelConfig& c = model->config_;
     c = ReadCommonConfig(keys, "attention.layer_norm_epsilon");
     c.generates = false;
@@ -52,10 +53,10 @@ class Bert final : public Model {
     }
     model->scale_ = ReadAttentionScale(keys, 1.0 / std::sqrt(c.k_dim));
     LB_RETURN_IF_ERROR(keys.status());
-    return model;
+    return std::unique_ptr<FamilyModel>(std::move(model));
   }
 
-  Result<void> Load(const gguf::GgufFile& file, Ops& ops, const LoadProgress& progress) {
+  Result<void> Load(const gguf::GgufFile& file, Ops& ops, const LoadProgress& progress) override {
     WeightLoader loader(file, ops, progress);
     const int width = config_.width;
     tokens_ = loader.LoadTable("token_embd.weight", config_.vocab_size, width);
@@ -152,33 +153,10 @@ class Bert final : public Model {
   Rope rope_;
 };
 
-Result<std::unique_ptr<Model>> Load(const gguf::GgufFile& file, const char* arch, Ops& ops,
-                                    const LoadProgress& progress) {
-  LB_ASSIGN_OR_RETURN(auto model, Bert::Read(file, arch));
-  LB_RETURN_IF_ERROR(model->Load(file, ops, progress));
-  return std::unique_ptr<Model>(std::move(model));
-}
-
 }  // namespace
 
-Result<ModelConfig> ReadBertConfig(const gguf::GgufFile& file) {
-  LB_ASSIGN_OR_RETURN(const auto model, Bert::Read(file, "bert"));
-  return model->config();
-}
-
-Result<std::unique_ptr<Model>> LoadBert(const gguf::GgufFile& file, Ops& ops,
-                                        const LoadProgress& progress) {
-  return Load(file, "bert", ops, progress);
-}
-
-Result<ModelConfig> ReadNomicBertConfig(const gguf::GgufFile& file) {
-  LB_ASSIGN_OR_RETURN(const auto model, Bert::Read(file, "nomic-bert"));
-  return model->config();
-}
-
-Result<std::unique_ptr<Model>> LoadNomicBert(const gguf::GgufFile& file, Ops& ops,
-                                             const LoadProgress& progress) {
-  return Load(file, "nomic-bert", ops, progress);
+Result<std::unique_ptr<FamilyModel>> ReadBert(const gguf::GgufFile& file, std::string_view arch) {
+  return Bert::Read(file, arch);
 }
 
 }  // namespace lb

@@ -34,11 +34,12 @@ struct Layer {
   MlpWeights mlp;
 };
 
-class Gemma3 final : public Model {
+class Gemma3 final : public FamilyModel {
  public:
-  static Result<std::unique_ptr<Gemma3>> Read(const gguf::GgufFile& file, const char* arch) {
+  static Result<std::unique_ptr<FamilyModel>> Read(const gguf::GgufFile& file,
+                                                   std::string_view arch) {
     auto model = std::make_unique<Gemma3>();
-    ConfigReader keys(file, arch);
+    ConfigReader keys(file, std::string(arch));
     ModelConfig& c = model->config_;
     c = ReadCommonConfig(keys);
     if (keys.arch() == "gemma-embedding") {
@@ -64,10 +65,10 @@ class Gemma3 final : public Model {
     model->scale_ = ReadAttentionScale(keys, 1.0 / std::sqrt(query_dim));
     model->logit_cap_ = static_cast<float>(keys.Float("final_logit_softcapping", 0, 1e6, 0));
     LB_RETURN_IF_ERROR(keys.status());
-    return model;
+    return std::unique_ptr<FamilyModel>(std::move(model));
   }
 
-  Result<void> Load(const gguf::GgufFile& file, Ops& ops, const LoadProgress& progress) {
+  Result<void> Load(const gguf::GgufFile& file, Ops& ops, const LoadProgress& progress) override {
     WeightLoader loader(file, ops, progress);
     vocabulary_ = LoadVocabulary(loader, config_);
     LB_ASSIGN_OR_RETURN(const std::vector<float> factors,
@@ -172,33 +173,10 @@ class Gemma3 final : public Model {
   Rope full_rope_, sliding_rope_;
 };
 
-Result<std::unique_ptr<Model>> Load(const gguf::GgufFile& file, const char* arch, Ops& ops,
-                                    const LoadProgress& progress) {
-  LB_ASSIGN_OR_RETURN(auto model, Gemma3::Read(file, arch));
-  LB_RETURN_IF_ERROR(model->Load(file, ops, progress));
-  return std::unique_ptr<Model>(std::move(model));
-}
-
 }  // namespace
 
-Result<ModelConfig> ReadGemma3Config(const gguf::GgufFile& file) {
-  LB_ASSIGN_OR_RETURN(const auto model, Gemma3::Read(file, "gemma3"));
-  return model->config();
-}
-
-Result<std::unique_ptr<Model>> LoadGemma3(const gguf::GgufFile& file, Ops& ops,
-                                          const LoadProgress& progress) {
-  return Load(file, "gemma3", ops, progress);
-}
-
-Result<ModelConfig> ReadGemmaEmbeddingConfig(const gguf::GgufFile& file) {
-  LB_ASSIGN_OR_RETURN(const auto model, Gemma3::Read(file, "gemma-embedding"));
-  return model->config();
-}
-
-Result<std::unique_ptr<Model>> LoadGemmaEmbedding(const gguf::GgufFile& file, Ops& ops,
-                                                  const LoadProgress& progress) {
-  return Load(file, "gemma-embedding", ops, progress);
+Result<std::unique_ptr<FamilyModel>> ReadGemma3(const gguf::GgufFile& file, std::string_view arch) {
+  return Gemma3::Read(file, arch);
 }
 
 }  // namespace lb

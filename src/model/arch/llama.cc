@@ -26,21 +26,22 @@ struct Layer {
   MlpWeights mlp;
 };
 
-class Llama final : public Model {
+class Llama final : public FamilyModel {
  public:
-  static Result<std::unique_ptr<Llama>> Read(const gguf::GgufFile& file) {
+  static Result<std::unique_ptr<FamilyModel>> Read(const gguf::GgufFile& file,
+                                                   std::string_view arch) {
     auto model = std::make_unique<Llama>();
-    ConfigReader keys(file, "llama");
+    ConfigReader keys(file, std::string(arch));
     ModelConfig& c = model->config_;
     c = ReadCommonConfig(keys);
     c.kv_groups = OneKvGroup(c.num_layers);
     model->rope_spec_ = ReadRopeSpec(keys, c, RopeStyle::kInterleaved);
     model->scale_ = ReadAttentionScale(keys, 1.0 / std::sqrt(c.k_dim));
     LB_RETURN_IF_ERROR(keys.status());
-    return model;
+    return std::unique_ptr<FamilyModel>(std::move(model));
   }
 
-  Result<void> Load(const gguf::GgufFile& file, Ops& ops, const LoadProgress& progress) {
+  Result<void> Load(const gguf::GgufFile& file, Ops& ops, const LoadProgress& progress) override {
     WeightLoader loader(file, ops, progress);
     vocabulary_ = LoadVocabulary(loader, config_);
     LB_ASSIGN_OR_RETURN(const std::vector<float> factors,
@@ -97,16 +98,8 @@ class Llama final : public Model {
 
 }  // namespace
 
-Result<ModelConfig> ReadLlamaConfig(const gguf::GgufFile& file) {
-  LB_ASSIGN_OR_RETURN(const auto model, Llama::Read(file));
-  return model->config();
-}
-
-Result<std::unique_ptr<Model>> LoadLlama(const gguf::GgufFile& file, Ops& ops,
-                                         const LoadProgress& progress) {
-  LB_ASSIGN_OR_RETURN(auto model, Llama::Read(file));
-  LB_RETURN_IF_ERROR(model->Load(file, ops, progress));
-  return std::unique_ptr<Model>(std::move(model));
+Result<std::unique_ptr<FamilyModel>> ReadLlama(const gguf::GgufFile& file, std::string_view arch) {
+  return Llama::Read(file, arch);
 }
 
 }  // namespace lb
