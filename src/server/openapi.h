@@ -1,4 +1,4 @@
-// /openapi.json: the description of every endpoint, compiled in from src/server/openapi.json.
+// /openapi.json: the description of every endpoint, compiled in from src/server/openapi/.
 #pragma once
 
 #include <string_view>
