@@ -7,18 +7,13 @@
 #include "api/json_reader.h"
 #include "api/ollama/ollama_request.h"
 #include "api/responses/responses_request.h"
-#include "tests/api/fakes.h"
+#include "tests/api/tool_fixture.h"
 
 namespace lb::api {
 namespace {
 
 namespace json = boost::json;
 
-constexpr char kHermes[] =
-    "{% for t in tools or [] %}{{ t | tojson }}{% endfor %}"
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}"
-    "{% for c in m.tool_calls or [] %}<tool_call>{{ c.function.arguments | tojson }}</tool_call>"
-    "{% endfor %}<|im_end|>\n{% endfor %}<|im_start|>assistant\n";
 constexpr char kTwo[] =
     "I look.\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\":\n \"}\\\"\\n\xC3\xA9\"}}\n"
     "</tool_call>\n<tool_call>\n{\"name\": \"g\", \"arguments\": {}}\n</tool_call>";
@@ -33,26 +28,8 @@ constexpr char kMessagesTools[] =
 constexpr char kResponsesTools[] =
     "\"tools\":[{\"type\":\"function\",\"name\":\"f\"},{\"type\":\"function\",\"name\":\"g\"}]";
 
-class ApiTools : public testing::Test {
+class ApiTools : public ToolTest {
  protected:
-  using Call = Service::Reply (Service::*)(std::string_view, const Caller&) const;
-
-  void Says(std::string text, FinishReason reason = FinishReason::kStop) {
-    engine_ = std::make_unique<FakeEngine>(
-        [=](const Request& request) { return FakeEngine::Saying(request, text, reason); });
-    service_ = MakeFakeService(engine_.get(), {}, kHermes);
-  }
-
-  std::string Ask(Call call, const std::string& fields, bool stream) {
-    auto reply = (service_.get()->*call)(
-        "{" + fields + (stream ? ",\"stream\":true}" : ",\"stream\":false}"), {"id", ""});
-    EXPECT_TRUE(reply.has_value()) << (reply.has_value() ? "" : reply.error().message);
-    if (!reply.has_value()) return "";
-    std::string out;
-    while (!(*reply)->Advance(&out)) {
-    }
-    return stream ? out : (*reply)->Body();
-  }
   json::value Plain(Call call, const std::string& fields) {
     return ParseJson(Ask(call, fields, false)).value();
   }
@@ -67,9 +44,6 @@ class ApiTools : public testing::Test {
     }
     return events;
   }
-
-  std::unique_ptr<FakeEngine> engine_;
-  std::shared_ptr<Service> service_;
 };
 
 const json::object kArguments = {{"a", "}\"\n\xC3\xA9"}};

@@ -7,18 +7,12 @@
 #include <set>
 
 #include "api/json_reader.h"
-#include "tests/api/fakes.h"
+#include "tests/api/tool_fixture.h"
 
 namespace lb::api {
 namespace {
 
 namespace json = boost::json;
-
-constexpr char kHermes[] =
-    "{% for t in tools or [] %}{{ t | tojson }}{% endfor %}"
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}"
-    "{% for c in m.tool_calls or [] %}<tool_call>{{ c.function.arguments | tojson }}</tool_call>"
-    "{% endfor %}<|im_end|>\n{% endfor %}<|im_start|>assistant\n";
 
 constexpr char kTwo[] =
     "I look.\n<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"city\": \"}\\\"\\n"
@@ -28,24 +22,11 @@ constexpr char kTools[] =
     "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"get_weather\"}},"
     "{\"type\":\"function\",\"function\":{\"name\":\"get_time\"}}]";
 
-class ToolReplies : public testing::Test {
+class ToolReplies : public ToolTest {
  protected:
-  void Says(std::string text, FinishReason reason = FinishReason::kStop) {
-    engine_ = std::make_unique<FakeEngine>(
-        [=](const Request& request) { return FakeEngine::Saying(request, text, reason); });
-    service_ = MakeFakeService(engine_.get(), {}, kHermes);
-  }
-
   std::string Ask(const std::string& fields, bool stream) {
-    auto reply = service_->Chat("{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]," + fields +
-                                    (stream ? ",\"stream\":true}" : "}"),
-                                {"id", ""});
-    EXPECT_TRUE(reply.has_value()) << (reply.has_value() ? "" : reply.error().message);
-    if (!reply.has_value()) return "";
-    std::string out;
-    for (int i = 0; i < 1000 && !(*reply)->Advance(&out); ++i) {
-    }
-    return stream ? out : (*reply)->Body();
+    return ToolTest::Ask(&Service::Chat,
+                         "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]," + fields, stream);
   }
 
   json::object Choice(const std::string& fields) {
@@ -106,9 +87,6 @@ class ToolReplies : public testing::Test {
     }
     return message;
   }
-
-  std::unique_ptr<FakeEngine> engine_;
-  std::shared_ptr<Service> service_;
 };
 
 TEST_F(ToolReplies, TwoCallsStreamedAsPlain) {

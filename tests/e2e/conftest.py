@@ -82,14 +82,26 @@ def start_server(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """One server for the tests of a module that do not need their own."""
+def serve_module(tmp_path_factory):
+    """A function that starts servers which live as long as the module's tests."""
     assert BINARY.exists(), f"no binary at {BINARY}; build it or set LLAMABOX_BUILD"
+    servers = []
+
+    def start(*flags, model):
+        servers.append(Server(*flags, model=model, tmp_path=tmp_path_factory.mktemp("server")))
+        return servers[-1]
+
+    yield start
+    for one in servers:
+        one.stop()
+
+
+@pytest.fixture(scope="module")
+def server(serve_module):
+    """One server for the tests of a module that do not need their own."""
     if not SMOLLM2.exists():
         pytest.skip(f"no model at {SMOLLM2} (tools/get_models.py fetches it)")
-    one = Server("-c", "4096", tmp_path=tmp_path_factory.mktemp("server"))
-    yield one
-    one.stop()
+    return serve_module("-c", "4096", model=SMOLLM2)
 
 
 @pytest.fixture(scope="session")

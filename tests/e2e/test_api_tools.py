@@ -19,12 +19,8 @@ LIMIT = 60
 
 
 @pytest.fixture(scope="module")
-def coder(tmp_path_factory, models):
-    from conftest import Server
-    one = Server("-c", "2048", model=models("Qwen2.5-Coder-0.5B-Instruct-Q4_K_M.gguf"),
-                 tmp_path=tmp_path_factory.mktemp("coder"))
-    yield one
-    one.stop()
+def coder(serve_module, models):
+    return serve_module("-c", "2048", model=models("Qwen2.5-Coder-0.5B-Instruct-Q4_K_M.gguf"))
 
 
 def test_anthropic(coder):

@@ -88,12 +88,8 @@ def test_c17_long_runs_of_one_character(server):
 
 
 @pytest.fixture(scope="module")
-def qwen(tmp_path_factory, models):
-    from conftest import Server
-    one = Server("-c", "1024", model=models("Qwen2.5-Coder-0.5B-Instruct-Q4_K_M.gguf"),
-                 tmp_path=tmp_path_factory.mktemp("qwen"))
-    yield one
-    one.stop()
+def qwen(serve_module, models):
+    return serve_module("-c", "1024", model=models("Qwen2.5-Coder-0.5B-Instruct-Q4_K_M.gguf"))
 
 
 def test_c18_message_shapes(qwen):

@@ -45,23 +45,17 @@ def words(count):
 
 
 @pytest.fixture(scope="module")
-def minilm(models, tmp_path_factory):
-    from conftest import Server
-    model = models("all-MiniLM-L6-v2.f16.gguf")
-    one = Server("--embeddings", model=model, tmp_path=tmp_path_factory.mktemp("minilm"))
-    yield one
-    one.stop()
+def minilm(serve_module, models):
+    return serve_module("--embeddings", model=models("all-MiniLM-L6-v2.f16.gguf"))
 
 
 @pytest.fixture(scope="module")
-def ranker(models, tmp_path_factory):
-    from conftest import Server
-    folder = tmp_path_factory.mktemp("ranker")
-    add_score_head(models("all-MiniLM-L6-v2.f16.gguf"), folder / "rank.gguf")
-    one = Server("--rerank", model=folder / "rank.gguf", tmp_path=folder)
-    one.model = folder / "rank.gguf"
-    yield one
-    one.stop()
+def ranker(serve_module, models, tmp_path_factory):
+    model = tmp_path_factory.mktemp("ranker") / "rank.gguf"
+    add_score_head(models("all-MiniLM-L6-v2.f16.gguf"), model)
+    one = serve_module("--rerank", model=model)
+    one.model = model
+    return one
 
 
 # ---- the numbers

@@ -70,7 +70,7 @@ def test_client_with_pydantic(client):
 
     reply = client.chat.completions.parse(
         model="any", messages=[{"role": "user", "content": "A party on the 5th."}],
-        response_format=Event, max_tokens=100)
+        response_format=Event, max_tokens=400, seed=3)
     event = reply.choices[0].message.parsed
     assert 1 <= event.day <= 31 and len(event.name) <= 20
 
@@ -109,7 +109,7 @@ def test_grammar_regex_and_choices(server):
     text = text_of(ask(server, guided_json=json.dumps(SCHEMAS["value_boolean"])))
     assert json.loads(text) in (True, False)
     reply = requests.post(server.url + "/completion", timeout=300, json={
-        "prompt": "x", "n_predict": 50, "json_schema": SCHEMAS["object_boolean"], "ignore_eos": True})
+        "prompt": "x", "seed": 3, "n_predict": 200, "json_schema": SCHEMAS["object_boolean"], "ignore_eos": True})
     jsonschema.validate(json.loads(reply.json()["content"]), SCHEMAS["object_boolean"])
     # Text of any length, forced: what other tests make a small model say.
     words = 'He said: "no" \u00e9\u4f60\n' * 3

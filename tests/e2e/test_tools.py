@@ -7,7 +7,7 @@ import sys
 import openai
 import pytest
 
-from conftest import ROOT, Server
+from conftest import ROOT
 from http_api import CHAT, events, ok, post, user
 from structured.tools import TOOLS, invalid
 
@@ -20,11 +20,8 @@ PARIS = user("What is the weather in Paris?")
 
 
 @pytest.fixture(scope="module")
-def qwen(models, tmp_path_factory):
-    one = Server("-c", "8192", model=models("Qwen2.5-Coder-0.5B-Instruct-Q4_K_M.gguf"),
-                 tmp_path=tmp_path_factory.mktemp("qwen"))
-    yield one
-    one.stop()
+def qwen(serve_module, models):
+    return serve_module("-c", "8192", model=models("Qwen2.5-Coder-0.5B-Instruct-Q4_K_M.gguf"))
 
 
 @pytest.fixture(scope="module")

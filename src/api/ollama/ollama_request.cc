@@ -120,16 +120,24 @@ Result<ChatMessage> ParseOllamaMessage(const json::value& value, size_t index) {
   return message;
 }
 
+// What both endpoints have.
+Result<OllamaRequest> ParseShared(const Fields& fields, const GenerationDefaults& defaults,
+                                  const text::Tokenizer& tokenizer) {
+  OllamaRequest request;
+  request.chat = ChatRequestOf(defaults);
+  LB_ASSIGN_OR_RETURN(request.chat.options, ParseOllamaOptions(fields, defaults, tokenizer));
+  LB_ASSIGN_OR_RETURN(request.unload, ParseKeepAlive(fields));
+  LB_RETURN_IF_ERROR(ParseFormat(fields, &request.chat.options));
+  return request;
+}
+
 }  // namespace
 
 Result<OllamaRequest> ParseOllamaChat(const json::object& body, const GenerationDefaults& defaults,
                                       const text::Tokenizer& tokenizer) {
   const Fields fields(body);
-  OllamaRequest request;
-  ChatRequest& chat = request.chat = ChatRequestOf(defaults);
-  LB_ASSIGN_OR_RETURN(chat.options, ParseOllamaOptions(fields, defaults, tokenizer));
-  LB_ASSIGN_OR_RETURN(request.unload, ParseKeepAlive(fields));
-  LB_RETURN_IF_ERROR(ParseFormat(fields, &chat.options));
+  LB_ASSIGN_OR_RETURN(OllamaRequest request, ParseShared(fields, defaults, tokenizer));
+  ChatRequest& chat = request.chat;
   LB_ASSIGN_OR_RETURN(const auto* messages, fields.Array("messages"));
   if (messages == nullptr || messages->empty()) {
     request.empty = true;
@@ -150,11 +158,8 @@ Result<OllamaRequest> ParseOllamaGenerate(const json::object& body,
                                           const GenerationDefaults& defaults,
                                           const text::Tokenizer& tokenizer) {
   const Fields fields(body);
-  OllamaRequest request;
-  ChatRequest& chat = request.chat = ChatRequestOf(defaults);
-  LB_ASSIGN_OR_RETURN(chat.options, ParseOllamaOptions(fields, defaults, tokenizer));
-  LB_ASSIGN_OR_RETURN(request.unload, ParseKeepAlive(fields));
-  LB_RETURN_IF_ERROR(ParseFormat(fields, &chat.options));
+  LB_ASSIGN_OR_RETURN(OllamaRequest request, ParseShared(fields, defaults, tokenizer));
+  ChatRequest& chat = request.chat;
   LB_RETURN_IF_ERROR(RefuseImages(fields));
   bool raw = false;
   std::string prompt, system, suffix, own_template;
