@@ -1,4 +1,4 @@
-# Everything that is not ours, all of it from Debian's packages (tools/install_deps).
+# What is not ours and comes from Debian's packages (tools/install_deps); the rest: cmake/xgrammar.cmake.
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 find_package(Boost 1.81 REQUIRED)
