@@ -114,3 +114,9 @@ def models():
         return MODELS / name
 
     return find
+
+
+@pytest.fixture(scope="session")
+def binary():
+    assert BINARY.exists(), f"no binary at {BINARY}; build it or set LLAMABOX_BUILD"
+    return BINARY
