@@ -173,8 +173,7 @@ Service::Reply Service::Infill(std::string_view body, const Caller& caller) cons
 }
 
 Result<Service::Order> Service::PrepareChat(std::string_view body, const Caller& caller) const {
-  LB_ASSIGN_OR_RETURN(ChatRequest request, ParseChat(body));
-  request.reasoning = ReasoningMode::kNone;
+  LB_ASSIGN_OR_RETURN(const ChatRequest request, ParseChat(body));
   LB_ASSIGN_OR_RETURN(ChatPrompt prompt, RenderChat(request));
   LB_ASSIGN_OR_RETURN(Plan plan, PlanOf(request, prompt));
   LB_ASSIGN_OR_RETURN(const auto grammar, CompileConstraint(request.options, plan));

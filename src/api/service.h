@@ -90,7 +90,7 @@ class Service {
   Result<std::string> CountChatTokens(std::string_view body) const;
 
   // A chat request as one order to the engine, for who reads the tokens himself (the command line).
-  // n and stream do not matter; thoughts are content.
+  // n does not matter.
   struct Order {
     Request request;
     AnswerOptions answer;

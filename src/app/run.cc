@@ -7,12 +7,13 @@
 #include <cstdio>
 #include <iostream>
 #include <string>
-#include <utility>
 
-#include "api/answer.h"
 #include "app/compose.h"
 #include "app/load_progress.h"
 #include "app/prompt_cache.h"
+#include "app/terminal/chat.h"
+#include "app/terminal/commands.h"
+#include "app/terminal/line_editor.h"
 #include "base/log.h"
 
 namespace lb::app {
@@ -32,78 +33,48 @@ void InstallInterrupt() {
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
-class Chat {
- public:
-  Chat(const Flags& flags, Composition& composition) : c_(composition) {
-    if (!flags.system_prompt.empty()) Add("system", flags.system_prompt);
-  }
-
-  // Prints the answer to `text` as it comes; false after an error.
-  bool Ask(const std::string& text) {
-    Add("user", text);
-    std::string body;
-    {
-      api::JsonWriter w;
-      w.BeginObject().Key("messages").BeginArray();
-      for (const auto& [role, content] : history_) {
-        w.BeginObject().Key("role").String(role).Key("content").String(content).EndObject();
-      }
-      w.EndArray().Key("stream").Bool(false).EndObject();
-      body = w.Take();
+// At a terminal: a line editor and commands, until the user ends it.
+void ChatAtTerminal(const Composition& composition, Chat* chat) {
+  const api::ModelCard& card = composition.service->card();
+  const CommandTarget target{chat->settings(), [chat] { chat->Clear(); }, [chat] { return chat->Check(); },
+                             fmt::format("{} ({}, {:.1f} million parameters, {}), {}\ncontext: {} tokens of {} trained\n",
+                                         card.name, card.arch, static_cast<double>(card.num_parameters) / 1e6,
+                                         card.quantization, card.path, composition.service->limits().max_request_tokens,
+                                         card.trained_context)};
+  LineEditor editor(ChatHistoryFile());
+  std::fputs("/help tells what can be said besides; Ctrl-C stops an answer, Ctrl-D ends the chat.\n", stderr);
+  for (;;) {
+    const LineEditor::Input input = editor.Read();
+    if (input.end == LineEditor::End::kInterrupted) {
+      std::fputs("\nCtrl-D or /bye ends the chat.\n", stderr);
+      continue;
     }
-    auto answer = Generate(body);
-    if (!answer.has_value()) {
-      std::fprintf(stderr, "error: %s\n", answer.error().message.c_str());
-      history_.pop_back();
-      return false;
+    if (input.end == LineEditor::End::kEndOfInput) break;
+    std::string reply;
+    const CommandResult result = RunCommand(input.text, target, &reply);
+    if (result == CommandResult::kEnd) return;
+    std::fputs(reply.c_str(), stdout);
+    editor.KeepHistory(chat->settings().history);
+    if (result == CommandResult::kNone && input.text.find_first_not_of(" \t\n") != std::string::npos) {
+      chat->Ask(input.text);
+      std::fputs("\n", stdout);
     }
-    Add("assistant", std::move(answer).value());
-    return true;
   }
-
- private:
-  void Add(std::string role, std::string content) {
-    history_.emplace_back(std::move(role), std::move(content));
-  }
-
-  Result<std::string> Generate(const std::string& body) {
-    LB_ASSIGN_OR_RETURN(auto order, c_.service->PrepareChat(body, {"run", ""}));
-    LB_ASSIGN_OR_RETURN(auto stream, c_.engine->Submit(std::move(order.request)));
-    api::Answer answer(*c_.tokenizer, order.answer, 0);
-    std::string text;
-    while (!answer.finished()) {
-      if (g_interrupted.exchange(false)) break;
-      for (const TokenEvent& event : stream->Wait()) {
-        const api::Piece piece = answer.Push(event, 0);
-        std::fwrite(piece.text.data(), 1, piece.text.size(), stdout);
-        text += piece.text;
-      }
-      std::fflush(stdout);
-    }
-    std::fputs("\n", stdout);
-    std::fflush(stdout);
-    if (answer.failed()) return answer.error();
-    return text;
-  }
-
-  Composition& c_;
-  std::vector<std::pair<std::string, std::string>> history_;
-};
+  std::fputs("\n", stderr);
+}
 
 // One question, or a chat until the input ends; false when a single question was not answered.
 bool Converse(const Flags& flags, Composition& composition) {
-  Chat chat(flags, composition);
+  Chat chat(composition, g_interrupted);
+  chat.settings().system = flags.system_prompt;
   if (!flags.prompt.empty()) return chat.Ask(flags.prompt);
-  const bool terminal = ::isatty(0) == 1;
-  if (terminal) std::fputs("Ctrl-C stops an answer, Ctrl-D ends the chat.\n", stderr);
-  for (;;) {
-    if (terminal) std::fputs("> ", stderr);
-    std::string text;
-    g_interrupted.store(false);
-    if (!std::getline(std::cin, text)) break;
+  if (::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1) {
+    ChatAtTerminal(composition, &chat);
+    return true;
+  }
+  for (std::string text; std::getline(std::cin, text);) {
     if (!text.empty()) chat.Ask(text);
   }
-  if (terminal) std::fputs("\n", stderr);
   return true;
 }
 
