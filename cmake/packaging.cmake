@@ -23,8 +23,8 @@ install(TARGETS llama-box RUNTIME_DEPENDENCY_SET debian_libraries
   RUNTIME DESTINATION bin COMPONENT program)
 install_licences(program ${xgrammar_source})
 
-install(FILES packaging/debian/llama-box.service DESTINATION lib/systemd/system COMPONENT service)
-install(FILES packaging/debian/llama-box.env DESTINATION /etc RENAME llama-box COMPONENT service)
+install(FILES ${CMAKE_SOURCE_DIR}/packaging/debian/llama-box.service DESTINATION lib/systemd/system COMPONENT service)
+install(FILES ${CMAKE_SOURCE_DIR}/packaging/debian/llama-box.env DESTINATION /etc RENAME llama-box COMPONENT service)
 
 # All but the C library, which must be the system's.
 install(RUNTIME_DEPENDENCY_SET debian_libraries
@@ -35,6 +35,7 @@ install_licences(libraries "${installed}/${private_libraries}")
 # The program looks for its plug-in in the folder of its private libraries.
 if(TARGET llama-box-cuda)
   install(TARGETS llama-box-cuda LIBRARY DESTINATION ${private_libraries} COMPONENT cuda)
+  set(CPACK_LLAMABOX_CUDA cuda)
 endif()
 
 set(CPACK_PACKAGE_NAME llama-box)

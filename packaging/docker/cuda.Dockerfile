@@ -10,14 +10,15 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates \
     && dpkg -i /tmp/cuda-keyring_1.1-1_all.deb \
     && apt-get update \
-    && apt-get install -y --no-install-recommends cuda-nvcc-${CUDA} cuda-cudart-dev-${CUDA} \
+    && apt-get install -y --no-install-recommends cuda-nvcc-${CUDA} cuda-cudart-dev-${CUDA} libcublas-dev-${CUDA} \
     && rm -rf /var/lib/apt/lists/*
 ENV PATH=/usr/local/cuda/bin:$PATH
 WORKDIR /src
 COPY . .
 RUN packaging/build tarball \
     && mkdir /opt/llama-box \
-    && tar -C /opt/llama-box --strip-components=1 -xzf build/release/packages/llama-box-*.tar.gz
+    && tar -C /opt/llama-box --strip-components=1 -xzf build/release/packages/llama-box-*.tar.gz \
+    && cp -a /usr/local/cuda/lib64/libcublasLt.so.* /opt/llama-box/lib/llama-box/
 
 FROM debian:12-slim
 COPY --from=build /opt/llama-box /opt/llama-box
