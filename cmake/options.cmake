@@ -23,10 +23,11 @@ if(MOLD)
   add_link_options(-fuse-ld=mold)
 endif()
 
-add_compile_options(-Wall -Wextra -Wno-unused-parameter -fno-math-errno)
+# nvcc takes its own flags.
+add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wall$<SEMICOLON>-Wextra$<SEMICOLON>-Wno-unused-parameter$<SEMICOLON>-fno-math-errno>)
 # No contraction of a*b+c behind our back: the same source must give the same bits at every
 # instruction set, or "same prompt, same bytes" ends at the compiler.
-add_compile_options(-ffp-contract=off)
+add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off>)
 
 if(LLAMABOX_FUZZ)
   # Coverage of every folder's code: without it a fuzzer sees only its own file.

@@ -19,7 +19,7 @@ namespace {
 Flags EngineFlags(Flags flags) {
   flags.ctx_size = PoolTokens(flags.bench);
   flags.parallel = *std::ranges::max_element(flags.bench.streams);
-  flags.batch_size = std::max(flags.batch_size, 2 * flags.parallel);
+  if (flags.batch_size > 0) flags.batch_size = std::max(flags.batch_size, 2 * flags.parallel);
   return flags;
 }
 
@@ -33,7 +33,8 @@ Result<BenchReport> Measure(const Flags& given) {
   const SteadyClock clock;
   const int64_t start = clock.NowMicros();
   LB_ASSIGN_OR_RETURN(const auto file, gguf::GgufFile::Open(flags.model));
-  LB_ASSIGN_OR_RETURN(const auto ops, MakeOps(flags));
+  LB_ASSIGN_OR_RETURN(const ModelConfig facts, ReadModelConfig(*file));
+  LB_ASSIGN_OR_RETURN(const auto ops, ChooseOps(flags.gpu, flags.cpu, *file, facts));
   LoadProgressLine line;
   LB_ASSIGN_OR_RETURN(const auto model,
                       LoadModel(*file, *ops, [&](float fraction) { line.Show(fraction); }));

@@ -24,12 +24,21 @@ constexpr double kMiB = 1024.0 * 1024.0;
 constexpr int kStepDrafts = 32;        // guessed tokens in one step: few enough to cost less than they gain
 constexpr int kVectorSequences = 128;  // texts in one step of a model that makes vectors only
 
-Result<KvPlan> Plan(const Flags& flags, const ModelConfig& model) {
+// On a GPU: what a step takes beside weights and KV, in bytes, with room for the libraries.
+int64_t StepBytes(const Model& model, const EngineConfig& config) {
+  constexpr int64_t kLibraries = int64_t{1} << 30;
+  const int rows = config.max_sequences + config.max_step_drafts;
+  const auto activations = static_cast<int64_t>(model.ArenaBytes(config.max_batch_tokens, rows));
+  return kLibraries + 2 * activations + int64_t{4} * rows * model.config().vocab_size;
+}
+
+Result<KvPlan> Plan(const Flags& flags, const ModelConfig& model, int64_t device_bytes) {
   KvSizing sizing;
   sizing.ctx_size = flags.ctx_size;
   LB_ASSIGN_OR_RETURN(sizing.dtypes, KvTypesOf(flags));
   LB_ASSIGN_OR_RETURN(sizing.memory_bytes, ParseMemorySize(flags.kv_memory));
-  sizing.available_bytes = AvailableMemory();
+  sizing.all_of_it = device_bytes >= 0;
+  sizing.available_bytes = sizing.all_of_it ? std::max<int64_t>(device_bytes, 1) : AvailableMemory();
   LB_ASSIGN_OR_RETURN(KvPlan plan, PlanKv(model, sizing));
   LogVerbose(1, "{}", plan.summary);
   if (!plan.warning.empty()) LogWarning("{}", plan.warning);
@@ -37,11 +46,6 @@ Result<KvPlan> Plan(const Flags& flags, const ModelConfig& model) {
 }
 
 }  // namespace
-
-Result<std::unique_ptr<Ops>> MakeOps(const Flags& flags) {
-  if (flags.cpu.isa == "ref") return MakeRefOps();
-  return MakeCpuOps(flags.cpu);
-}
 
 Result<KvDTypes> KvTypesOf(const Flags& flags) {
   KvDTypes types;
@@ -78,6 +82,8 @@ Result<std::optional<Pooling>> PoolingOf(const Flags& flags, const ModelConfig& 
 
 namespace {
 
+int StepTokens(const Flags& flags, bool gpu) { return flags.batch_size > 0 ? flags.batch_size : gpu ? 4096 : 512; }
+
 // A model that makes vectors only keeps nothing from one step to the next: its KV is scratch, as
 // large as a step, which holds the longest text.
 void PlanVectorModel(const Flags& flags, const ModelConfig& model, EngineConfig* config,
@@ -85,7 +91,7 @@ void PlanVectorModel(const Flags& flags, const ModelConfig& model, EngineConfig*
   const int64_t longest = flags.ctx_size > 0 ? std::min<int64_t>(flags.ctx_size, model.context_length)
                                              : model.context_length;
   config->max_request_tokens = longest;
-  config->max_batch_tokens = static_cast<int>(std::max<int64_t>(flags.batch_size, longest));
+  config->max_batch_tokens = static_cast<int>(std::max<int64_t>(StepTokens(flags, false), longest));
   // No sequence holds anything while it waits, so nothing is gained by fewer of them.
   config->max_sequences = std::min(kVectorSequences, config->max_batch_tokens / 2);
   const int64_t blocks = kv::BlocksFor(config->max_batch_tokens) + config->max_sequences;
@@ -103,15 +109,19 @@ Result<std::unique_ptr<Engine>> MakeEngine(const Flags& flags, EngineConfig conf
   RunnerConfig runner_config;
   LB_ASSIGN_OR_RETURN(config.pooling, PoolingOf(flags, model.config()));
   if (model.config().generates) {
-    LB_ASSIGN_OR_RETURN(const KvPlan plan, Plan(flags, model.config()));
+    const bool gpu = ops.free_memory() >= 0;
+    config.max_batch_tokens = StepTokens(flags, gpu);
+    const int most = std::max(1, config.max_batch_tokens / 2);
+    config.max_sequences = std::min(flags.parallel > 0 ? flags.parallel : gpu ? 256 : 64, most);
+    LB_ASSIGN_OR_RETURN(const KvPlan plan,
+                        Plan(flags, model.config(), gpu ? ops.free_memory() - StepBytes(model, config) : -1));
     config.kv_groups = plan.groups;
     config.max_request_tokens = plan.max_request_tokens;
-    config.max_batch_tokens = flags.batch_size;
     // Automatic: as many as the pool serves at a few hundred tokens each, within a step's tokens.
-    config.max_sequences =
-        flags.parallel > 0 ? flags.parallel
-                           : static_cast<int>(std::clamp<int64_t>(plan.pool_tokens / 256, 4, 64));
-    config.max_sequences = std::min(config.max_sequences, std::max(1, flags.batch_size / 2));
+    if (flags.parallel <= 0) {
+      config.max_sequences =
+          static_cast<int>(std::clamp<int64_t>(plan.pool_tokens / 256, std::min(4, most), config.max_sequences));
+    }
     config.prefix_cache = flags.cache_prompt;
     config.lookup_min_match = flags.lookup_ngram_min;
     config.max_draft = flags.draft_max;
@@ -168,7 +178,7 @@ Result<std::unique_ptr<Composition>> Compose(const Flags& flags, const LoadProgr
     LB_ASSIGN_OR_RETURN(c->chat_template,
                         ChooseChatTemplate(flags, c->file->metadata(), *c->tokenizer));
   }
-  LB_ASSIGN_OR_RETURN(c->ops, MakeOps(flags));
+  LB_ASSIGN_OR_RETURN(c->ops, ChooseOps(flags.gpu, flags.cpu, *c->file, facts));
   LB_ASSIGN_OR_RETURN(c->model, LoadModel(*c->file, *c->ops, progress));
   const ModelConfig& model = c->model->config();
   LogVerbose(1, "model: {} ({}, {:.1f} M parameters, {:.1f} MiB, {} layers, vocabulary {} {}/{}, trained on "

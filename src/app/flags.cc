@@ -23,6 +23,7 @@ const std::map<std::string, std::string>& Spellings() {
       {"-to", "--timeout"},        {"-lv", "--verbosity"},     {"--log-verbosity", "--verbosity"},
       {"--n-predict", "--predict"}, {"--dry-seq-breaker", "--dry-sequence-breaker"},
       {"--repeat_penalty", "--repeat-penalty"}, {"--threads-http", "--http-threads"},
+      {"-ngl", "--gpu-layers"}, {"-dev", "--device"}, {"-mg", "--main-gpu"},
       {"-Cr", "--cpu-range"},      {"--usage", "--help"},      {"--top-n-sigma", "--top-nsigma"},
       {"--cors-origins", "--cors"}, {"-l", "--logit-bias"}, {"-rea", "--reasoning"}, {"-sp", "--special"},
       {"--log-verbose", "--verbose"}, {"--typical-p", "--typical"}, {"--n_predict", "--predict"},
@@ -95,7 +96,8 @@ Parser::Parser(Flags* f) {
   app.add_option("-c,--ctx-size", f->ctx_size, "Tokens in the KV pool, and of the longest request at once; 0: from --kv-memory and the model")->check(range(int64_t{0}, big))->capture_default_str()->group(group);
   app.add_option("--kv-memory", f->kv_memory, "Memory of the KV pool: auto, or a size such as 512M or 4G; with --ctx-size only a limit")->capture_default_str()->group(group);
   app.add_option("--parallel", f->parallel, "Most sequences that run together (-np); -1: automatic")->check(range(-1, 4096))->group(group);
-  app.add_option("-b,--batch-size", f->batch_size, "Most tokens in one step")->check(range(16, 65536))->capture_default_str()->group(group);
+  app.add_option("-b,--batch-size", f->batch_size, "Most tokens in one step; 0: 512 on a CPU, 4096 on a GPU")->check(range(0, 65536))->group(group);
+  AddGpuFlags(app, &f->gpu);
   AddCpuFlags(app, &f->cpu);
   app.add_option("--cache-type-k", f->cache_type_k, "Type of cached keys (-ctk): f16, bf16, f32, q8_0, q4_0")->capture_default_str()->group(group);
   app.add_option("--cache-type-v", f->cache_type_v, "Type of cached values (-ctv)")->capture_default_str()->group(group);

@@ -8,6 +8,7 @@
 
 #include "app/bench/plan.h"
 #include "app/env_flags.h"
+#include "app/gpu_flags.h"
 #include "base/result.h"
 #include "kernels/backends.h"
 #include "sampling/params.h"
@@ -38,7 +39,8 @@ struct Flags {
   int64_t ctx_size = 0;       // tokens of the pool and of the longest request; 0: from memory
   std::string kv_memory = "auto";
   int parallel = -1;          // -1: automatic
-  int batch_size = 512;
+  int batch_size = 0;         // 0: as the backend likes it
+  GpuOptions gpu;
   CpuOptions cpu;             // threads, instruction set, where the threads run
   std::string cache_type_k = "f16", cache_type_v = "f16";
   bool cache_prompt = true;

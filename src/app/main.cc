@@ -24,8 +24,14 @@ int Inspect(const Flags& flags) {
   return 0;
 }
 
+Result<std::unique_ptr<Ops>> OpsFor(const Flags& flags) {
+  LB_ASSIGN_OR_RETURN(const auto file, gguf::GgufFile::Open(flags.model));
+  LB_ASSIGN_OR_RETURN(const ModelConfig model, ReadModelConfig(*file));
+  return ChooseOps(flags.gpu, flags.cpu, *file, model);
+}
+
 int Perplexity(const Flags& flags) {
-  auto ops = MakeOps(flags);
+  auto ops = OpsFor(flags);
   if (!ops.has_value()) {
     LogError("{}", ops.error().message);
     return 1;

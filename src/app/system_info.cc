@@ -8,6 +8,7 @@
 
 #include "base/system_memory.h"
 #include "kernels/backends.h"
+#include "kernels/cuda_loader.h"
 
 namespace lb::app {
 namespace {
@@ -54,7 +55,13 @@ std::string SystemInfo() {
 }
 
 std::string ListDevices() {
-  return fmt::format("Available devices:\n  CPU: {} ({})\n", ProcessorName(), BackendName());
+  std::string list = "Available devices:\n";
+  for (const CudaDevice& d : CudaDevices()) {
+    constexpr double kMiB = 1024.0 * 1024.0;
+    list += fmt::format("  CUDA{}: {} ({:.0f} MiB, {:.0f} MiB free)\n", d.index, d.name, static_cast<double>(d.total_bytes) / kMiB,
+                        static_cast<double>(d.free_bytes) / kMiB);
+  }
+  return list + fmt::format("  CPU: {} ({})\n", ProcessorName(), BackendName());
 }
 
 }  // namespace lb::app

@@ -9,9 +9,22 @@ int64_t EndOf(const BatchItem& item) {
   return item.first + static_cast<int64_t>(item.tokens.size() + item.guesses.size());
 }
 
+// Of how many best logits all sequences of the step can choose; 0: somebody needs all.
+int BestNeeded(const ScheduledBatch& batch, int most_best) {
+  int most = 0;
+  for (const ScheduledBatch::Item& item : batch.items) {
+    const Sequence& s = *item.sequence;
+    if (s.request.embed || !CatchesUp(item)) continue;
+    const int needed = s.request.guide != nullptr ? 0 : s.sampler.BestNeeded();
+    if (needed == 0) return 0;
+    most = std::max(most, needed);
+  }
+  return most <= most_best ? most : 0;
+}
+
 }  // namespace
 
-const ForwardBatch& BatchBuilder::Build(const ScheduledBatch& scheduled) {
+const ForwardBatch& BatchBuilder::Build(const ScheduledBatch& scheduled, int most_best) {
   items_.clear();
   for (const ScheduledBatch::Item& item : scheduled.items) {
     const Sequence& s = *item.sequence;
@@ -21,7 +34,9 @@ const ForwardBatch& BatchBuilder::Build(const ScheduledBatch& scheduled) {
                       std::span(s.draft).first(static_cast<size_t>(item.num_drafted)),
                       CatchesUp(item) && !s.request.embed, s.request.embed ? s.num_tokens() : 0});
   }
-  return Build(items_);
+  Build(items_);
+  batch_.best = BestNeeded(scheduled, most_best);
+  return batch_;
 }
 
 const ForwardBatch& BatchBuilder::Build(std::span<const BatchItem> items) {
@@ -47,7 +62,7 @@ const ForwardBatch& BatchBuilder::Build(std::span<const BatchItem> items) {
     }
     kv_.push_back({group.slots, group.block_table, max_blocks});
   }
-  batch_ = {token_ids_, {positions_, query_start_, context_len_}, kv_, logit_rows_, hidden_rows_};
+  batch_ = {token_ids_, {positions_, query_start_, context_len_}, kv_, logit_rows_, hidden_rows_, 0};
   return batch_;
 }
 

@@ -31,7 +31,9 @@ class BatchBuilder {
   // Valid until the next call. Rows of logits and hidden states come in the order of the items and
   // their tokens.
   const ForwardBatch& Build(std::span<const BatchItem> items);
-  const ForwardBatch& Build(const ScheduledBatch& scheduled);
+  // `most_best`: of how many best logits the runner can give; it is asked for them when all who choose a token
+  // can do so among them.
+  const ForwardBatch& Build(const ScheduledBatch& scheduled, int most_best = 0);
 
  private:
   struct Group {

@@ -241,7 +241,8 @@ void Engine::Announce(const ScheduledBatch& batch) {
 }
 
 void Engine::RunBatch(const ScheduledBatch& batch) {
-  const Result<std::span<const float>> logits = runner_->Run(batch_builder_.Build(batch));
+  const ForwardBatch& built = batch_builder_.Build(batch, runner_->most_best());
+  const Result<std::span<const float>> logits = runner_->Run(built);
   if (!logits.has_value()) {
     // Nothing was committed, so nothing of this step can be reused. Others never notice.
     for (const ScheduledBatch::Item& item : batch.items) {
@@ -249,7 +250,7 @@ void Engine::RunBatch(const ScheduledBatch& batch) {
     }
     return;
   }
-  const auto vocab = static_cast<size_t>(runner_->vocab_size());
+  const LogitRows results = {*logits, runner_->best(), built.logit_rows.size()};
   size_t row = 0, hidden_row = 0;
   std::vector<Sequence*> vectors;  // that are complete
   for (const ScheduledBatch::Item& item : batch.items) {
@@ -273,7 +274,7 @@ void Engine::RunBatch(const ScheduledBatch& batch) {
     }
     if (!samples) continue;
     const auto rows = static_cast<size_t>(1 + item.num_drafted);
-    Answer(s, item.num_drafted, logits->subspan(vocab * row, vocab * rows));
+    Answer(s, item.num_drafted, results.Rows(row, rows));
     row += rows;
   }
   FinishVectors(vectors);
@@ -299,13 +300,12 @@ void Engine::DraftNext() {
 
 // The token after each guess is drawn as if the guess had been known: as long as they agree, the
 // next row is what a step of its own would have given, bit for bit.
-void Engine::Answer(Sequence& s, int num_drafted, std::span<const float> logits) {
-  const auto vocab = static_cast<size_t>(runner_->vocab_size());
+void Engine::Answer(Sequence& s, int num_drafted, const LogitRows& logits) {
   const std::vector<TokenId> draft = std::exchange(s.draft, {});
   int accepted = 0;
   while (true) {
     const auto row = static_cast<size_t>(accepted);
-    if (!SampleNext(s, logits.subspan(vocab * row, vocab))) {
+    if (!SampleNext(s, logits.Rows(row, 1))) {
       // It is gone, or begins anew with a shifted context.
       stats_.accepted_tokens += accepted;
       return;
@@ -343,11 +343,13 @@ void Engine::ReportProgress(Sequence& s) {
   s.stream->Push(std::move(event));
 }
 
-bool Engine::SampleNext(Sequence& s, std::span<const float> logits) {
+bool Engine::SampleNext(Sequence& s, const LogitRows& logits) {
   std::span<const uint32_t> allowed;
   if (s.request.guide != nullptr) allowed = s.request.guide->Allowed();
   Result<Sampled> sampled =
-      s.sampler.Sample(logits, s.prompt(), s.generated(), sampler_workspace_, allowed);
+      logits.all.empty()
+          ? s.sampler.SampleBest(logits.best, s.prompt(), s.generated(), sampler_workspace_)
+          : s.sampler.Sample(logits.all, s.prompt(), s.generated(), sampler_workspace_, allowed);
   if (!sampled.has_value()) {
     Fail(s, sampled.error());
     return false;

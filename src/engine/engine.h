@@ -13,6 +13,7 @@
 #include "engine/engine_client.h"
 #include "engine/engine_config.h"
 #include "engine/inbox.h"
+#include "engine/logit_rows.h"
 #include "engine/model_drafter.h"
 #include "engine/model_runner.h"
 #include "engine/scheduler.h"
@@ -74,11 +75,10 @@ class Engine final : public EngineClient {
   void ReportProgress(Sequence& s);
   // Guesses for the sequences that decode.
   void DraftNext();
-  // Draws the next token, and one more behind each guess that it proves right. `logits` is
-  // [1 + num_drafted, vocab].
-  void Answer(Sequence& sequence, int num_drafted, std::span<const float> logits);
+  // Draws the next token, and one more behind each guess that it proves right; 1 + num_drafted rows.
+  void Answer(Sequence& sequence, int num_drafted, const LogitRows& logits);
   // False when the sequence is gone, or goes on with a shifted context.
-  bool SampleNext(Sequence& sequence, std::span<const float> logits);
+  bool SampleNext(Sequence& sequence, const LogitRows& logits);
   void Finish(Sequence& sequence, FinishReason reason, TokenId stop_token);
   void Fail(Sequence& sequence, Error error);
   // The sequence's last event, which goes out with the step's numbers (Publish).

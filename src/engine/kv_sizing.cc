@@ -36,7 +36,8 @@ double MiB(int64_t bytes) { return static_cast<double>(bytes) / kMiB; }
 int64_t AutoMemory(int64_t bytes_per_token, int64_t trained, const KvSizing& sizing) {
   const int64_t full = std::max<int64_t>(trained, kv::kBlockTokens) * bytes_per_token;
   if (sizing.available_bytes == 0) return full;
-  return std::min(sizing.available_bytes / 2, full * kAutoFullRequests);
+  const int64_t share = sizing.all_of_it ? sizing.available_bytes : sizing.available_bytes / 2;
+  return std::min(share, full * kAutoFullRequests);
 }
 
 Result<void> CheckPool(const KvPlan& plan, const KvSizing& sizing) {
@@ -50,7 +51,8 @@ Result<void> CheckPool(const KvPlan& plan, const KvSizing& sizing) {
       sizing.ctx_size > 0 ? fmt::format("-c/--ctx-size {}", sizing.ctx_size)
       : sizing.memory_bytes > 0
           ? fmt::format("--kv-memory of {:.1f} MiB", MiB(sizing.memory_bytes))
-          : fmt::format("half of the {:.1f} MiB of memory available", MiB(sizing.available_bytes));
+          : fmt::format("{} {:.1f} MiB of memory available", sizing.all_of_it ? "the" : "half of the",
+                        MiB(sizing.available_bytes));
   return Fail(ErrorCode::kInvalidArgument,
               "{} gives {} KV tokens of {} bytes each, of which a request may have {}; a pool has "
               "{} to {} tokens, a request at least 2",

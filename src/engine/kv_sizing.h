@@ -27,6 +27,7 @@ struct KvSizing {
   int64_t memory_bytes = 0;  // --kv-memory: what the pool may take; 0: auto
   KvDTypes dtypes;
   int64_t available_bytes = 0;  // what the machine can give; 0: unknown
+  bool all_of_it = false;       // auto: nobody else wants that memory, a GPU's
 };
 
 struct KvPlan {

@@ -25,7 +25,7 @@ class PagedModelRunner final : public ModelRunner {
         arena_(std::move(arena)),
         logits_(std::move(logits)),
         hidden_(std::move(hidden)),
-        host_logits_(static_cast<size_t>(config.max_logit_rows) *
+        most_logits_(static_cast<size_t>(config.max_logit_rows) *
                      static_cast<size_t>(model.config().vocab_size)),
         host_hidden_(static_cast<size_t>(config.max_hidden_rows) *
                      static_cast<size_t>(model.config().width)) {}
@@ -35,18 +35,32 @@ class PagedModelRunner final : public ModelRunner {
   Result<std::span<const float>> Run(const ForwardBatch& batch) override {
     const auto rows = static_cast<int64_t>(batch.logit_rows.size());
     const size_t values = static_cast<size_t>(rows) * static_cast<size_t>(vocab_size());
-    CHECK_LE(values, host_logits_.size());
+    CHECK_LE(values, most_logits_);
     arena_->Reset();
     const TensorView logits(logits_.get(), DType::kF32, {rows, vocab_size()});
     const auto states = static_cast<int64_t>(batch.hidden_rows.size());
     CHECK_LE(states * width(), static_cast<int64_t>(host_hidden_.size()));
     const TensorView hidden(hidden_.get(), DType::kF32, {states, width()});
     model_.Forward(ops_, batch, layers_, *arena_, {logits, hidden});
+    const bool whole = batch.best == 0;
+    const size_t wanted = static_cast<size_t>(rows) * static_cast<size_t>(batch.best);
+    if (!whole && rows > 0) {
+      best_values_.resize(wanted);
+      best_ids_.resize(wanted);
+      ops_.Top(logits, batch.best, best_values_.data(), best_ids_.data());
+    }
     LB_RETURN_IF_ERROR(ops_.Finish());
-    if (rows > 0) ops_.CopyToHost(logits, host_logits_.data());
+    best_.clear();
+    for (size_t i = 0; i < wanted; ++i) best_.push_back({best_ids_[i], best_values_[i]});
+    if (whole && rows > 0) {
+      if (host_logits_.size() < values) host_logits_.resize(values);
+      ops_.CopyToHost(logits, host_logits_.data());
+    }
     if (states > 0) ops_.CopyToHost(hidden, host_hidden_.data());
-    return std::span<const float>(host_logits_).first(values);
+    return std::span<const float>(host_logits_).first(whole ? values : 0);
   }
+  int most_best() const override { return ops_.most_top(); }
+  std::span<const TokenLogit> best() const override { return best_; }
 
   int width() const override { return model_.config().width; }
   std::span<const float> hidden() const override { return host_hidden_; }
@@ -113,7 +127,11 @@ class PagedModelRunner final : public ModelRunner {
   std::unique_ptr<Arena> arena_;
   DeviceMemory logits_;
   DeviceMemory hidden_;
+  const size_t most_logits_;
   std::vector<float> host_logits_, host_hidden_, head_;
+  std::vector<float> best_values_;
+  std::vector<int32_t> best_ids_;
+  std::vector<TokenLogit> best_;
 };
 
 Result<DeviceMemory> Take(Ops& ops, size_t bytes, std::string_view what) {

@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "model/forward_batch.h"
 #include "model/model.h"
+#include "sampling/sampler.h"
 
 namespace lb {
 
@@ -22,6 +23,11 @@ class ModelRunner {
   // the next call. After an error (kComputeFault) the K and V of the batch's tokens are worthless,
   // all others are intact, and the next call may succeed.
   virtual Result<std::span<const float>> Run(const ForwardBatch& batch) = 0;
+
+  // With batch.best > 0 (at most most_best(), which is 0 where whole rows cost nothing) Run returns nothing, and these are
+  // the best tokens of each row, best first: [batch.logit_rows.size() * batch.best], valid until the next call.
+  virtual int most_best() const { return 0; }
+  virtual std::span<const TokenLogit> best() const { return {}; }
 
   // Vectors. The hidden states that the last Run's batch asked for: [batch.hidden_rows.size(),
   // width()] in host memory, valid until the next Run.

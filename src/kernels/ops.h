@@ -12,13 +12,11 @@
 #include <span>
 
 #include "base/result.h"
+#include "kernels/op_types.h"
 #include "tensor/arena.h"
 #include "tensor/tensor.h"
 
 namespace lb {
-
-// Tokens in one KV block, on every backend.
-inline constexpr int kKvBlockTokens = 16;
 
 // A weight matrix [rows = output features, cols = input features] in the form its backend wants
 // (repacked on a CPU, aligned planes on a GPU). Immutable; made by Ops::LoadMatrix.
@@ -39,8 +37,6 @@ struct MatmulOut {
   bool accumulate = false;      // add to what y holds: the residual stream
 };
 
-enum class Activation { kSilu, kGeluTanh, kGelu, kRelu };
-
 enum class RopeStyle {
   kInterleaved,  // pairs (0,1), (2,3), ...: the llama family as GGUF stores it
   kHalves,       // pairs (i, i + dims/2): NeoX, qwen, gemma
@@ -52,19 +48,6 @@ struct RopeTable {
   int dims = 0;                      // leading values of a head that are rotated; the rest pass
   const float* inv_freq = nullptr;   // [dims / 2], radians per position
   float magnitude = 1.0f;            // YaRN's factor on both cos and sin
-};
-
-// The K and V of one layer in the paged pool. Element (block b, head h, token i, dim d) of K lies
-// in row (b * num_kv_heads + h) * kKvBlockTokens + i of rows of k_dim values; V likewise.
-struct KvLayer {
-  void* k = nullptr;
-  void* v = nullptr;
-  DType k_dtype = DType::kF16;  // F32, F16, BF16, Q8_0 or Q4_0
-  DType v_dtype = DType::kF16;
-  int num_kv_heads = 0;
-  int k_dim = 0;  // values of one head's key
-  int v_dim = 0;
-  int64_t num_blocks = 0;
 };
 
 // Where the tokens of a step live, for the layers of one group (all layers with full attention, or
@@ -83,16 +66,6 @@ struct SequenceBatch {
   std::span<const int32_t> context_len;  // [S] tokens visible to the last of them, itself included
   int num_tokens() const { return static_cast<int>(positions.size()); }
   int num_sequences() const { return static_cast<int>(context_len.size()); }
-};
-
-// More than any sequence has tokens, and far from overflow when a position is added.
-inline constexpr int kSeesAll = 1 << 30;
-
-struct AttentionParams {
-  float scale = 1.0f;
-  int window = 0;        // a token sees itself and window - 1 before it; 0: all
-  float softcap = 0.0f;  // cap * tanh(score / cap); 0: off
-  int ahead = 0;         // it sees so many after it too, as far as the sequence goes; kSeesAll: all
 };
 
 // One backend. Engine thread only, except where a method says otherwise.
@@ -147,6 +120,15 @@ class Ops {
   virtual void Softcap(const TensorView& x, float cap) = 0;             // x = cap * tanh(x / cap)
   // y[r, :] = x[rows[r], :].  y [R, cols]
   virtual void GatherRows(const TensorView& x, std::span<const int32_t> rows, const TensorView& y) = 0;
+
+  // The `count` (1 to most_top()) largest of each row of `logits` [R, vocab], largest first, the lower id among
+  // equals, to values and ids [R, count] in host memory; they are there after Finish. A NaN counts as largest. With fewer
+  // than `count` values in a row the rest have id -1. most_top() is 0 where logits are in host memory anyway.
+  virtual int most_top() const { return 0; }
+  virtual void Top(const TensorView&, int, float*, int32_t*) { CHECK(false); }
+
+  // Memory of the backend's own that is free, in bytes; -1: it computes in the host's.
+  virtual int64_t free_memory() const { return -1; }
 
   // Ends a step: waits for the device and says what went wrong in it (kComputeFault), if anything.
   virtual Result<void> Finish() = 0;

@@ -69,6 +69,14 @@ void SelectTop(std::span<const float> logits, int k, std::vector<Candidate>* out
 Candidates::Candidates(std::span<const float> logits, Workspace& workspace)
     : logits_(logits), workspace_(workspace) {}
 
+Candidates::Candidates(std::span<const TokenLogit> list, Workspace& workspace)
+    : workspace_(workspace), listed_(true) {
+  workspace_.list.clear();
+  for (const TokenLogit& t : list) {
+    if (t.token >= 0 && t.logit > kNegInf) workspace_.list.push_back({t.token, t.logit, 0, 0});
+  }
+}
+
 int Candidates::size() const {
   return static_cast<int>(listed_ ? workspace_.list.size() : logits_.size());
 }

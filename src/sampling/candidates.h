@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/strong_id.h"
+#include "sampling/params.h"
 
 namespace lb::sampling {
 
@@ -42,6 +43,8 @@ class Candidates {
  public:
   // Views both for its life.
   Candidates(std::span<const float> logits, Workspace& workspace);
+  // A list from the start.
+  Candidates(std::span<const TokenLogit> list, Workspace& workspace);
 
   int size() const;  // upper bound while dense
   bool dense() const { return !listed_; }

@@ -57,6 +57,12 @@ struct SamplingParams {
   bool logprobs_after_sampling = false;  // they are those of the draw instead: after all stages
 };
 
+// One token of a row of logits. token < 0: there is none.
+struct TokenLogit {
+  TokenId token = 0;
+  float logit = 0;
+};
+
 struct TokenLogprob {
   TokenId token = 0;
   float logprob = 0;

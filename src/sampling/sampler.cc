@@ -173,4 +173,48 @@ Result<Sampled> Sampler::Sample(std::span<const float> logits, std::span<const T
   return sampled;
 }
 
+int Sampler::BestNeeded() const {
+  const SamplingParams& p = params_;
+  if (p.num_logprobs >= 0 || p.mirostat != 0 || !p.logit_bias.empty() || p.dry_multiplier != 0) return 0;
+  const bool penalties = p.repeat_penalty != 1 || p.presence_penalty != 0 || p.frequency_penalty != 0;
+  // Penalties that only lower: what they can push out of the best is at most what they look back on.
+  if (penalties && (p.repeat_penalty < 1 || p.presence_penalty < 0 || p.frequency_penalty < 0 || p.repeat_last_n < 0)) return 0;
+  const int lowered = penalties ? p.repeat_last_n : 0;
+  if (p.temperature <= 0) return 1 + lowered;
+  for (const SamplerStage stage : p.stages) {
+    if (stage == SamplerStage::kTopK && p.top_k > 0) return p.top_k + lowered;
+    const bool idle = EditsLogits(stage) || (stage == SamplerStage::kTopNSigma && p.top_n_sigma < 0) ||
+                      (stage == SamplerStage::kTypical && p.typical_p >= 1) || (stage == SamplerStage::kTopP && p.top_p >= 1) ||
+                      (stage == SamplerStage::kMinP && p.min_p <= 0) || (stage == SamplerStage::kXtc && p.xtc_probability <= 0) ||
+                      (stage == SamplerStage::kTopK && p.top_k <= 0);
+    if (!idle) return 0;
+  }
+  return 0;
+}
+
+Result<Sampled> Sampler::SampleBest(std::span<const TokenLogit> best, std::span<const TokenId> prompt,
+                                    std::span<const TokenId> generated, SamplerWorkspace& workspace) {
+  CHECK_GT(best.size(), size_t{0});
+  Workspace& scratch = *workspace;
+  if (scratch.marks.size() != static_cast<size_t>(vocab_size_)) scratch.marks.assign(static_cast<size_t>(vocab_size_), 0);
+  if (!std::isfinite(best[0].logit)) {
+    return Fail(ErrorCode::kComputeFault, "the logit of token {} is {}: the forward pass failed", best[0].token, best[0].logit);
+  }
+  const History history{prompt, generated};
+  Candidates candidates(best, scratch);
+  const bool greedy = params_.temperature <= 0.0f;
+  for (const SamplerStage stage : params_.stages) {
+    if (Runs(stage, greedy, params_.mirostat)) ApplyStage(stage, params_, history, scratch, candidates);
+  }
+  Sampled sampled;
+  if (greedy) {
+    const auto& list = candidates.List();
+    sampled.token = std::min_element(list.begin(), list.end(), sampling::Better)->id;
+  } else {
+    double p = 0;
+    sampled.token = candidates.Draw(sampling::Uniform(params_.seed, history.size(), Stream::kToken), &p);
+  }
+  return sampled;
+}
+
 }  // namespace lb

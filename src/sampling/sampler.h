@@ -64,6 +64,12 @@ class Sampler {
                          std::span<const TokenId> generated, SamplerWorkspace& workspace,
                          std::span<const uint32_t> allowed = {});
 
+  // How many of the best logits decide as all of them would (without a mask); 0: all are needed.
+  int BestNeeded() const;
+  // The same choice from the `best` logits, best first, at least BestNeeded() > 0 of them.
+  Result<Sampled> SampleBest(std::span<const TokenLogit> best, std::span<const TokenId> prompt,
+                             std::span<const TokenId> generated, SamplerWorkspace& workspace);
+
   const SamplingParams& params() const { return params_; }
 
  private:

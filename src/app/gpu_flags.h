@@ -1,0 +1,28 @@
+// The flags that choose between GPU and CPU, and what they come to on this machine.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+
+#include "gguf/gguf_file.h"
+#include "kernels/backends.h"
+#include "model/model.h"
+
+namespace lb::app {
+
+struct GpuOptions {
+  int layers = -1;       // 0: CPU; -1: the GPU when there is one and the model fits; else so many layers
+  std::string device;    // "": the first; "none": CPU; "CUDA1", or a list of which the first counts
+  int main_gpu = 0;
+  bool deterministic = false;
+};
+
+void AddGpuFlags(CLI::App& app, GpuOptions* gpu);
+
+// The backend for a model: the GPU's when flags, machine and sizes agree, else the CPU's. Says in the log which and why.
+// kInvalidArgument for what cannot be had (a device that is not there, some of the layers).
+Result<std::unique_ptr<Ops>> ChooseOps(const GpuOptions& gpu, const CpuOptions& cpu, const gguf::GgufFile& file,
+                                       const ModelConfig& model);
+
+}  // namespace lb::app

@@ -1,0 +1,41 @@
+// Activation functions and the sum of a block, as several kernels need them.
+#pragma once
+
+#include "kernels/op_types.h"
+
+namespace lb::cuda {
+
+__device__ __forceinline__ float Activated(Activation act, float x) {
+  switch (act) {
+    case Activation::kSilu: return x / (1.0f + __expf(-x));
+    case Activation::kGeluTanh: {
+      const float inner = 0.79788456080286535588f * (x + 0.044715f * x * x * x);
+      return 0.5f * x * (1.0f + tanhf(inner));
+    }
+    case Activation::kGelu: return 0.5f * x * (1.0f + erff(x * 0.70710678118654752440f));
+    case Activation::kRelu: return x > 0 ? x : 0.0f;
+  }
+  return x;
+}
+
+__device__ __forceinline__ float WarpSum(float v) {
+#pragma unroll
+  for (int i = 16; i > 0; i /= 2) v += __shfl_xor_sync(0xffffffff, v, i);
+  return v;
+}
+
+inline constexpr int kRowThreads = 256;
+
+// The sum over a block of kRowThreads threads, to all of them. `scratch` [8 floats] is free afterwards
+// once the block has met again.
+__device__ __forceinline__ float BlockSum(float v, float* scratch) {
+  v = WarpSum(v);
+  if (threadIdx.x % 32 == 0) scratch[threadIdx.x / 32] = v;
+  __syncthreads();
+  float sum = 0;
+#pragma unroll
+  for (int i = 0; i < kRowThreads / 32; ++i) sum += scratch[i];
+  return sum;
+}
+
+}  // namespace lb::cuda

@@ -1,0 +1,305 @@
+#include "kernels/cuda/cuda_ops.h"
+
+#include <bit>
+#include <cstring>
+#include <functional>
+
+#include "base/log.h"
+#include "kernels/cuda/pack_weight.h"
+
+namespace lb::cuda {
+namespace {
+
+constexpr size_t kStagingBytes = 64 << 20;
+constexpr double kMiB = 1024.0 * 1024.0;
+
+void FreeDevice(void* memory) { cudaFree(memory); }
+
+}  // namespace
+
+void DieOfCuda(cudaError_t error, const char* call, const char* file, int line) {
+  LogError("{} at {}:{}: {}", call, file, line, cudaGetErrorString(error));
+  std::abort();
+}
+
+Result<std::unique_ptr<Ops>> CudaOps::Create(const CudaOptions& options) {
+  cudaDeviceProp properties;
+  if (const cudaError_t error = cudaGetDeviceProperties(&properties, options.device); error != cudaSuccess) {
+    return Fail(ErrorCode::kUnsupported, "CUDA device {}: {}", options.device, cudaGetErrorString(error));
+  }
+  if (const cudaError_t error = cudaSetDevice(options.device); error != cudaSuccess) {
+    return Fail(ErrorCode::kUnsupported, "CUDA device {}: {}", options.device, cudaGetErrorString(error));
+  }
+  DeviceFacts facts;
+  facts.index = options.device;
+  facts.num_sms = properties.multiProcessorCount;
+  facts.shared_per_block = static_cast<int>(properties.sharedMemPerBlockOptin);
+  facts.dependent_launch = properties.major >= 9;
+  const std::string name = fmt::format("CUDA{} ({})", options.device, properties.name);
+  return std::unique_ptr<Ops>(new CudaOps(options, facts, name));
+}
+
+CudaOps::CudaOps(const CudaOptions& options, const DeviceFacts& facts, std::string name)
+    : options_(options), name_(std::move(name)), staging_(kStagingBytes) {
+  launcher_.facts = facts;
+  plan_options_.facts = facts;
+  if (options.few_rows > 0) plan_options_.few_rows = options.few_rows;
+  if (options.deterministic) plan_options_.few_rows = INT32_MAX;
+  LB_CUDA_CHECK(cudaStreamCreateWithFlags(&launcher_.stream, cudaStreamNonBlocking));
+}
+
+CudaOps::~CudaOps() {
+  cudaStreamSynchronize(launcher_.stream);
+  DropGraphs();
+  for (Buffer* buffer : {&halves_, &weights_, &partial_, &tickets_, &angle_values_, &top_}) cudaFree(buffer->data);
+  cudaFreeHost(top_host_);
+  cudaStreamDestroy(launcher_.stream);
+}
+
+// ---- memory -----------------------------------------------------------------------------------------
+
+Result<DeviceMemory> CudaOps::Allocate(size_t bytes) {
+  void* memory = nullptr;
+  if (const cudaError_t error = cudaMalloc(&memory, std::max<size_t>(bytes, 256)); error != cudaSuccess) {
+    cudaGetLastError();
+    size_t free = 0, total = 0;
+    cudaMemGetInfo(&free, &total);
+    return Fail(ErrorCode::kOutOfMemory, "{} has {:.0f} of {:.0f} MiB free: {}", name_, static_cast<double>(free) / kMiB,
+                static_cast<double>(total) / kMiB, cudaGetErrorString(error));
+  }
+  LB_CUDA_CHECK(cudaMemsetAsync(memory, 0, std::max<size_t>(bytes, 256), launcher_.stream));
+  LB_CUDA_CHECK(cudaStreamSynchronize(launcher_.stream));
+  return DeviceMemory(memory, FreeDevice);
+}
+
+void CudaOps::CopyToHost(const TensorView& src, void* dst) {
+  LB_CUDA_CHECK(cudaMemcpyAsync(dst, src.data, static_cast<size_t>(src.num_bytes()), cudaMemcpyDeviceToHost, launcher_.stream));
+  LB_CUDA_CHECK(cudaStreamSynchronize(launcher_.stream));
+}
+
+void CudaOps::CopyFromHost(const void* src, const TensorView& dst) {
+  CopyBytes(src, dst.data, static_cast<size_t>(dst.num_bytes()));
+}
+
+// On our stream: a plain cudaMemcpy may return before the bytes are there, and our stream does not wait for others.
+void CudaOps::CopyBytes(const void* src, void* dst, size_t bytes) {
+  LB_CUDA_CHECK(cudaMemcpyAsync(dst, src, bytes, cudaMemcpyHostToDevice, launcher_.stream));
+  LB_CUDA_CHECK(cudaStreamSynchronize(launcher_.stream));
+}
+
+int64_t CudaOps::free_memory() const {
+  size_t free = 0, total = 0;
+  LB_CUDA_CHECK(cudaMemGetInfo(&free, &total));
+  return static_cast<int64_t>(free);
+}
+
+// ---- weights ----------------------------------------------------------------------------------------
+
+Result<std::unique_ptr<CudaMatrix>> CudaOps::Upload(const TensorView& raw, bool with_copy) {
+  const DTypeInfo& info = Info(raw.dtype);
+  if (raw.data == nullptr || info.decode == nullptr || raw.cols() % info.block_size != 0 || raw.cols() > INT32_MAX / 64 ||
+      raw.rows() > INT32_MAX / 64) {
+    return Fail(ErrorCode::kUnsupported, "a matrix {} x {} of type {} cannot be a weight", raw.rows(), raw.cols(), info.name);
+  }
+  PackedWeight packed = PackWeight(raw);
+  LB_ASSIGN_OR_RETURN(DeviceMemory memory, Allocate(packed.data.size()));
+  CopyBytes(packed.data.data(), memory.get(), packed.data.size());
+  auto matrix = std::make_unique<CudaMatrix>(std::move(memory), ++num_matrices_);
+  matrix->view = packed.view;
+  matrix->view.data = static_cast<const uint8_t*>(matrix->memory.get());
+  matrix->rows = raw.rows();
+  matrix->cols = raw.cols();
+  matrix->dtype = raw.dtype;
+  matrix->bytes = static_cast<int64_t>(packed.data.size());
+  size_t free = 0, total = 0;
+  LB_CUDA_CHECK(cudaMemGetInfo(&free, &total));
+  const size_t copy_bytes = static_cast<size_t>(raw.rows() * raw.cols()) * 2;
+  if (with_copy && free > total / 2 + copy_bytes) {
+    if (auto copy = Allocate(copy_bytes); copy.has_value()) {
+      matrix->copy = std::move(copy).value();
+      LaunchDecodeWeight(launcher_, matrix->view, matrix->copy.get());
+      LB_CUDA_CHECK(cudaStreamSynchronize(launcher_.stream));
+      matrix->bytes += static_cast<int64_t>(copy_bytes);
+    }
+  }
+  return matrix;
+}
+
+Result<std::unique_ptr<Matrix>> CudaOps::LoadMatrix(const TensorView& raw) {
+  LB_ASSIGN_OR_RETURN(auto matrix, Upload(raw, options_.prefill_copy && !options_.deterministic));
+  return std::unique_ptr<Matrix>(std::move(matrix));
+}
+
+Result<std::unique_ptr<Matrix>> CudaOps::LoadTable(const TensorView& raw) {
+  LB_ASSIGN_OR_RETURN(auto matrix, Upload(raw, false));
+  return std::unique_ptr<Matrix>(std::move(matrix));
+}
+
+Result<DeviceMemory> CudaOps::LoadVector(const TensorView& raw) {
+  const DTypeInfo& info = Info(raw.dtype);
+  if (raw.data == nullptr || info.decode == nullptr || raw.cols() % info.block_size != 0) {
+    return Fail(ErrorCode::kUnsupported, "a vector of {} values of type {} cannot be read", raw.num_elements(), info.name);
+  }
+  std::vector<float> values(static_cast<size_t>(raw.num_elements()));
+  info.decode(raw.data, values.data(), raw.num_elements());
+  LB_ASSIGN_OR_RETURN(DeviceMemory memory, Allocate(values.size() * sizeof(float)));
+  CopyBytes(values.data(), memory.get(), values.size() * sizeof(float));
+  return memory;
+}
+
+// ---- recording --------------------------------------------------------------------------------------
+
+Op& CudaOps::Record(OpKind kind) {
+  Op& op = ops_.emplace_back();
+  std::memset(static_cast<void*>(&op), 0, sizeof op);
+  op.kind = kind;
+  return op;
+}
+
+void CudaOps::Embed(const Matrix& table, std::span<const int32_t> ids, float scale, const TensorView& y) {
+  for (int32_t id : ids) CHECK(id >= 0 && id < table.rows);
+  Op& op = Record(OpKind::kEmbed);
+  op.table = static_cast<const CudaMatrix*>(&table);
+  op.numbers[0] = op.table->number;
+  op.tokens = static_cast<int>(ids.size());
+  op.scale = scale;
+  op.ints = staging_.Put(ids);
+  op.y = y.data;
+}
+
+void CudaOps::Matmul(const TensorView& x, std::span<const MatmulOut> outs) {
+  CHECK_LE(outs.size(), size_t{3});
+  Op& op = Record(OpKind::kMatmul);
+  op.x = x.data;
+  op.tokens = static_cast<int>(x.rows());
+  op.cols = static_cast<int>(x.cols());
+  op.num_outs = static_cast<int>(outs.size());
+  for (size_t i = 0; i < outs.size(); ++i) {
+    op.w[i] = static_cast<const CudaMatrix*>(outs[i].w);
+    op.numbers[i] = op.w[i]->number;
+    CHECK_EQ(op.w[i]->cols, x.cols());
+    CHECK_EQ(outs[i].y.num_elements(), x.rows() * op.w[i]->rows);
+    op.ys[i] = outs[i].y.f32();
+    op.bias[i] = outs[i].bias;
+    op.accumulate[i] = outs[i].accumulate;
+  }
+}
+
+void CudaOps::RmsNorm(const TensorView& x, const float* weight, float eps, const TensorView& y) {
+  Op& op = Record(OpKind::kNorm);
+  op.x = x.data;
+  op.y = y.data;
+  op.tokens = static_cast<int>(x.rows());
+  op.cols = static_cast<int>(x.cols());
+  op.norm_weight = weight;
+  op.eps = eps;
+}
+
+void CudaOps::LayerNorm(const TensorView& x, const float* weight, const float* bias, float eps, const TensorView& y) {
+  RmsNorm(x, weight, eps, y);
+  ops_.back().layer_norm = 1;
+  ops_.back().norm_bias = bias;
+}
+
+void CudaOps::Rope(const TensorView& x, int head_dim, std::span<const int32_t> positions, const RopeTable& table) {
+  Op& op = Record(OpKind::kRope);
+  op.x = x.data;
+  op.tokens = static_cast<int>(positions.size());
+  op.cols = static_cast<int>(x.num_elements() / op.tokens);
+  op.head_dim = head_dim;
+  op.halves = table.style == RopeStyle::kHalves;
+  op.rope_dims = table.dims;
+  op.inv_freq = table.inv_freq;
+  op.magnitude = table.magnitude;
+  op.ints = staging_.Put(positions);
+}
+
+void CudaOps::StoreKv(const TensorView& k, const TensorView& v, const KvLayer& kv, std::span<const int32_t> slots) {
+  for (int32_t slot : slots) CHECK(slot >= 0 && slot < kv.num_blocks * kKvBlockTokens);
+  Op& op = Record(OpKind::kStoreKv);
+  op.x = k.data;
+  op.x2 = v.data;
+  op.tokens = static_cast<int>(slots.size());
+  std::memcpy(static_cast<void*>(&op.kv), &kv, sizeof kv);
+  op.slots = staging_.Put(slots);
+}
+
+void CudaOps::PagedAttention(const TensorView& q, const KvLayer& kv, const SequenceBatch& batch, const KvBatch& blocks,
+                             const AttentionParams& params, const TensorView& out) {
+  Op& op = Record(OpKind::kAttention);
+  op.x = q.data;
+  op.y = out.data;
+  op.tokens = batch.num_tokens();
+  op.cols = static_cast<int>(q.num_elements() / op.tokens);
+  op.heads = op.cols / kv.k_dim;
+  std::memcpy(static_cast<void*>(&op.kv), &kv, sizeof kv);
+  std::memcpy(static_cast<void*>(&op.params), &params, sizeof params);
+  op.sequences = batch.num_sequences();
+  for (int s = 0; s < op.sequences; ++s) {
+    op.most_queries = std::max(op.most_queries, batch.query_start[s + 1] - batch.query_start[s]);
+  }
+  // A power of two, so that growing contexts seldom make a new graph.
+  op.table_stride = static_cast<int>(std::bit_ceil(static_cast<unsigned>(std::max(blocks.max_blocks, 64))));
+  op.ints = staging_.Put(batch.positions);
+  op.query_start = staging_.Put(batch.query_start);
+  op.context_len = staging_.Put(batch.context_len);
+  op.sequence_of = staging_.PutSequences(batch.query_start);
+  op.block_table = staging_.PutTable(blocks.block_table, blocks.max_blocks, op.table_stride);
+}
+
+void CudaOps::GluMul(Activation act, const TensorView& gate, const TensorView& up, const TensorView& y) {
+  Op& op = Record(OpKind::kGlu);
+  op.act = act;
+  op.x = gate.data;
+  op.x2 = up.data;
+  op.y = y.data;
+  op.tokens = static_cast<int>(gate.rows());
+  op.cols = static_cast<int>(gate.cols());
+}
+
+void CudaOps::Activate(Activation act, const TensorView& x) {
+  Op& op = Record(OpKind::kActivate);
+  op.act = act;
+  op.x = op.y = x.data;
+  op.tokens = static_cast<int>(x.rows());
+  op.cols = static_cast<int>(x.cols());
+}
+
+void CudaOps::Add(const TensorView& x, const TensorView& y) {
+  Op& op = Record(OpKind::kAdd);
+  op.x = x.data;
+  op.y = y.data;
+  op.tokens = static_cast<int>(x.rows());
+  op.cols = static_cast<int>(x.cols());
+}
+
+void CudaOps::Softcap(const TensorView& x, float cap) {
+  Op& op = Record(OpKind::kSoftcap);
+  op.x = op.y = x.data;
+  op.tokens = static_cast<int>(x.rows());
+  op.cols = static_cast<int>(x.cols());
+  op.scale = cap;
+}
+
+void CudaOps::GatherRows(const TensorView& x, std::span<const int32_t> rows, const TensorView& y) {
+  for (int32_t row : rows) CHECK(row >= 0 && row < x.rows());
+  Op& op = Record(OpKind::kGather);
+  op.x = x.data;
+  op.y = y.data;
+  op.tokens = static_cast<int>(x.rows());
+  op.cols = static_cast<int>(x.cols());
+  op.count = static_cast<int>(rows.size());
+  op.ints = staging_.Put(rows);
+}
+
+void CudaOps::Top(const TensorView& logits, int count, float* values, int32_t* ids) {
+  CHECK(count >= 1 && count <= kMostTop);
+  Op& op = Record(OpKind::kTop);
+  op.x = logits.data;
+  op.tokens = static_cast<int>(logits.rows());
+  op.cols = op.vocab = static_cast<int>(logits.cols());
+  op.count = count;
+  tops_.push_back({op.tokens, count, values, ids});
+}
+
+}  // namespace lb::cuda

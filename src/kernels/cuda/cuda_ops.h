@@ -1,0 +1,105 @@
+// The CUDA backend: records a step's operations, fuses them, and runs them as one graph.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "kernels/cuda/library_product.h"
+#include "kernels/cuda/plugin.h"
+#include "kernels/cuda/staging.h"
+#include "kernels/cuda/step.h"
+
+namespace lb::cuda {
+
+// Memory is the device's. Nothing runs before Finish; then the whole step does, on one stream. A step
+// whose operations were seen before is a graph, launched in one call.
+class CudaOps final : public Ops {
+ public:
+  static Result<std::unique_ptr<Ops>> Create(const CudaOptions& options);
+  ~CudaOps() override;
+
+  std::string_view name() const override { return name_; }
+  Result<DeviceMemory> Allocate(size_t bytes) override;
+  void CopyToHost(const TensorView& src, void* dst) override;
+  void CopyFromHost(const void* src, const TensorView& dst) override;
+  Result<std::unique_ptr<Matrix>> LoadMatrix(const TensorView& raw) override;
+  Result<std::unique_ptr<Matrix>> LoadTable(const TensorView& raw) override;
+  Result<DeviceMemory> LoadVector(const TensorView& raw) override;
+
+  void Embed(const Matrix& table, std::span<const int32_t> ids, float scale, const TensorView& y) override;
+  void Matmul(const TensorView& x, std::span<const MatmulOut> outs) override;
+  void RmsNorm(const TensorView& x, const float* weight, float eps, const TensorView& y) override;
+  void LayerNorm(const TensorView& x, const float* weight, const float* bias, float eps, const TensorView& y) override;
+  void Rope(const TensorView& x, int head_dim, std::span<const int32_t> positions, const RopeTable& table) override;
+  void StoreKv(const TensorView& k, const TensorView& v, const KvLayer& kv, std::span<const int32_t> slots) override;
+  void PagedAttention(const TensorView& q, const KvLayer& kv, const SequenceBatch& batch, const KvBatch& blocks,
+                      const AttentionParams& params, const TensorView& out) override;
+  void GluMul(Activation act, const TensorView& gate, const TensorView& up, const TensorView& y) override;
+  void Activate(Activation act, const TensorView& x) override;
+  void Add(const TensorView& x, const TensorView& y) override;
+  void Softcap(const TensorView& x, float cap) override;
+  void GatherRows(const TensorView& x, std::span<const int32_t> rows, const TensorView& y) override;
+  int most_top() const override { return kMostTop; }
+  void Top(const TensorView& logits, int count, float* values, int32_t* ids) override;
+  int64_t free_memory() const override;
+  Result<void> Finish() override;
+
+ private:
+  struct Angles {
+    const float* inv_freq;
+    const int32_t* positions;
+    int dims;
+    float* cosines;
+    float* sines;
+  };
+  struct CachedGraph {
+    std::string key;  // the operations' bytes
+    cudaGraphExec_t exec = nullptr;
+  };
+
+  CudaOps(const CudaOptions& options, const DeviceFacts& facts, std::string name);
+  Op& Record(OpKind kind);
+  void CopyBytes(const void* src, void* dst, size_t bytes);
+  Result<std::unique_ptr<CudaMatrix>> Upload(const TensorView& raw, bool with_copy);
+  // Everything the planned step needs beside its tensors, before any of it runs.
+  bool PrepareScratch();
+  void Run();
+  void RunOp(const Op& op);
+  void RunMatmul(const Op& op);
+  void RunAttention(const Op& op);
+  void RunStore(const Op& op);
+  const Angles& AnglesOf(const Op& op);
+  const void* HalfRows(const Op& op);
+  // Device memory of at least so many bytes, kept; graphs that hold the old address are dropped.
+  struct Buffer {
+    void* data = nullptr;
+    size_t bytes = 0;
+  };
+  bool Grow(Buffer* buffer, size_t bytes);
+  void DropGraphs();
+
+  const CudaOptions options_;
+  PlanOptions plan_options_;
+  Launcher launcher_;
+  const std::string name_;
+  LibraryProduct library_;
+  Staging staging_;
+  std::vector<Op> ops_;
+  int64_t num_matrices_ = 0;
+  std::vector<Angles> angles_;  // of this step
+  std::unordered_map<size_t, CachedGraph> graphs_;  // by hash of the key
+  Buffer halves_, weights_, partial_, tickets_, angle_values_, top_;
+  size_t angles_used_ = 0;
+  struct TopResult {
+    int rows, count;
+    float* values;
+    int32_t* ids;
+  };
+  std::vector<TopResult> tops_;  // of this step
+  char* top_host_ = nullptr;     // pinned
+  size_t top_host_bytes_ = 0;
+};
+
+}  // namespace lb::cuda

@@ -1,0 +1,32 @@
+// Launching a kernel so that it may begin while the one before ends (programmatic dependent launch).
+#pragma once
+
+#include "kernels/cuda/launch.h"
+
+namespace lb::cuda {
+
+template <typename... Params, typename... Args>
+void LaunchKernel(const Launcher& on, void (*kernel)(Params...), dim3 grid, dim3 block, size_t shared,
+                  Args&&... args) {
+  cudaLaunchConfig_t config = {};
+  config.gridDim = grid;
+  config.blockDim = block;
+  config.dynamicSmemBytes = shared;
+  config.stream = on.stream;
+  cudaLaunchAttribute attribute = {};
+  attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  attribute.val.programmaticStreamSerializationAllowed = 1;
+  config.attrs = &attribute;
+  config.numAttrs = on.facts.dependent_launch ? 1 : 0;
+  LB_CUDA_CHECK(cudaLaunchKernelEx(&config, kernel, Params(args)...));
+}
+
+// Once per kernel and size: lets it have more than 48 KiB of shared memory.
+template <typename... Params>
+void AllowShared(void (*kernel)(Params...), size_t bytes) {
+  if (bytes > 48 * 1024) {
+    LB_CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)));
+  }
+}
+
+}  // namespace lb::cuda

@@ -1,0 +1,142 @@
+// The kernels as plain functions: each puts one launch on a stream. All pointers are device memory.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include "kernels/cuda/device.h"
+#include "kernels/cuda/weight_layout.h"
+#include "kernels/op_types.h"
+
+namespace lb::cuda {
+
+struct Launcher {
+  cudaStream_t stream = nullptr;
+  DeviceFacts facts;
+};
+
+// A row of activations: f32, or fp16 times kActivationScale.
+struct Rows {
+  const void* data = nullptr;
+  bool half = false;
+};
+
+// ---- products -------------------------------------------------------------------------------------
+
+struct FewSegment {
+  DeviceWeight w;
+  const float* bias = nullptr;
+  float* y = nullptr;  // [tokens, w.rows]
+  int first_tile = 0;  // of this segment among all
+  bool accumulate = false;
+};
+
+// Products of few rows: bandwidth of the weights is the limit. Sums go over 64 columns at a time, a warp's
+// chunks in order, then the warps in order: independent of the number of tokens.
+struct FewProducts {
+  FewSegment segments[3];
+  int num_segments = 0;
+  int num_tiles = 0;
+  int tokens = 0;
+  int cols = 0;
+  Rows x;                             // [tokens, cols]
+  const float* norm_weight = nullptr;  // x is normed first (f32 x only)
+  float norm_eps = 0;
+  // Two segments as gate and up: out = act(gate) * up, no y is written.
+  bool glu = false;
+  Activation act = Activation::kSilu;
+  void* glu_out = nullptr;
+  bool glu_half = false;
+};
+void LaunchFewProducts(const Launcher& on, const FewProducts& args);
+// Whether the rows of x fit a block's memory.
+bool FewProductsFit(const DeviceFacts& facts, int cols);
+
+// The matrix as fp16 [rows, cols] without its unscale factor, for library products.
+void LaunchDecodeWeight(const Launcher& on, const DeviceWeight& w, void* out);
+
+// ---- rows -----------------------------------------------------------------------------------------
+
+void LaunchEmbed(const Launcher& on, const DeviceWeight& table, const int32_t* ids, int tokens,
+                 float scale, float* y);
+void LaunchToHalf(const Launcher& on, const float* x, int64_t n, void* y);
+struct Norm {
+  const float* x = nullptr;
+  const float* weight = nullptr;
+  const float* bias = nullptr;  // a LayerNorm's
+  bool layer_norm = false;
+  float eps = 0;
+  int64_t rows = 0;
+  int cols = 0;
+  void* y = nullptr;
+  bool half = false;
+};
+void LaunchNorm(const Launcher& on, const Norm& args);
+// cos and sin [tokens, pairs] of the step's positions.
+void LaunchAngles(const Launcher& on, const int32_t* positions, int tokens, const float* inv_freq,
+                  int pairs, float magnitude, float* cosines, float* sines);
+// Optional norm of each head, rotation, and K and V into the pool, in one launch.
+struct RopeStore {
+  float* q = nullptr;  // [tokens, q_heads * k_dim], rotated in place; null: none
+  float* k = nullptr;  // rotated in place
+  const float* v = nullptr;  // null: nothing is stored
+  const float* q_norm = nullptr;
+  const float* k_norm = nullptr;
+  float norm_eps = 0;
+  int tokens = 0, q_heads = 0, kv_heads = 0, k_dim = 0, v_dim = 0;
+  const float* cosines = nullptr;  // null: no rotation
+  const float* sines = nullptr;
+  int pairs = 0;
+  bool halves = false;
+  KvLayer kv;
+  const int32_t* slots = nullptr;
+};
+void LaunchRopeStore(const Launcher& on, const RopeStore& args);
+void LaunchGlu(const Launcher& on, Activation act, const void* gate, const void* up, bool half_in, int64_t n,
+               void* y, bool half);
+void LaunchActivate(const Launcher& on, Activation act, const float* x, int64_t n, void* y, bool half);
+void LaunchAdd(const Launcher& on, const float* x, int64_t n, float* y);
+void LaunchSoftcap(const Launcher& on, float* x, int64_t n, float cap);
+void LaunchGatherRows(const Launcher& on, const Rows& x, const int32_t* rows, int64_t count, int cols, void* y);
+
+// ---- attention ------------------------------------------------------------------------------------
+
+// Keys of one split: fixed, so that no sum depends on who else is in the step.
+inline constexpr int kSplitKeys = 256;
+struct Attention {
+  const float* q = nullptr;
+  KvLayer kv;
+  const int32_t* positions = nullptr;    // [tokens]
+  const int32_t* query_start = nullptr;  // [sequences + 1]
+  const int32_t* context_len = nullptr;  // [sequences]
+  const int32_t* sequence_of = nullptr;  // [tokens]
+  const int32_t* block_table = nullptr;  // [sequences, table_stride]
+  int table_stride = 0;
+  int tokens = 0, sequences = 0, heads = 0;
+  int most_queries = 0;  // of one sequence
+  AttentionParams params;
+  void* out = nullptr;
+  bool half = false;
+  float* partial = nullptr;  // AttentionPartialBytes
+  int* tickets = nullptr;    // [tokens * kv heads], zero between launches
+};
+// Bytes of `partial` for tokens that are split (decode).
+size_t AttentionPartialBytes(const Attention& args);
+// Each token on its own, its keys split over blocks.
+bool DecodeAttentionFits(const Attention& args);
+void LaunchDecodeAttention(const Launcher& on, const Attention& args);
+// Tiles of neighbouring tokens, each over all its keys.
+bool PrefillAttentionFits(const Attention& args);
+void LaunchPrefillAttention(const Launcher& on, const Attention& args);
+// Every shape, type and mask; slow.
+void LaunchPlainAttention(const Launcher& on, const Attention& args);
+
+// ---- results --------------------------------------------------------------------------------------
+
+// The `count` largest of each row, largest first and the lower id among equals. scratch: TopScratchBytes.
+inline constexpr int kMostTop = 128;
+size_t TopScratchBytes(int rows, int count);
+// values, ids [rows, count]; id -1 behind the last when the vocabulary is smaller.
+void LaunchTop(const Launcher& on, const float* logits, int rows, int vocab, int count, void* scratch,
+               float* values, int32_t* ids);
+
+}  // namespace lb::cuda

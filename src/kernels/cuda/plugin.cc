@@ -1,0 +1,35 @@
+#include "kernels/cuda/plugin.h"
+
+#include <cuda_runtime.h>
+
+#include "kernels/cuda/cuda_ops.h"
+
+namespace lb {
+namespace {
+
+std::vector<CudaDevice> Devices() {
+  int count = 0;
+  if (cudaGetDeviceCount(&count) != cudaSuccess) return {};
+  std::vector<CudaDevice> devices;
+  for (int i = 0; i < count; ++i) {
+    cudaDeviceProp properties;
+    if (cudaGetDeviceProperties(&properties, i) != cudaSuccess) continue;
+    if (properties.major < 8) continue;  // no asynchronous copies, no bf16: not built for
+    CudaDevice device;
+    device.index = i;
+    device.name = properties.name;
+    size_t free = 0, total = 0;
+    if (cudaSetDevice(i) != cudaSuccess || cudaMemGetInfo(&free, &total) != cudaSuccess) continue;
+    device.free_bytes = static_cast<int64_t>(free);
+    device.total_bytes = static_cast<int64_t>(total);
+    devices.push_back(std::move(device));
+  }
+  return devices;
+}
+
+constexpr CudaPlugin kPlugin = {kCudaPluginVersion, Devices, cuda::CudaOps::Create};
+
+}  // namespace
+}  // namespace lb
+
+extern "C" __attribute__((visibility("default"))) const lb::CudaPlugin* LlamaBoxCudaPlugin() { return &lb::kPlugin; }

@@ -1,0 +1,39 @@
+// The face of libllama-box-cuda.so: what the program finds when it opens the library.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "kernels/ops.h"
+
+namespace lb {
+
+struct CudaOptions {
+  int device = 0;
+  bool deterministic = false;   // every product and attention by the kernels of one fixed order
+  int few_rows = 0;             // rows up to which products take the kernel for few; 0: as measured best
+  bool graphs = true;
+  bool prefill_copy = true;     // keep an fp16 copy of the weights for products of many rows while memory allows
+};
+
+struct CudaDevice {
+  int index = 0;
+  std::string name;
+  int64_t total_bytes = 0;
+  int64_t free_bytes = 0;
+};
+
+inline constexpr int kCudaPluginVersion = 1;  // of this struct and of kernels/ops.h
+
+// Built by the same compiler as the program, from the same sources: C++ types cross the border.
+struct CudaPlugin {
+  int version;
+  std::vector<CudaDevice> (*devices)();  // empty: no driver, no device
+  Result<std::unique_ptr<Ops>> (*make_ops)(const CudaOptions&);
+};
+using CudaPluginEntry = const CudaPlugin* (*)();
+inline constexpr char kCudaPluginEntry[] = "LlamaBoxCudaPlugin";
+
+}  // namespace lb

@@ -1,0 +1,326 @@
+// The second half of CudaOps: a recorded step is planned, and run directly or as a graph.
+#include <algorithm>
+#include <cstring>
+
+#include "base/log.h"
+#include "kernels/cuda/cuda_ops.h"
+
+namespace lb::cuda {
+namespace {
+
+Attention AttentionArgs(const Op& op) {
+  Attention args;
+  args.q = static_cast<const float*>(op.x);
+  args.kv = op.kv;
+  args.positions = op.ints;
+  args.query_start = op.query_start;
+  args.context_len = op.context_len;
+  args.sequence_of = op.sequence_of;
+  args.block_table = op.block_table;
+  args.table_stride = op.table_stride;
+  args.tokens = op.tokens;
+  args.sequences = op.sequences;
+  args.heads = op.heads;
+  args.most_queries = op.most_queries;
+  args.params = op.params;
+  args.out = op.y;
+  args.half = op.y_half != 0;
+  return args;
+}
+
+constexpr size_t kMostGraphs = 512;
+
+// Where a result of Top lies: values, then ids.
+size_t TopBytes(int rows, int count) { return static_cast<size_t>(rows) * static_cast<size_t>(count) * 8; }
+
+}  // namespace
+
+bool CudaOps::Grow(Buffer* buffer, size_t bytes) {
+  if (bytes <= buffer->bytes) return true;
+  DropGraphs();
+  cudaFree(buffer->data);
+  *buffer = {};
+  // Some more than is asked for: steps of slightly other sizes follow.
+  const size_t more = (bytes + bytes / 4 + 4096) / 256 * 256;
+  auto memory = Allocate(more);
+  if (!memory.has_value()) return false;
+  buffer->data = memory->release();
+  buffer->bytes = more;
+  return true;
+}
+
+void CudaOps::DropGraphs() {
+  for (auto& [hash, graph] : graphs_) {
+    if (graph.exec != nullptr) cudaGraphExecDestroy(graph.exec);
+  }
+  graphs_.clear();
+}
+
+bool CudaOps::PrepareScratch() {
+  size_t halves = 0, weights = 0, partial = 0, tickets = 0, angles = 0, top = 0, results = 0;
+  for (const Op& op : ops_) {
+    if (op.done) continue;
+    const size_t n = static_cast<size_t>(op.tokens) * static_cast<size_t>(op.cols);
+    if (op.kind == OpKind::kMatmul && !op.few) {
+      if (!op.x_half) halves = std::max(halves, 2 * n);
+      for (int i = 0; i < op.num_outs; ++i) {
+        if (op.w[i]->copy == nullptr) weights = std::max(weights, static_cast<size_t>(op.w[i]->rows * op.w[i]->cols) * 2);
+      }
+    } else if (op.kind == OpKind::kAttention) {
+      const Attention args = AttentionArgs(op);
+      if (DecodeAttentionFits(args)) {
+        partial = std::max(partial, AttentionPartialBytes(args));
+        tickets = std::max(tickets, sizeof(int) * static_cast<size_t>(op.tokens) * static_cast<size_t>(op.kv.num_kv_heads));
+      }
+    } else if (op.inv_freq != nullptr) {
+      // Room for a few tables, whichever operations share them.
+      angles = std::max(angles, 4 * sizeof(float) * 2 * static_cast<size_t>(op.tokens) * static_cast<size_t>(op.rope_dims));
+    } else if (op.kind == OpKind::kTop) {
+      top = std::max(top, TopScratchBytes(op.tokens, op.count));
+      results += TopBytes(op.tokens, op.count);
+    }
+  }
+  top = (top + 255) / 256 * 256;
+  if (!Grow(&halves_, halves) || !Grow(&weights_, weights) || !Grow(&partial_, partial) || !Grow(&tickets_, tickets) ||
+      !Grow(&angle_values_, angles) || !Grow(&top_, top + results)) {
+    return false;
+  }
+  if (results > top_host_bytes_) {
+    cudaFreeHost(top_host_);
+    top_host_bytes_ = 0;
+    if (cudaMallocHost(reinterpret_cast<void**>(&top_host_), 2 * results) != cudaSuccess) return false;
+    top_host_bytes_ = 2 * results;
+  }
+  return true;
+}
+
+Result<void> CudaOps::Finish() {
+  const auto end = [this] {
+    ops_.clear();
+    angles_.clear();
+    tops_.clear();
+    angles_used_ = 0;
+    staging_.Reset();
+  };
+  if (ops_.empty()) return {};
+  if (staging_.full()) {
+    end();
+    return Fail(ErrorCode::kComputeFault, "the step's tables do not fit {} MiB", 64);
+  }
+  // The bytes as recorded are the step's name; the plan follows from them.
+  std::string key(reinterpret_cast<const char*>(ops_.data()), ops_.size() * sizeof(Op));
+  PlanStep(ops_, plan_options_);
+  if (!PrepareScratch()) {
+    end();
+    return Fail(ErrorCode::kComputeFault, "no memory on {} for this step", name_);
+  }
+  staging_.Send(launcher_.stream);
+  const size_t hash = std::hash<std::string>{}(key);
+  const auto seen = graphs_.find(hash);
+  const bool known = options_.graphs && seen != graphs_.end() && seen->second.key == key;
+  if (known && seen->second.exec != nullptr) {
+    LB_CUDA_CHECK(cudaGraphLaunch(seen->second.exec, launcher_.stream));
+  } else if (known) {
+    // The second time: it will come again.
+    cudaGraph_t graph = nullptr;
+    LB_CUDA_CHECK(cudaStreamBeginCapture(launcher_.stream, cudaStreamCaptureModeThreadLocal));
+    Run();
+    LB_CUDA_CHECK(cudaStreamEndCapture(launcher_.stream, &graph));
+    LB_CUDA_CHECK(cudaGraphInstantiate(&seen->second.exec, graph, 0));
+    cudaGraphDestroy(graph);
+    LB_CUDA_CHECK(cudaGraphLaunch(seen->second.exec, launcher_.stream));
+  } else {
+    Run();
+    if (graphs_.size() >= kMostGraphs) DropGraphs();
+    graphs_[hash] = {std::move(key), nullptr};
+  }
+  const size_t first = tops_.empty() ? 0 : top_.bytes;
+  size_t results = 0;
+  for (const TopResult& top : tops_) results += TopBytes(top.rows, top.count);
+  if (results > 0) {
+    LB_CUDA_CHECK(cudaMemcpyAsync(top_host_, static_cast<char*>(top_.data) + first - results, results, cudaMemcpyDeviceToHost,
+                                  launcher_.stream));
+  }
+  const cudaError_t error = cudaStreamSynchronize(launcher_.stream);
+  size_t at = 0;
+  for (const TopResult& top : tops_) {
+    const size_t n = static_cast<size_t>(top.rows) * static_cast<size_t>(top.count);
+    std::memcpy(top.values, top_host_ + at, n * sizeof(float));
+    std::memcpy(top.ids, top_host_ + at + n * sizeof(float), n * sizeof(int32_t));
+    at += 2 * n * sizeof(float);
+  }
+  end();
+  if (error != cudaSuccess) {
+    return Fail(ErrorCode::kComputeFault, "{}: {}", name_, cudaGetErrorString(error));
+  }
+  return {};
+}
+
+void CudaOps::Run() {
+  size_t results = 0;
+  for (const TopResult& top : tops_) results += TopBytes(top.rows, top.count);
+  char* result = static_cast<char*>(top_.data) + top_.bytes - results;
+  for (const Op& op : ops_) {
+    if (op.done) continue;
+    if (op.kind == OpKind::kTop) {
+      const size_t n = static_cast<size_t>(op.tokens) * static_cast<size_t>(op.count);
+      LaunchTop(launcher_, static_cast<const float*>(op.x), op.tokens, op.vocab, op.count, top_.data,
+                reinterpret_cast<float*>(result), reinterpret_cast<int32_t*>(result + n * sizeof(float)));
+      result += TopBytes(op.tokens, op.count);
+    } else {
+      RunOp(op);
+    }
+  }
+}
+
+void CudaOps::RunOp(const Op& op) {
+  const int64_t n = int64_t{op.tokens} * op.cols;
+  const auto* x = static_cast<const float*>(op.x);
+  switch (op.kind) {
+    case OpKind::kEmbed:
+      return LaunchEmbed(launcher_, op.table->view, op.ints, op.tokens, op.scale, static_cast<float*>(op.y));
+    case OpKind::kMatmul: return RunMatmul(op);
+    case OpKind::kNorm: {
+      Norm norm;
+      norm.x = x;
+      norm.weight = op.norm_weight;
+      norm.bias = op.norm_bias;
+      norm.layer_norm = op.layer_norm != 0;
+      norm.eps = op.eps;
+      norm.rows = op.tokens;
+      norm.cols = op.cols;
+      norm.y = op.y;
+      norm.half = op.y_half != 0;
+      return LaunchNorm(launcher_, norm);
+    }
+    case OpKind::kRope:
+    case OpKind::kStoreKv: return RunStore(op);
+    case OpKind::kAttention: return RunAttention(op);
+    case OpKind::kGlu:
+      return LaunchGlu(launcher_, op.act, op.x, op.x2, op.glu_in_half != 0, n, op.y, op.y_half != 0);
+    case OpKind::kActivate: return LaunchActivate(launcher_, op.act, x, n, op.y, op.y_half != 0);
+    case OpKind::kAdd: return LaunchAdd(launcher_, x, n, static_cast<float*>(op.y));
+    case OpKind::kSoftcap: return LaunchSoftcap(launcher_, static_cast<float*>(op.y), n, op.scale);
+    case OpKind::kGather:
+      return LaunchGatherRows(launcher_, {op.x, op.x_half != 0}, op.ints, op.count, op.cols, op.y);
+    case OpKind::kTop: return;
+  }
+}
+
+const CudaOps::Angles& CudaOps::AnglesOf(const Op& op) {
+  for (const Angles& a : angles_) {
+    if (a.inv_freq == op.inv_freq && a.positions == op.ints && a.dims == op.rope_dims) return a;
+  }
+  const size_t pairs = static_cast<size_t>(op.tokens) * static_cast<size_t>(op.rope_dims / 2);
+  CHECK_LE((angles_used_ + 2 * pairs) * sizeof(float), angle_values_.bytes);
+  float* values = static_cast<float*>(angle_values_.data) + angles_used_;
+  angles_used_ += 2 * pairs;
+  LaunchAngles(launcher_, op.ints, op.tokens, op.inv_freq, op.rope_dims / 2, op.magnitude, values, values + pairs);
+  return angles_.emplace_back(Angles{op.inv_freq, op.ints, op.rope_dims, values, values + pairs});
+}
+
+void CudaOps::RunStore(const Op& op) {
+  RopeStore args;
+  args.tokens = op.tokens;
+  if (op.inv_freq != nullptr) {
+    const Angles& angles = AnglesOf(op);
+    args.cosines = angles.cosines;
+    args.sines = angles.sines;
+    args.pairs = op.rope_dims / 2;
+    args.halves = op.halves != 0;
+  }
+  if (op.kind == OpKind::kRope) {
+    args.q = static_cast<float*>(const_cast<void*>(op.x));
+    args.q_heads = op.cols / op.head_dim;
+    args.k_dim = args.v_dim = op.head_dim;
+  } else {
+    args.q = op.q;
+    args.q_heads = op.q_heads;
+    args.k = static_cast<float*>(const_cast<void*>(op.x));
+    args.v = static_cast<const float*>(op.x2);
+    args.q_norm = op.q_norm;
+    args.k_norm = op.k_norm;
+    args.norm_eps = op.eps;
+    args.kv = op.kv;
+    args.kv_heads = op.kv.num_kv_heads;
+    args.k_dim = op.kv.k_dim;
+    args.v_dim = op.kv.v_dim;
+    args.slots = op.slots;
+  }
+  LaunchRopeStore(launcher_, args);
+}
+
+void CudaOps::RunAttention(const Op& op) {
+  Attention args = AttentionArgs(op);
+  args.partial = static_cast<float*>(partial_.data);
+  args.tickets = static_cast<int*>(tickets_.data);
+  const bool single = options_.deterministic || op.most_queries <= 2;
+  if (single && DecodeAttentionFits(args)) return LaunchDecodeAttention(launcher_, args);
+  if (!options_.deterministic && PrefillAttentionFits(args)) return LaunchPrefillAttention(launcher_, args);
+  LaunchPlainAttention(launcher_, args);
+}
+
+const void* CudaOps::HalfRows(const Op& op) {
+  if (op.x_half) return op.x;
+  LaunchToHalf(launcher_, static_cast<const float*>(op.x), int64_t{op.tokens} * op.cols, halves_.data);
+  return halves_.data;
+}
+
+void CudaOps::RunMatmul(const Op& op) {
+  if (op.few) {
+    // One launch for all outputs whose weights have the same form.
+    bool launched[3] = {};
+    for (int first = 0; first < op.num_outs; ++first) {
+      if (launched[first]) continue;
+      FewProducts args;
+      for (int i = first; i < op.num_outs; ++i) {
+        if (launched[i] || op.w[i]->view.form != op.w[first]->view.form) continue;
+        FewSegment& segment = args.segments[args.num_segments++];
+        segment.w = op.w[i]->view;
+        segment.bias = op.bias[i];
+        segment.y = op.ys[i];
+        segment.accumulate = op.accumulate[i] != 0;
+        segment.first_tile = args.num_tiles;
+        args.num_tiles += segment.w.tiles();
+        launched[i] = true;
+      }
+      args.tokens = op.tokens;
+      args.cols = op.cols;
+      args.x = {op.x, op.x_half != 0};
+      args.norm_weight = op.norm_weight;
+      args.norm_eps = op.eps;
+      if (op.glu) {
+        args.glu = true;
+        args.num_tiles = args.segments[0].w.tiles();
+        args.act = op.act;
+        args.glu_out = op.y;
+        args.glu_half = op.y_half != 0;
+      }
+      LaunchFewProducts(launcher_, args);
+    }
+    return;
+  }
+  const void* x = HalfRows(op);
+  for (int i = 0; i < op.num_outs; ++i) {
+    const CudaMatrix& w = *op.w[i];
+    const void* values = w.copy.get();
+    if (values == nullptr) {
+      LaunchDecodeWeight(launcher_, w.view, weights_.data);
+      values = weights_.data;
+    }
+    LibraryProduct::Args args;
+    args.w = values;
+    args.x = x;
+    args.bias = op.bias[i];
+    args.y = op.ys[i];
+    args.rows = static_cast<int>(w.rows);
+    args.cols = op.cols;
+    args.tokens = op.tokens;
+    args.half_out = op.glu_in_half != 0;
+    args.factor = args.half_out ? w.view.unscale : w.view.unscale / kActivationScale;
+    args.accumulate = op.accumulate[i] != 0;
+    CHECK(library_.Run(launcher_, args));
+  }
+}
+
+}  // namespace lb::cuda

@@ -1,0 +1,94 @@
+// A step as it is recorded: operations with device addresses, and the plan that fuses them.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels/cuda/launch.h"
+#include "kernels/ops.h"
+
+namespace lb::cuda {
+
+// A weight matrix on the device.
+class CudaMatrix final : public Matrix {
+ public:
+  CudaMatrix(DeviceMemory memory_in, int64_t number_in) : memory(std::move(memory_in)), number(number_in) {}
+  DeviceMemory memory;
+  const int64_t number;  // of all matrices ever: another one may come to lie at the same address
+  DeviceWeight view;
+  DeviceMemory copy{nullptr, nullptr};  // as fp16 [rows, cols], for products of many rows; may be null
+};
+
+enum class OpKind : int32_t {
+  kEmbed, kMatmul, kNorm, kRope, kStoreKv, kAttention, kGlu, kActivate, kAdd, kSoftcap, kGather, kTop,
+};
+
+// Plain bytes, zeroed before they are filled: two steps are the same graph when their bytes are the same.
+struct Op {
+  OpKind kind;
+  int32_t tokens;  // rows of x
+  int32_t cols;    // of x
+  const void* x;
+  const void* x2;  // kGlu: up; kStoreKv: v
+  void* y;
+  // kMatmul
+  const CudaMatrix* w[3];
+  int64_t numbers[3];
+  float* ys[3];
+  const float* bias[3];
+  int32_t accumulate[3];
+  int32_t num_outs;
+  // kEmbed
+  const CudaMatrix* table;
+  float scale;
+  // kNorm
+  const float* norm_weight;
+  const float* norm_bias;
+  float eps;
+  int32_t layer_norm;
+  // kGlu, kActivate
+  Activation act;
+  // kRope
+  int32_t head_dim;
+  int32_t halves;
+  int32_t rope_dims;
+  const float* inv_freq;
+  float magnitude;
+  // kStoreKv, kAttention
+  KvLayer kv;
+  AttentionParams params;
+  int32_t heads, table_stride, sequences, most_queries;
+  int32_t vocab, count;  // kTop
+  // Staged integers on the device: ids, positions or rows; then of a batch.
+  const int32_t* ints;
+  const int32_t* slots;
+  const int32_t* query_start;
+  const int32_t* context_len;
+  const int32_t* sequence_of;
+  const int32_t* block_table;
+
+  // ---- what the plan adds ----
+  int32_t done;    // part of another operation
+  int32_t x_half;  // x is fp16
+  int32_t y_half;  // y is to be fp16
+  int32_t glu;     // kMatmul: its two products are gate and up of y
+  int32_t glu_in_half;      // kMatmul: ys are to be fp16; kGlu: gate and up are
+  int32_t few;     // kMatmul: by the kernel for few rows
+  // kMatmul: x is to be normed first, with norm_weight and eps. kStoreKv: q and k before they are stored.
+  const float* q_norm;
+  const float* k_norm;
+  float* q;        // kStoreKv: queries that are rotated with the keys
+  int32_t q_heads;
+};
+
+struct PlanOptions {
+  int few_rows = 16;        // products of at most so many rows take the kernel for few
+  int fused_norm_rows = 4;  // of at most so many rows, the norm before them too
+  DeviceFacts facts;
+};
+
+// Marks what can run together. The results that anybody can see are the same, but for values that only a
+// product reads: those are fp16 or never written.
+void PlanStep(std::vector<Op>& ops, const PlanOptions& options);
+
+}  // namespace lb::cuda

@@ -1,0 +1,143 @@
+// The largest logits of each row, so that sampling needs no copy of the vocabulary.
+#include <algorithm>
+
+#include "kernels/cuda/fragments.cuh"
+#include "kernels/cuda/kernel_launch.cuh"
+
+namespace lb::cuda {
+namespace {
+
+constexpr int kThreads = 512;
+constexpr int kParts = 8;       // blocks that share a row
+constexpr int kBuffer = 2048;   // candidates a block sorts
+
+using Key = unsigned long long;
+
+// Larger logits, then lower ids, have larger keys; a NaN comes first, so that it is seen.
+__device__ __forceinline__ Key KeyOf(float v, int id) {
+  const uint32_t bits = __float_as_uint(v);
+  uint32_t order = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+  if (v != v) order = 0xffffffffu;
+  return static_cast<Key>(order) << 32 | static_cast<uint32_t>(~id);
+}
+__device__ __forceinline__ float ValueOf(Key key) {
+  const uint32_t order = static_cast<uint32_t>(key >> 32);
+  if (order == 0xffffffffu) return __uint_as_float(0x7fc00000u);
+  return __uint_as_float(order & 0x80000000u ? order & 0x7fffffffu : ~order);
+}
+
+// Sorts keys[0, n) falling, n a power of two.
+__device__ void SortFalling(Key* keys, int n) {
+  for (int size = 2; size <= n; size *= 2) {
+    for (int step = size / 2; step > 0; step /= 2) {
+      __syncthreads();
+      for (int i = threadIdx.x; i < n / 2; i += kThreads) {
+        const int a = i / step * step * 2 + i % step, b = a + step;
+        const bool falling = (a & size) == 0;
+        if ((keys[a] < keys[b]) == falling) {
+          const Key swap = keys[a];
+          keys[a] = keys[b];
+          keys[b] = swap;
+        }
+      }
+    }
+  }
+  __syncthreads();
+}
+
+__device__ Key BlockMax(Key v, Key* scratch) {
+#pragma unroll
+  for (int i = 16; i > 0; i /= 2) {
+    const Key other = __shfl_xor_sync(0xffffffff, v, i);
+    if (other > v) v = other;
+  }
+  __syncthreads();
+  if (threadIdx.x % 32 == 0) scratch[threadIdx.x / 32] = v;
+  __syncthreads();
+  for (int i = 0; i < kThreads / 32; ++i) v = max(v, scratch[i]);
+  return v;
+}
+
+// One part of one row: its `count` largest keys, falling; 0 where it has fewer.
+__global__ void __launch_bounds__(kThreads) TopOfPartKernel(const float* logits, int vocab, int count, Key* out) {
+  __shared__ Key keys[kBuffer];
+  __shared__ Key scratch[kThreads / 32];
+  __shared__ int num;
+  const int row = blockIdx.y, part = blockIdx.x;
+  const int begin = static_cast<int>(static_cast<int64_t>(vocab) * part / kParts);
+  const int end = static_cast<int>(static_cast<int64_t>(vocab) * (part + 1) / kParts);
+  const float* x = logits + static_cast<int64_t>(row) * vocab;
+  out += (static_cast<int64_t>(row) * kParts + part) * count;
+  LaunchNext();
+  WaitForPrevious();
+  Key most = 0;
+  for (int i = begin + threadIdx.x; i < end; i += kThreads) most = max(most, KeyOf(x[i], i));
+  if (count == 1) {
+    most = BlockMax(most, scratch);
+    if (threadIdx.x == 0) out[0] = most;
+    return;
+  }
+  // At least `count` keys reach the count-th largest of the threads' maxima.
+  keys[threadIdx.x] = most;
+  SortFalling(keys, kThreads);
+  const Key bound = max(keys[count - 1], Key{1});
+  __syncthreads();
+  if (threadIdx.x == 0) num = 0;
+  __syncthreads();
+  for (int i = begin + threadIdx.x; i < end; i += kThreads) {
+    const Key key = KeyOf(x[i], i);
+    if (key >= bound) {
+      const int at = atomicAdd(&num, 1);
+      if (at < kBuffer) keys[at] = key;
+    }
+  }
+  __syncthreads();
+  if (num > kBuffer) {
+    // All the large ones fell to a few threads: one after the other.
+    Key below = ~Key{0};
+    for (int n = 0; n < count; ++n) {
+      Key best = 0;
+      for (int i = begin + threadIdx.x; i < end; i += kThreads) {
+        const Key key = KeyOf(x[i], i);
+        if (key < below) best = max(best, key);
+      }
+      below = BlockMax(best, scratch);
+      if (threadIdx.x == 0) out[n] = below;
+    }
+    return;
+  }
+  int size = 2;
+  while (size < num) size *= 2;
+  for (int i = num + threadIdx.x; i < size; i += kThreads) keys[i] = 0;
+  SortFalling(keys, size);
+  for (int i = threadIdx.x; i < count; i += kThreads) out[i] = i < num ? keys[i] : 0;
+}
+
+__global__ void __launch_bounds__(kThreads) JoinTopKernel(const Key* parts, int count, float* values, int32_t* ids) {
+  __shared__ Key keys[kParts * kMostTop];
+  LaunchNext();
+  WaitForPrevious();
+  const int row = blockIdx.x, all = kParts * count;
+  int size = 2;
+  while (size < all) size *= 2;
+  for (int i = threadIdx.x; i < size; i += kThreads) keys[i] = i < all ? parts[static_cast<int64_t>(row) * all + i] : 0;
+  SortFalling(keys, size);
+  for (int i = threadIdx.x; i < count; i += kThreads) {
+    values[static_cast<int64_t>(row) * count + i] = ValueOf(keys[i]);
+    ids[static_cast<int64_t>(row) * count + i] = keys[i] == 0 ? -1 : static_cast<int32_t>(~static_cast<uint32_t>(keys[i]));
+  }
+}
+
+}  // namespace
+
+size_t TopScratchBytes(int rows, int count) {
+  return sizeof(Key) * static_cast<size_t>(rows) * kParts * static_cast<size_t>(count);
+}
+
+void LaunchTop(const Launcher& on, const float* logits, int rows, int vocab, int count, void* scratch, float* values,
+               int32_t* ids) {
+  LaunchKernel(on, TopOfPartKernel, dim3(kParts, rows), dim3(kThreads), 0, logits, vocab, count, static_cast<Key*>(scratch));
+  LaunchKernel(on, JoinTopKernel, dim3(rows), dim3(kThreads), 0, static_cast<const Key*>(scratch), count, values, ids);
+}
+
+}  // namespace lb::cuda

@@ -1,0 +1,161 @@
+// Proves that the CUDA backend stores K and V and attends as the reference does: head sizes, cache types,
+// windows, caps, both directions, prompts in chunks and single tokens, several sequences at once.
+#include <numeric>
+
+#include "tests/cuda/device_tensors.h"
+
+namespace lb {
+namespace {
+
+struct Shape {
+  int heads = 6, kv_heads = 2, dim = 64;
+  DType k_dtype = DType::kF16, v_dtype = DType::kF16;
+  AttentionParams params{0.125f, 0, 0.0f, 0};
+};
+
+// Runs the sequences' last `queries` tokens as one step (all tokens' K and V are stored first) and returns the attention's
+// output. K, V and queries are a function of sequence and position.
+std::vector<float> RunAttention(Ops& ops, const Shape& shape, const std::vector<int>& lengths, const std::vector<int>& queries) {
+  std::vector<int32_t> ids, all_slots, positions, query_start = {0}, context;
+  int blocks = 0, most = 0;
+  for (int n : lengths) {
+    blocks += (n + kKvBlockTokens - 1) / kKvBlockTokens;
+    most = std::max(most, (n + kKvBlockTokens - 1) / kKvBlockTokens);
+  }
+  ids.resize(static_cast<size_t>(blocks) + 3);
+  std::iota(ids.begin(), ids.end(), 0);
+  std::shuffle(ids.begin(), ids.end(), std::mt19937(5));
+  std::vector<int32_t> table(lengths.size() * static_cast<size_t>(most), -1);
+  std::vector<float> k, v, q;
+  size_t next = 0;
+  int64_t total = 0;
+  for (size_t s = 0; s < lengths.size(); ++s) {
+    const int n = lengths[s];
+    const size_t first = next;
+    for (int i = 0; i * kKvBlockTokens < n; ++i) table[s * static_cast<size_t>(most) + static_cast<size_t>(i)] = ids[next++];
+    for (int p = 0; p < n; ++p) all_slots.push_back(ids[first + static_cast<size_t>(p / kKvBlockTokens)] * kKvBlockTokens + p % kKvBlockTokens);
+    const auto add = [&](std::vector<float>* to, int64_t count, uint32_t seed, int64_t from) {
+      const auto values = RandomFloats(count, seed);
+      to->insert(to->end(), values.begin() + from, values.end());
+    };
+    const auto seed = static_cast<uint32_t>(100 * s);
+    add(&k, int64_t{n} * shape.kv_heads * shape.dim, seed + 1, 0);
+    add(&v, int64_t{n} * shape.kv_heads * shape.dim, seed + 2, 0);
+    const int from = n - queries[s];
+    add(&q, int64_t{n} * shape.heads * shape.dim, seed + 3, int64_t{from} * shape.heads * shape.dim);
+    for (int p = from; p < n; ++p) positions.push_back(p);
+    query_start.push_back(static_cast<int32_t>(positions.size()));
+    context.push_back(n);
+    total += n;
+  }
+  const int64_t rows = static_cast<int64_t>(ids.size()) * kKvBlockTokens * shape.kv_heads;
+  // What a block held before is somebody else's, NaNs of his included.
+  const auto pool = [&](DType dtype) {
+    const size_t bytes = static_cast<size_t>(rows * RowBytes(dtype, shape.dim));
+    DeviceMemory memory = std::move(ops.Allocate(bytes)).value();
+    const std::vector<uint8_t> junk(bytes, 0xff);
+    ops.CopyFromHost(junk.data(), TensorView(memory.get(), dtype, {rows, shape.dim}));
+    return memory;
+  };
+  const DeviceMemory k_pool = pool(shape.k_dtype), v_pool = pool(shape.v_dtype);
+  KvLayer kv;
+  kv.k = k_pool.get();
+  kv.v = v_pool.get();
+  kv.k_dtype = shape.k_dtype;
+  kv.v_dtype = shape.v_dtype;
+  kv.num_kv_heads = shape.kv_heads;
+  kv.k_dim = kv.v_dim = shape.dim;
+  kv.num_blocks = static_cast<int64_t>(ids.size());
+  const Tensor device_k(ops, {total, shape.kv_heads * shape.dim}, &k), device_v(ops, {total, shape.kv_heads * shape.dim}, &v);
+  const int64_t tokens = static_cast<int64_t>(positions.size());
+  const Tensor device_q(ops, {tokens, shape.heads * shape.dim}, &q), out(ops, {tokens, shape.heads * shape.dim});
+  ops.StoreKv(device_k.view, device_v.view, kv, all_slots);
+  EXPECT_TRUE(ops.Finish().has_value());
+  for (int times = 0; times < 3; ++times) {
+    ops.PagedAttention(device_q.view, kv, {positions, query_start, context}, {{}, table, most}, shape.params, out.view);
+    EXPECT_TRUE(ops.Finish().has_value());
+  }
+  return out.Read();
+}
+
+void Compare(const Shape& shape, const std::vector<int>& lengths, const std::vector<int>& queries) {
+  const auto ref = MakeRefOps();
+  const auto expected = RunAttention(*ref, shape, lengths, queries);
+  const std::string what = "dim " + std::to_string(shape.dim) + " window " + std::to_string(shape.params.window) + " first length " +
+                           std::to_string(lengths[0]) + " queries " + std::to_string(queries[0]) + " type " +
+                           std::string(Info(shape.k_dtype).name);
+  EXPECT_LT(Distance(RunAttention(Gpu(), shape, lengths, queries), expected), 2e-3) << what;
+  EXPECT_LT(Distance(RunAttention(Gpu(true), shape, lengths, queries), expected), 2e-3) << what << " deterministic";
+}
+
+TEST(CudaAttention, SingleTokensOverShortAndLongContexts) {
+  for (int dim : {64, 128}) {
+    Shape shape;
+    shape.dim = dim;
+    Compare(shape, {1, 16, 33, 255, 256, 257, 1000}, {1, 1, 1, 1, 1, 1, 1});
+    Compare(shape, {3000}, {1});
+  }
+}
+
+TEST(CudaAttention, VeryLongContextsTakeLargerSplits) {
+  Shape shape;
+  shape.heads = 2;
+  shape.kv_heads = 1;
+  Compare(shape, {17000, 40}, {1, 1});
+}
+
+TEST(CudaAttention, ChunksOfPrompts) {
+  for (int dim : {64, 128}) {
+    Shape shape;
+    shape.dim = dim;
+    Compare(shape, {7, 130, 300}, {7, 100, 300});
+    Compare(shape, {500, 20}, {60, 1});
+  }
+}
+
+TEST(CudaAttention, OtherHeadSizesGroupsTypesAndMasks) {
+  for (DType dtype : {DType::kF32, DType::kBF16, DType::kQ8_0, DType::kQ4_0}) {
+    Shape shape;
+    shape.k_dtype = shape.v_dtype = dtype;
+    Compare(shape, {70, 300}, {1, 1});
+    Compare(shape, {70, 300}, {20, 100});
+  }
+  Shape mixed;
+  mixed.k_dtype = DType::kQ8_0;
+  Compare(mixed, {70}, {10});
+  Shape odd;
+  odd.dim = 96;
+  Compare(odd, {50}, {3});
+  Shape large;
+  large.dim = 256;
+  large.heads = 4;
+  large.kv_heads = 1;
+  Compare(large, {90}, {30});
+  Compare(large, {90}, {1});
+  Shape equal;
+  equal.kv_heads = 6;
+  Compare(equal, {100, 20}, {100, 1});
+  Shape window;
+  window.params.window = 40;
+  Compare(window, {600, 30}, {1, 1});
+  Compare(window, {600, 30}, {50, 30});
+  Shape capped;
+  capped.params.softcap = 20.0f;
+  Compare(capped, {100}, {1});
+  Compare(capped, {100}, {40});
+  Shape both_ways;
+  both_ways.params.ahead = kSeesAll;
+  Compare(both_ways, {64, 11}, {64, 11});
+}
+
+TEST(CudaAttention, DeterministicTokensAreTheSameInAnyChunk) {
+  Shape shape;
+  const auto whole = RunAttention(Gpu(true), shape, {300}, {300});
+  for (int queries : {1, 2, 17, 150}) {
+    const auto part = RunAttention(Gpu(true), shape, {300}, {queries});
+    EXPECT_TRUE(SameBits(part, std::vector<float>(whole.end() - static_cast<long>(part.size()), whole.end()))) << queries;
+  }
+}
+
+}  // namespace
+}  // namespace lb

@@ -1,0 +1,81 @@
+// Proves that whole models compute on the GPU what the reference computes, for every family, in every way a batch can
+// look; and, in deterministic mode, that no token's bits depend on that way.
+#include <cstring>
+#include <numeric>
+
+#include "model/solo_runner.h"
+#include "tests/cuda/device_tensors.h"
+#include "tests/model/tiny_model.h"
+
+namespace lb {
+namespace {
+
+constexpr int kTokens = 75;
+
+struct Case {
+  const char* arch;
+  bool quantised;
+};
+void PrintTo(const Case& c, std::ostream* out) { *out << c.arch << (c.quantised ? " quantised" : " plain"); }
+
+test::TinySpec SpecOf(const Case& c) {
+  test::TinySpec spec;
+  spec.arch = c.arch;
+  spec.layers = 7;  // the tiny gemma3 has one full layer
+  if (c.quantised) {
+    spec.dtype = DType::kQ8_0;
+    spec.biases = spec.tied = true;
+  }
+  return spec;
+}
+
+class CudaForwardTest : public testing::TestWithParam<Case> {
+ protected:
+  // Logits of all tokens, read in chunks.
+  std::vector<float> Run(Ops& ops, int chunk) {
+    const auto loaded = test::LoadTiny(SpecOf(GetParam()), ops);
+    SoloOptions options;
+    options.max_context = 96;
+    options.max_batch_tokens = options.max_logit_rows = 2 * kTokens;
+    auto runner = SoloRunner::Create(*loaded.model, ops, options);
+    CHECK(runner.has_value());
+    std::vector<int32_t> tokens;
+    for (int i = 0; i < kTokens; ++i) tokens.push_back((i * 37 + 11) % SpecOf(GetParam()).vocab);
+    std::vector<float> all;
+    for (int from = 0; from < kTokens; from += chunk) {
+      const int count = std::min(chunk, kTokens - from);
+      std::vector<int32_t> rows(static_cast<size_t>(count));
+      std::iota(rows.begin(), rows.end(), 0);
+      const SoloPiece piece{0, std::span(tokens).subspan(static_cast<size_t>(from), static_cast<size_t>(count)), rows};
+      const auto logits = (*runner)->Run(std::span(&piece, 1));
+      CHECK(logits.has_value());
+      all.insert(all.end(), logits->begin(), logits->end());
+    }
+    return all;
+  }
+};
+
+TEST_P(CudaForwardTest, LogitsAreTheReferences) {
+  const auto ref = MakeRefOps();
+  const auto expected = Run(*ref, kTokens);
+  for (int chunk : {kTokens, 40, 16, 5, 1}) {
+    // The reference rounds activations to 8 bits where weights are integers.
+    EXPECT_LT(Distance(Run(Gpu(), chunk), expected), GetParam().quantised ? 3e-2 : 1e-2) << chunk;
+  }
+}
+
+TEST_P(CudaForwardTest, DeterministicChunksDoNotMatter) {
+  const auto whole = Run(Gpu(true), kTokens);
+  for (int chunk : {40, 16, 5, 1}) {
+    const auto part = Run(Gpu(true), chunk);
+    EXPECT_TRUE(SameBits(part, whole)) << chunk;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, CudaForwardTest,
+                         testing::Values(Case{"llama", false}, Case{"llama", true}, Case{"qwen2", false}, Case{"qwen2", true},
+                                         Case{"qwen3", false}, Case{"qwen3", true}, Case{"gemma3", false}, Case{"gemma3", true}),
+                         [](const auto& p) { return std::string(p.param.arch) + (p.param.quantised ? "_quantised" : "_plain"); });
+
+}  // namespace
+}  // namespace lb

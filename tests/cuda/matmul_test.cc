@@ -1,0 +1,116 @@
+// Proves the products of the CUDA backend against sums in double of the decoded weights: every weight type, few
+// and many rows, bias and accumulation; and that a row's bits do not depend on how many others there are.
+#include "tests/cuda/device_tensors.h"
+
+namespace lb {
+namespace {
+
+std::vector<float> Exact(const TensorView& raw, const std::vector<float>& x, int64_t tokens, const std::vector<float>& bias) {
+  std::vector<float> row(static_cast<size_t>(raw.cols())), y(static_cast<size_t>(tokens * raw.rows()));
+  for (int64_t r = 0; r < raw.rows(); ++r) {
+    Info(raw.dtype).decode(raw.as<char>() + r * raw.row_bytes(), row.data(), raw.cols());
+    for (int64_t t = 0; t < tokens; ++t) {
+      double sum = bias.empty() ? 0.0 : bias[static_cast<size_t>(r)];
+      for (int64_t c = 0; c < raw.cols(); ++c) sum += static_cast<double>(row[static_cast<size_t>(c)]) * x[static_cast<size_t>(t * raw.cols() + c)];
+      y[static_cast<size_t>(t * raw.rows() + r)] = static_cast<float>(sum);
+    }
+  }
+  return y;
+}
+
+class CudaMatmulTest : public testing::TestWithParam<DType> {};
+
+TEST_P(CudaMatmulTest, IsTheExactProduct) {
+  Ops& gpu = Gpu();
+  const int64_t block = std::max(32, Info(GetParam()).block_size);
+  // Activations and scales are rounded to fp16; with a minimum beside the scale, what is left after both cancel too.
+  const double tolerance = 2e-3;
+  for (const auto& [rows, blocks] : {std::pair<int64_t, int64_t>{16, 1}, {200, 3}, {1001, 9}}) {
+    const int64_t cols = block * blocks;
+    const RandomWeight weight(GetParam(), rows, cols, static_cast<uint32_t>(rows));
+    auto matrix = gpu.LoadMatrix(weight.view);
+    ASSERT_TRUE(matrix.has_value()) << matrix.error().message;
+    const auto bias = RandomFloats(rows, 7);
+    const Tensor device_bias(gpu, {rows}, &bias);
+    for (int64_t tokens : {1, 2, 3, 7, 8, 9, 16, 17, 40, 130}) {
+      const auto x = RandomFloats(tokens * cols, static_cast<uint32_t>(tokens));
+      const Tensor device_x(gpu, {tokens, cols}, &x);
+      const Tensor y(gpu, {tokens, rows});
+      const MatmulOut out{matrix->get(), y.view, device_bias.view.f32(), false};
+      for (int times = 0; times < 3; ++times) {  // directly, captured, as a graph
+        gpu.Matmul(device_x.view, std::span(&out, 1));
+        ASSERT_TRUE(gpu.Finish().has_value());
+      }
+      const auto exact = Exact(weight.view, x, tokens, bias);
+      EXPECT_LT(Distance(y.Read(), exact), tolerance) << rows << " x " << cols << ", " << tokens << " tokens";
+      // Added to what is there.
+      const MatmulOut more{matrix->get(), y.view, nullptr, true};
+      gpu.Matmul(device_x.view, std::span(&more, 1));
+      ASSERT_TRUE(gpu.Finish().has_value());
+      auto twice = Exact(weight.view, x, tokens, {});
+      for (size_t i = 0; i < twice.size(); ++i) twice[i] += exact[i];
+      EXPECT_LT(Distance(y.Read(), twice), tolerance) << tokens;
+    }
+  }
+}
+
+TEST_P(CudaMatmulTest, DeterministicRowsAreTheSameAmongOthers) {
+  Ops& gpu = Gpu(true);
+  const int64_t cols = std::max(32, Info(GetParam()).block_size) * 5, rows = 100, tokens = 45;
+  const RandomWeight weight(GetParam(), rows, cols, 3);
+  auto matrix = gpu.LoadMatrix(weight.view);
+  ASSERT_TRUE(matrix.has_value());
+  const auto x = RandomFloats(tokens * cols, 4);
+  const Tensor device_x(gpu, {tokens, cols}, &x);
+  const auto norm = RandomFloats(cols, 5);
+  const Tensor weights(gpu, {cols}, &norm), h(gpu, {tokens, cols}), y(gpu, {tokens, rows});
+  const auto run = [&](int64_t first, int64_t count) {
+    const TensorView from(device_x.view.f32_row(first), DType::kF32, {count, cols});
+    const TensorView normed(h.view.data, DType::kF32, {count, cols});
+    const MatmulOut out{matrix->get(), TensorView(y.view.f32_row(first), DType::kF32, {count, rows}), nullptr, false};
+    gpu.RmsNorm(from, weights.view.f32(), 1e-6f, normed);
+    gpu.Matmul(normed, std::span(&out, 1));
+    EXPECT_TRUE(gpu.Finish().has_value());
+  };
+  run(0, tokens);
+  const auto all = y.Read();
+  for (const auto& [first, count] : {std::pair<int64_t, int64_t>{0, 1}, {44, 1}, {3, 5}, {10, 8}, {7, 20}}) {
+    run(first, count);
+    EXPECT_TRUE(SameBits(y.Read(), all)) << first << " " << count;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, CudaMatmulTest, testing::ValuesIn(kWeightTypes),
+                         [](const auto& p) { return std::string(Info(p.param).name); });
+
+TEST(CudaMatmulShapes, NormGateAndDownOfAStepAreTheReferences) {
+  for (const int64_t tokens : {1, 3, 6, 24, 100}) {
+    const int64_t width = 192, wide = 320;
+    const RandomWeight gate_w(DType::kQ8_0, wide, width, 1), up_w(DType::kQ8_0, wide, width, 2), down_w(DType::kQ4_0, width, wide, 3);
+    const auto values = RandomFloats(tokens * width, 4), norm = RandomFloats(width, 5);
+    std::vector<float> results[2];
+    const auto ref = MakeRefOps();
+    for (Ops* ops : {ref.get(), &Gpu()}) {
+      const auto load = [&](const RandomWeight& w) { return std::move(ops->LoadMatrix(w.view)).value(); };
+      const auto gate_m = load(gate_w), up_m = load(up_w), down_m = load(down_w);
+      const Tensor x(*ops, {tokens, width}, &values), weight(*ops, {width}, &norm), h(*ops, {tokens, width});
+      const Tensor gate(*ops, {tokens, wide}), up(*ops, {tokens, wide});
+      for (int times = 0; times < 3; ++times) {
+        ops->CopyFromHost(values.data(), x.view);
+        ops->RmsNorm(x.view, weight.view.f32(), 1e-5f, h.view);
+        const MatmulOut both[] = {{gate_m.get(), gate.view, nullptr, false}, {up_m.get(), up.view, nullptr, false}};
+        ops->Matmul(h.view, both);
+        ops->GluMul(Activation::kSilu, gate.view, up.view, gate.view);
+        const MatmulOut down{down_m.get(), x.view, nullptr, true};
+        ops->Matmul(gate.view, std::span(&down, 1));
+        ASSERT_TRUE(ops->Finish().has_value());
+      }
+      results[ops == &Gpu()] = x.Read();
+    }
+    // The reference rounds activations to 8 bits.
+    EXPECT_LT(Distance(results[1], results[0]), 3e-2) << tokens;
+  }
+}
+
+}  // namespace
+}  // namespace lb

@@ -1,0 +1,152 @@
+// Proves the CUDA backend's operations on rows against the reference, fused as a model strings them together too,
+// and the choice of the largest logits against a sort.
+#include <algorithm>
+#include <functional>
+#include <numeric>
+
+#include "tests/cuda/device_tensors.h"
+
+namespace lb {
+namespace {
+
+// `body` on the reference and on the GPU, three times each (directly, captured, as a graph); within `tolerance`.
+void Same(double tolerance, const std::function<std::vector<float>(Ops&)>& body) {
+  const auto ref = MakeRefOps();
+  const auto expected = body(*ref);
+  for (int times = 0; times < 3; ++times) EXPECT_LT(Distance(body(Gpu()), expected), tolerance) << times;
+}
+
+TEST(CudaRows, NormsActivationsAndSums) {
+  for (int64_t cols : {64, 577, 1536}) {
+    const auto x = RandomFloats(5 * cols, 1, 3.0f), w = RandomFloats(cols, 2), b = RandomFloats(cols, 3);
+    Same(1e-5, [&](Ops& ops) {
+      const Tensor in(ops, {5, cols}, &x), weight(ops, {cols}, &w), y(ops, {5, cols});
+      ops.RmsNorm(in.view, weight.view.f32(), 1e-6f, y.view);
+      EXPECT_TRUE(ops.Finish().has_value());
+      return y.Read();
+    });
+    Same(1e-5, [&](Ops& ops) {
+      const Tensor in(ops, {5, cols}, &x), weight(ops, {cols}, &w), bias(ops, {cols}, &b);
+      ops.LayerNorm(in.view, weight.view.f32(), bias.view.f32(), 1e-6f, in.view);
+      ops.Softcap(in.view, 5.0f);
+      EXPECT_TRUE(ops.Finish().has_value());
+      return in.Read();
+    });
+    for (Activation act : {Activation::kSilu, Activation::kGelu, Activation::kGeluTanh, Activation::kRelu}) {
+      Same(1e-5, [&](Ops& ops) {
+        const Tensor gate(ops, {5, cols}, &x), up(ops, {5, cols}, &x);
+        ops.GluMul(act, gate.view, up.view, up.view);
+        ops.Activate(act, gate.view);
+        ops.Add(up.view, gate.view);
+        EXPECT_TRUE(ops.Finish().has_value());
+        return gate.Read();
+      });
+    }
+  }
+}
+
+TEST(CudaRows, EmbeddingsOfEveryType) {
+  for (DType dtype : kWeightTypes) {
+    const int64_t cols = std::max(32, Info(dtype).block_size) * 3;
+    const RandomWeight table(dtype, 50, cols, 9);
+    const std::vector<int32_t> ids = {0, 49, 17, 8, 8};
+    Same(1e-3, [&](Ops& ops) {
+      const auto matrix = std::move(ops.LoadTable(table.view)).value();
+      const Tensor y(ops, {5, cols}), kept(ops, {2, cols});
+      ops.Embed(*matrix, ids, 2.5f, y.view);
+      const std::vector<int32_t> rows = {4, 1};
+      ops.GatherRows(y.view, rows, kept.view);
+      EXPECT_TRUE(ops.Finish().has_value());
+      auto out = y.Read();
+      const auto more = kept.Read();
+      out.insert(out.end(), more.begin(), more.end());
+      return out;
+    });
+  }
+}
+
+TEST(CudaRows, HeadsAreNormedRotatedAndStored) {
+  for (DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ4_0}) {
+    for (RopeStyle style : {RopeStyle::kHalves, RopeStyle::kInterleaved}) {
+      const int64_t tokens = 5, dim = 64, heads = 6, kv_heads = 2;
+      const auto q = RandomFloats(tokens * heads * dim, 1), k = RandomFloats(tokens * kv_heads * dim, 2),
+                 v = RandomFloats(tokens * kv_heads * dim, 3), norm = RandomFloats(dim, 4);
+      std::vector<float> frequencies(24);
+      for (size_t i = 0; i < frequencies.size(); ++i) frequencies[i] = std::pow(10000.0f, -static_cast<float>(i) / 24);
+      const std::vector<int32_t> positions = {3, 100, 5000, 120000, 0}, slots = {17, 0, 35, 33, 34};
+      Same(2e-3, [&](Ops& ops) {
+        const Tensor dq(ops, {tokens, heads * dim}, &q), dk(ops, {tokens, kv_heads * dim}, &k), dv(ops, {tokens, kv_heads * dim}, &v);
+        const Tensor weight(ops, {dim}, &norm), inv_freq(ops, {24}, &frequencies);
+        const RopeTable table{style, 48, inv_freq.view.f32(), 1.1f};
+        const int64_t bytes = 3 * kKvBlockTokens * kv_heads * RowBytes(dtype, dim);
+        const DeviceMemory pool_k = std::move(ops.Allocate(static_cast<size_t>(bytes))).value();
+        const DeviceMemory pool_v = std::move(ops.Allocate(static_cast<size_t>(bytes))).value();
+        const KvLayer kv{pool_k.get(), pool_v.get(), dtype, dtype, kv_heads, dim, dim, 3};
+        ops.RmsNorm(dq.view.Reshape({tokens * heads, dim}), weight.view.f32(), 1e-6f, dq.view.Reshape({tokens * heads, dim}));
+        ops.RmsNorm(dk.view.Reshape({tokens * kv_heads, dim}), weight.view.f32(), 1e-6f, dk.view.Reshape({tokens * kv_heads, dim}));
+        ops.Rope(dq.view, dim, positions, table);
+        ops.Rope(dk.view, dim, positions, table);
+        ops.StoreKv(dk.view, dv.view, kv, slots);
+        EXPECT_TRUE(ops.Finish().has_value());
+        auto out = dq.Read();
+        for (const auto* pool : {&pool_k, &pool_v}) {
+          const TensorView stored(pool->get(), dtype, {3 * kKvBlockTokens * kv_heads, dim});
+          std::vector<char> raw(static_cast<size_t>(bytes));
+          ops.CopyToHost(stored, raw.data());
+          std::vector<float> values(static_cast<size_t>(stored.num_elements()));
+          Info(dtype).decode(raw.data(), values.data(), stored.num_elements());
+          out.insert(out.end(), values.begin(), values.end());
+        }
+        return out;
+      });
+    }
+  }
+}
+
+TEST(CudaTop, TheLargestOfEachRow) {
+  Ops& gpu = Gpu();
+  for (int64_t vocab : {5, 1000, 151936}) {
+    for (int count : {1, 2, 40, 128}) {
+      const int64_t rows = 3;
+      auto logits = RandomFloats(rows * vocab, static_cast<uint32_t>(vocab) + static_cast<uint32_t>(count));
+      std::fill(logits.begin(), logits.begin() + vocab / 2, 1.5f);       // ties: the lower id first
+      for (int64_t i = 0; i < vocab; i += 512) logits[static_cast<size_t>(vocab + i)] = 9.0f + static_cast<float>(i);  // one thread's
+      const Tensor device(gpu, {rows, vocab}, &logits);
+      std::vector<float> values(static_cast<size_t>(rows * count));
+      std::vector<int32_t> ids(values.size());
+      for (int times = 0; times < 3; ++times) {
+        std::fill(ids.begin(), ids.end(), -7);
+        gpu.Top(device.view, count, values.data(), ids.data());
+        ASSERT_TRUE(gpu.Finish().has_value());
+        for (int64_t r = 0; r < rows; ++r) {
+          std::vector<int32_t> order(static_cast<size_t>(vocab));
+          std::iota(order.begin(), order.end(), 0);
+          const float* row = logits.data() + r * vocab;
+          std::ranges::stable_sort(order, [&](int32_t a, int32_t b) { return row[a] > row[b]; });
+          for (int i = 0; i < count; ++i) {
+            const auto at = static_cast<size_t>(r * count + i);
+            ASSERT_EQ(ids[at], i < vocab ? order[static_cast<size_t>(i)] : -1) << vocab << " " << count << " row " << r << " place " << i;
+            if (i < vocab) {
+              ASSERT_EQ(values[at], row[ids[at]]);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(CudaTop, ANanComesFirst) {
+  Ops& gpu = Gpu();
+  auto logits = RandomFloats(3000, 1);
+  logits[2000] = -std::numeric_limits<float>::quiet_NaN();
+  const Tensor device(gpu, {1, 3000}, &logits);
+  float value = 0;
+  int32_t id = 0;
+  gpu.Top(device.view, 1, &value, &id);
+  ASSERT_TRUE(gpu.Finish().has_value());
+  EXPECT_TRUE(std::isnan(value));
+}
+
+}  // namespace
+}  // namespace lb

@@ -1,0 +1,97 @@
+// Proves that a choice from the best logits is the choice from all of them, for every parameter set that
+// claims so, with penalties that push tokens out of the best.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <numeric>
+#include <random>
+
+#include "sampling/sampler.h"
+
+namespace lb {
+namespace {
+
+constexpr int kVocab = 3000;
+
+std::vector<TokenLogit> BestOf(const std::vector<float>& logits, int count) {
+  std::vector<TokenId> order(logits.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::stable_sort(order, [&](TokenId a, TokenId b) { return logits[static_cast<size_t>(a)] > logits[static_cast<size_t>(b)]; });
+  std::vector<TokenLogit> best;
+  for (int i = 0; i < count; ++i) best.push_back({order[static_cast<size_t>(i)], logits[static_cast<size_t>(order[static_cast<size_t>(i)])]});
+  return best;
+}
+
+SamplingParams RandomParams(std::mt19937& rng) {
+  const auto one_of = [&](std::initializer_list<float> values) { return values.begin()[rng() % values.size()]; };
+  SamplingParams p;
+  p.temperature = one_of({0, 0.3f, 0.8f, 1.5f});
+  p.top_k = static_cast<int>(one_of({1, 5, 40, 64}));
+  p.top_p = one_of({0.5f, 0.9f, 1});
+  p.min_p = one_of({0, 0.1f});
+  p.typical_p = one_of({1, 0.8f});
+  p.dynatemp_range = one_of({0, 0.2f});
+  p.repeat_penalty = one_of({1, 1, 1.3f});
+  p.presence_penalty = one_of({0, 0, 0.7f});
+  p.frequency_penalty = one_of({0, 0, 0.5f});
+  p.repeat_last_n = static_cast<int>(one_of({0, 16, 64}));
+  p.seed = rng();
+  return p;
+}
+
+TEST(SampleBest, ChoosesAsTheWholeRowDoes) {
+  std::mt19937 rng(1);
+  SamplerWorkspace workspace;
+  int compared = 0;
+  for (int round = 0; round < 3000; ++round) {
+    auto made = Sampler::Create(RandomParams(rng), kVocab);
+    ASSERT_TRUE(made.has_value());
+    Sampler sampler = *made;
+    const int needed = sampler.BestNeeded();
+    if (needed == 0) continue;
+    ++compared;
+    std::normal_distribution<float> normal(0, 3);
+    std::vector<float> logits(kVocab);
+    for (float& x : logits) x = std::round(normal(rng) * 4) / 4;  // with many equals
+    const auto best = BestOf(logits, needed);
+    std::vector<TokenId> prompt, generated;
+    for (int i = 0; i < 40; ++i) {  // what the penalties strike is among the best
+      (i % 2 == 0 ? prompt : generated).push_back(best[rng() % best.size()].token);
+    }
+    const auto all = sampler.Sample(logits, prompt, generated, workspace);
+    const auto some = sampler.SampleBest(best, prompt, generated, workspace);
+    ASSERT_TRUE(all.has_value() && some.has_value());
+    ASSERT_EQ(some->token, all->token) << "round " << round << ", " << needed << " best";
+  }
+  EXPECT_GT(compared, 1000);
+}
+
+TEST(SampleBest, SomeParametersNeedTheWholeRow) {
+  const auto needed = [](auto change) {
+    SamplingParams p;
+    change(p);
+    return Sampler::Create(p, kVocab)->BestNeeded();
+  };
+  EXPECT_EQ(needed([](SamplingParams&) {}), 40);
+  EXPECT_EQ(needed([](SamplingParams& p) { p.temperature = 0; }), 1);
+  EXPECT_EQ(needed([](SamplingParams& p) { p.repeat_penalty = 1.1f; }), 40 + 64);
+  EXPECT_EQ(needed([](SamplingParams& p) { p.top_k = 0; }), 0);
+  EXPECT_EQ(needed([](SamplingParams& p) { p.num_logprobs = 0; }), 0);
+  EXPECT_EQ(needed([](SamplingParams& p) { p.presence_penalty = -1; }), 0);
+  EXPECT_EQ(needed([](SamplingParams& p) { p.top_n_sigma = 2; }), 0);
+  EXPECT_EQ(needed([](SamplingParams& p) { p.mirostat = 2; }), 0);
+  EXPECT_EQ(needed([](SamplingParams& p) { p.logit_bias = {{3, 5.0f}}; }), 0);
+  EXPECT_EQ(needed([](SamplingParams& p) { p.dry_multiplier = 0.8f; }), 0);
+}
+
+TEST(SampleBest, ANanIsAFailedPass) {
+  auto sampler = Sampler::Create({}, kVocab);
+  SamplerWorkspace workspace;
+  const std::vector<TokenLogit> best = {{7, std::numeric_limits<float>::quiet_NaN()}, {1, 2.0f}};
+  const auto result = sampler->SampleBest(best, {}, {}, workspace);
+  ASSERT_FALSE(result.has_value());
+  EXPECT_EQ(result.error().code, ErrorCode::kComputeFault);
+}
+
+}  // namespace
+}  // namespace lb
