@@ -6,6 +6,9 @@
 #include "base/memory.h"
 #include "kernels/host_ops.h"
 #include "kernels/weight_block.h"
+#include "quant/k_scales.h"
+#include "quant/q4_k.h"
+#include "quant/q6_k.h"
 
 namespace lb {
 namespace {
@@ -20,10 +23,41 @@ static_assert(kPackMXFP4 == static_cast<int>(DType::kMXFP4));
 uint32_t Bits(uint32_t codes, int from, uint32_t mask) { return codes >> from & mask; }
 constexpr uint32_t kFour = 0x0f0f0f0f, kTwo = 0x03030303, kOne = 0x01010101;
 
+uint32_t Word(const uint8_t* bytes, int index) {
+  uint32_t word;
+  std::memcpy(&word, bytes + 4 * index, 4);
+  return word;
+}
+
+// What is in a block of 32 weights: its scales in `w`, its codes in `group`, four to a word. Files are made mostly of
+// Q4_K and Q6_K, so these are taken word by word from where they lie; it halves the time to load a model.
+void ReadGroups(DType dtype, const char* row, int64_t b, WeightBlock* w, uint32_t group[8]) {
+  using namespace quant;
+  const int g = static_cast<int>(b % 8);
+  if (dtype == DType::kQ4_K) {
+    const auto& block = reinterpret_cast<const BlockQ4_K*>(row)[b / 8];
+    for (int i = 0; i < 8; ++i) group[i] = Word(block.qs + g / 2 * 32, i) >> g % 2 * 4 & kFour;
+    w->scale[0] = KScale(block.scales, g);
+    w->minimum[0] = KMinimum(block.scales, g);
+    w->d_bits = block.d;
+    w->m_bits = block.dmin;
+  } else if (dtype == DType::kQ6_K) {
+    const auto& block = reinterpret_cast<const BlockQ6_K*>(row)[b / 8];
+    const int h = g / 4, j = g % 4;
+    for (int i = 0; i < 8; ++i) {
+      group[i] = (Word(block.ql + 64 * h + 32 * (j % 2), i) >> j / 2 * 4 & kFour) |
+                 (Word(block.qh + 32 * h, i) >> j * 2 & kTwo) << 4;
+    }
+    for (int s = 0; s < 2; ++s) w->scale[s] = block.scales[g * 2 + s];
+    w->d_bits = block.d;
+  } else {
+    ReadWeightCodes(dtype, row, b, w);
+    std::memcpy(group, w->code, 32);
+  }
+}
+
 // The 32 codes of row `r` into the block's lines, four at a time: a group's bytes are neighbours there.
-void PutCodes(const uint8_t* code, int bits, int r, uint8_t* lines) {
-  uint32_t group[8];
-  std::memcpy(group, code, 32);
+void PutCodes(const uint32_t group[8], int bits, int r, uint8_t* lines) {
   const auto put = [&](int line, uint32_t bytes) { std::memcpy(lines + line * 64 + r * 4, &bytes, 4); };
   const auto fours = [&] {
     for (int i = 0; i < 4; ++i) put(i, Bits(group[i], 0, kFour) | Bits(group[i + 4], 0, kFour) << 4);
@@ -87,9 +121,10 @@ void PackIntegers(const TensorView& raw, int64_t row, int r, uint8_t* panel) {
   const bool super = info.unit == 256;
   const bool has_minimum = FormatOf(raw.dtype).has_minimum;
   WeightBlock w;
+  uint32_t group[8];
   for (int64_t b = 0; b < raw.cols() / 32; ++b) {
-    ReadWeightCodes(raw.dtype, src, b, &w);
-    PutCodes(w.code, info.bits, r, panel + b * info.code_lines * 64);
+    ReadGroups(raw.dtype, src, b, &w, group);
+    PutCodes(group, info.bits, r, panel + b * info.code_lines * 64);
     uint8_t* record = records + b * 32 / info.unit * info.scale_bytes;
     if (super) PutScales(pack, w, static_cast<int>(b % 8), r, record);
     if (super && b % 8 != 0) continue;
