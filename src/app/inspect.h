@@ -1,4 +1,4 @@
-// `llama-box inspect FILE`: what is in a GGUF file, and the memory it takes to serve it.
+// `llama-box inspect FILE`: what is in a GGUF file, and what of it fits on this machine.
 #pragma once
 
 #include <string>
