@@ -27,6 +27,8 @@ const std::map<std::string, std::string>& Spellings() {
       {"-Cr", "--cpu-range"},      {"--usage", "--help"},      {"--top-n-sigma", "--top-nsigma"},
       {"--cors-origins", "--cors"}, {"-l", "--logit-bias"}, {"-rea", "--reasoning"}, {"-sp", "--special"},
       {"--log-verbose", "--verbose"}, {"--typical-p", "--typical"}, {"--n_predict", "--predict"},
+      {"--temperature", "--temp"}, {"-jf", "--json-schema-file"}, {"--spec-draft-model", "--model-draft"},
+      {"--spec-draft-n-max", "--draft-max"}, {"--spec-draft-p-min", "--draft-p-min"},
   };
   return table;
 }

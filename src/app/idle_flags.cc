@@ -67,9 +67,9 @@ constexpr IdleFlag kIdleFlags[] = {
     {"--control-vector-scaled --control-vector-layer-range", 2, kVector},
     {"-devd --device-draft -ngld --gpu-layers-draft --n-gpu-layers-draft", 1, kOneDevice},
     {"-cd --ctx-size-draft", 1, "a draft model's context is as long as the model's"},
-    {"--draft-min --draft-n-min", 1, "how many tokens are guessed follows from how many were right"},
+    {"--draft-min --draft-n-min --spec-draft-n-min", 1, "how many tokens are guessed follows from how many were right"},
     {"-lcs --lookup-cache-static -lcd --lookup-cache-dynamic", 1, "guesses come from the request's own text"},
-    {"--mmproj --mmproj-url --visual-max-image-size --visual-max-image-cache --max-projected-cache", 1, kNoImages},
+    {"-mm --mmproj -mmu --mmproj-url --visual-max-image-size --visual-max-image-cache --max-projected-cache", 1, kNoImages},
     {"--no-mmproj --no-mmproj-offload", 0, kNoImages},
     {"--image-max-batch --image-max-height --image-max-width --image-guidance --image-strength "
      "--image-sample-method --image-sampler --image-sampling-steps --image-sample-steps "
@@ -102,6 +102,9 @@ const IdleFlag* FindIdleFlag(std::string_view name) {
 }
 
 std::string_view RefusalOfFlag(std::string_view name, std::string_view value) {
+  if (Contains("-hf -hfr --hf-repo -mu --model-url -dr --docker-repo", name)) {
+    return "this server fetches no models: give it a GGUF file with -m";
+  }
   if (name == "--images") return "this server makes no images";
   if (name == "--rpc-server-port" && value != "0") {
     return "there is no RPC server here; GPUStack's workers run without one under --disable-rpc-servers";

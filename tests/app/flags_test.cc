@@ -40,7 +40,7 @@ TEST(Flags, TheLineOfGpuStackStartsTheServer) {
   EXPECT_EQ(flags->ctx_size, 4096);  // the last one
   EXPECT_FLOAT_EQ(flags->sampling.temperature, 0.6f);
   EXPECT_TRUE(flags->warnings.empty()) << flags->warnings.front();
-  EXPECT_EQ(flags->notes.size(), 4u);
+  EXPECT_EQ(flags->notes.size(), 3u);
   EXPECT_TRUE(flags->embeddings);
 }
 
@@ -86,6 +86,7 @@ TEST(Flags, EverySpellingIsKnown) {
       "--rpc-server-main-gpu 0", "--rpc-server-cache", "--origin-rpc-server-main-gpu 1", "-n 5",
       "--predict 5", "--n-predict 5", "--infill", "--spm-infill", "--slots", "--no-slots", "--reasoning off", "-rea auto", "-sps 0.5", "-nocb",
       "--no-cont-batching", "--sampling-seq kfy", "-lcs f", "-lcd f", "--api-key k",
+      "--temperature 0.5", "-jf f", "--spec-draft-model f", "--spec-draft-n-max 8", "--spec-draft-p-min 0.5", "-mm f",
       "--api-key-file f", "--ssl-cert-file c --ssl-key-file k", "--cors-origins *",
   };
   for (const char* line : lines) {
@@ -111,6 +112,7 @@ TEST(Flags, NonsenseIsRefusedInOneLine) {
   const char* lines[] = {
       "-m m.gguf --port 70000",        "-m m.gguf --port eighty",   "-m m.gguf -c -5",
       "-m m.gguf --top-p 2",           "-m m.gguf --rope-scaling x", "-m m.gguf --ssl-cert-file c",
+      "-hf user/model",
       "-m m.gguf --images",            "-m m.gguf --rpc-server-port 50052",
       "--port 80",
   };
@@ -137,7 +139,7 @@ TEST(Flags, TheEnvironmentCountsLessThanTheCommandLine) {
   EXPECT_FALSE(flags->mlock);
   ASSERT_EQ(flags->warnings.size(), 1u);
   EXPECT_EQ(flags->warnings[0], "unknown flag --LLAMA_ARG_MLOCK=perhaps is skipped");
-  EXPECT_EQ(flags->notes.size(), 1u);
+  EXPECT_EQ(flags->notes.size(), 0u);
 }
 
 TEST(Flags, EscapesMeanWhatTheyDoInC) {
