@@ -21,7 +21,15 @@ std::string_view StatusName(SequenceStatus status) {
   return "finished";
 }
 
-void WriteGroups(const EngineSnapshot& snapshot, JsonWriter* w) {
+// As a list of state, count, state, count ...
+void WriteMap(const BlockMap& map, JsonWriter* w) {
+  w->Key("map").BeginObject().Key("blocks_per_cell").Int(map.blocks_per_cell);
+  w->Key("runs").BeginArray();
+  for (const auto& [state, count] : map.runs) w->Int(state).Int(count);
+  w->EndArray().EndObject();
+}
+
+void WriteGroups(const EngineSnapshot& snapshot, bool maps, JsonWriter* w) {
   w->Key("groups").BeginArray();
   for (size_t g = 0; g < snapshot.kv.stats.groups.size(); ++g) {
     const kv::GroupStats& group = snapshot.kv.stats.groups[g];
@@ -32,6 +40,7 @@ void WriteGroups(const EngineSnapshot& snapshot, JsonWriter* w) {
     w->Key("cached").Int(group.cached).Key("used").Int(group.used).EndObject();
     w->Key("bytes_per_block").Int(snapshot.block_bytes[g]);
     w->Key("bytes").Int(group.total * snapshot.block_bytes[g]);
+    if (maps) WriteMap(snapshot.maps[g], w);
     w->EndObject();
   }
   w->EndArray();
@@ -44,6 +53,7 @@ void WriteSequences(const EngineSnapshot& snapshot, JsonWriter* w) {
     w->Key("id").String(s.id).Key("status").String(StatusName(s.status));
     w->Key("prompt_tokens").Int(s.prompt_tokens).Key("cached_tokens").Int(s.cached_tokens);
     w->Key("answer_tokens").Int(s.answer_tokens);
+    w->Key("max_answer_tokens").Int(s.max_answer_tokens);
     w->Key("tokens").Int(s.tokens).Key("computed").Int(s.computed);
     w->Key("blocks").BeginArray();
     for (const int blocks : s.blocks) w->Int(blocks);
@@ -83,15 +93,16 @@ void WriteTree(const kv::KvSnapshot& kv, int block_tokens, JsonWriter* w) {
 
 }  // namespace
 
-std::string KvReport(const EngineSnapshot& snapshot, const EngineLimits& limits) {
+std::string KvReport(const EngineSnapshot& snapshot, const EngineLimits& limits, bool maps) {
   JsonWriter w;
   w.BeginObject();
   w.Key("block_tokens").Int(snapshot.block_tokens);
   w.Key("pool_tokens").Int(limits.pool_tokens);
   w.Key("max_request_tokens").Int(limits.max_request_tokens);
-  WriteGroups(snapshot, &w);
+  WriteGroups(snapshot, maps, &w);
   WriteSequences(snapshot, &w);
   WriteTree(snapshot.kv, snapshot.block_tokens, &w);
+  if (maps) w.Key("picture_us").Int(snapshot.cost_us);
   w.EndObject();
   return w.Take();
 }

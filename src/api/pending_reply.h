@@ -1,6 +1,7 @@
 // A reply on its way: what a session drives, whatever is being made.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
@@ -22,6 +23,12 @@ class PendingReply {
   virtual std::string_view filler() const { return {}; }
   // `wake` is called from any thread when Advance has something to do; see TokenStream::OnReady.
   virtual void OnReady(const std::function<void()>& wake) = 0;
+  // Advance has something to do then, too, without a wake-up.
+  virtual std::chrono::steady_clock::time_point next_look() const {
+    return std::chrono::steady_clock::time_point::max();
+  }
+  // It goes on until the client leaves: a server that stops does not wait for it.
+  virtual bool endless() const { return false; }
   // Takes what has happened. When streamed, appends whole events to `*out`. True when the reply is
   // complete.
   virtual bool Advance(std::string* out) = 0;

@@ -12,7 +12,9 @@
 namespace lb::api {
 
 Service::Service(Parts parts)
-    : parts_(std::move(parts)), compiler_(std::make_unique<grammar::Compiler>(*parts_.tokenizer)) {
+    : parts_(std::move(parts)),
+      kv_feed_(std::make_shared<KvFeed>(parts_.engine)),
+      compiler_(std::make_unique<grammar::Compiler>(*parts_.tokenizer)) {
   if (parts_.chat_template != nullptr) {
     reasoning_ = FindReasoningFormat(parts_.chat_template->source(), *parts_.tokenizer);
     const std::string& format = parts_.defaults.tool_format;

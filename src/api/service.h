@@ -9,6 +9,7 @@
 #include "api/chat_request.h"
 #include "api/completion_request.h"
 #include "api/generation.h"
+#include "api/kv_events.h"
 #include "api/native_request.h"
 #include "engine/engine_client.h"
 #include "grammar/compiler.h"
@@ -99,6 +100,8 @@ class Service {
 
   // GET /kv. Waits for the end of the engine's step, so for a worker thread too.
   Result<std::string> Kv() const;
+  // GET /kv/events; for any thread.
+  Pending KvEventStream(std::string_view query) const;
 
   std::string Models() const;
   std::string Props() const;
@@ -162,6 +165,7 @@ class Service {
   Result<void> CheckBytes(size_t bytes, std::string_view field) const;
 
   Parts parts_;
+  std::shared_ptr<KvFeed> kv_feed_;
   std::unique_ptr<grammar::Compiler> compiler_;
   std::unique_ptr<grammar::Compiler> call_compiler_;  // null: no mark is a control token
   TemplateHabits habits_;

@@ -87,6 +87,11 @@ Result<std::string> Service::Kv() const {
   return KvReport(snapshot, limits());
 }
 
+Service::Pending Service::KvEventStream(std::string_view query) const {
+  LB_ASSIGN_OR_RETURN(const KvEventOptions options, ParseKvEventOptions(query));
+  return std::unique_ptr<PendingReply>(std::make_unique<KvEvents>(kv_feed_, options));
+}
+
 std::string Service::Props() const {
   const text::SpecialTokens& special = parts_.tokenizer->special();
   const auto piece = [&](TokenId id) {

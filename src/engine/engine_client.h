@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "engine/block_map.h"
 #include "engine/histogram.h"
 #include "engine/request.h"
 #include "kv/kv_stats.h"
@@ -62,6 +63,7 @@ struct SequenceInfo {
   std::string id;  // the request's
   SequenceStatus status = SequenceStatus::kWaiting;
   int prompt_tokens = 0, cached_tokens = 0, answer_tokens = 0;
+  int64_t max_answer_tokens = 0;  // at which it ends at the latest; 0: no answer is generated
   int64_t tokens = 0;       // of the context now
   int64_t computed = 0;     // of them, in blocks
   std::vector<int> blocks;  // held in each group
@@ -69,13 +71,15 @@ struct SequenceInfo {
   int64_t age_ms = 0;  // since submission
 };
 
-// GET /kv: counts and ids, no text and no token ids.
+// GET /kv and /kv/events: counts and ids, no text and no token ids.
 struct EngineSnapshot {
   kv::KvSnapshot kv;  // no groups: there is no engine
   int block_tokens = kv::kBlockTokens;
   std::vector<int64_t> block_bytes;     // of each group
+  std::vector<BlockMap> maps;           // of each group; its i-th owner is sequences[i]
   std::vector<SequenceInfo> sequences;  // running and paused by seniority, waiting by turn
   int64_t sequences_left_out = 0;       // of those that wait
+  int64_t cost_us = 0;                  // the time that the engine took to make this
 };
 
 // What the engine can hold; fixed at start, told to clients.

@@ -77,12 +77,13 @@ constexpr size_t kMostWaiting = 256;
 }  // namespace
 
 EngineSnapshot Engine::Snapshot() const {
+  const int64_t now_us = clock_->NowMicros();
   EngineSnapshot snapshot;
   snapshot.kv = kv_->Snapshot(kMostRuns);
   for (int g = 0; g < kv_->num_groups(); ++g) {
     snapshot.block_bytes.push_back(static_cast<int64_t>(runner_->BlockBytes(g)));
   }
-  const int64_t now_us = clock_->NowMicros();
+  std::vector<const Sequence*> shown;
   const auto add = [&](const Sequence* s) {
     SequenceInfo info;
     info.id = s->request.id;
@@ -90,18 +91,28 @@ EngineSnapshot Engine::Snapshot() const {
     info.prompt_tokens = s->usage.prompt_tokens;
     info.cached_tokens = s->usage.cached_tokens;
     info.answer_tokens = s->num_answered;
+    info.max_answer_tokens = s->max_answer;
     info.tokens = s->num_tokens();
     info.computed = s->num_computed();
     for (int g = 0; g < kv_->num_groups(); ++g) info.blocks.push_back(s->kv->table(g).num_held());
     info.pauses = s->usage.num_pauses;
     info.age_ms = (now_us - s->submitted_us) / 1000;
     snapshot.sequences.push_back(std::move(info));
+    shown.push_back(s);
   };
   for (const Sequence* s : scheduler_.running()) add(s);
   for (const Sequence* s : scheduler_.paused()) add(s);
   for (const Sequence* s : scheduler_.waiting().Next(kMostWaiting)) add(s);
   const size_t waiting = scheduler_.waiting().size();
   snapshot.sequences_left_out = static_cast<int64_t>(waiting - std::min(waiting, kMostWaiting));
+  for (int g = 0; g < kv_->num_groups(); ++g) {
+    std::vector<const kv::BlockTable*> tables;
+    for (const Sequence* s : shown) {
+      tables.push_back(s->kv->attached() ? &s->kv->table(g) : nullptr);
+    }
+    snapshot.maps.push_back(MapBlocks(kv_->pool(g), tables));
+  }
+  snapshot.cost_us = clock_->NowMicros() - now_us;
   return snapshot;
 }
 

@@ -147,6 +147,10 @@ Router MakeRoutes(const Readiness& readiness, const Metrics& metrics, bool slots
             });
   table.Add("GET", "/kv", true, false,
             [](const api::Service& s, const HttpRequest&) { return ToOutcome(s.Kv()); });
+  // On a worker, since only those are watched for clients that leave.
+  table.Add("GET", "/kv/events", true, false, [](const api::Service& s, const HttpRequest& r) {
+    return ToOutcome(s.KvEventStream(r.query));
+  });
   info("/props", &api::Service::Props);
   table.AddRaw({"GET", "/openapi.json", false, false, [](const HttpRequest&) -> Outcome {
                   return JsonReply(std::string(OpenApiJson()));

@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -55,6 +56,8 @@ HttpRequest MakeRequest(const Fields& message, const std::string& peer) {
   request.api_key = BearerKey(View(message[http::field::authorization]));
   if (request.api_key.empty()) request.api_key = std::string(View(message["X-Api-Key"]));
   request.peer = peer;
+  request.accept_encoding = std::string(View(message[http::field::accept_encoding]));
+  request.if_none_match = std::string(View(message[http::field::if_none_match]));
   return request;
 }
 
@@ -98,14 +101,17 @@ void Session::BeginStop() {
   asio::post(socket_.get_executor(), [self = shared_from_this()] {
     error_code ignored;
     if (self->reading_head_) self->socket_.close(ignored);
+    if (self->endless_) self->EndAnswer();
   });
 }
 
 void Session::EndAnswers() {
-  asio::post(socket_.get_executor(), [self = shared_from_this()] {
-    self->end_answers_ = true;
-    self->Wake();
-  });
+  asio::post(socket_.get_executor(), [self = shared_from_this()] { self->EndAnswer(); });
+}
+
+void Session::EndAnswer() {
+  end_answers_ = true;
+  Wake();
 }
 
 // The socket's operations end with operation_aborted when the time is up.
@@ -257,7 +263,10 @@ asio::awaitable<void> Session::Answer() {
 
 asio::awaitable<void> Session::RunGeneration(std::unique_ptr<api::PendingReply> generation) {
   generation->OnReady(WakeFunction());
+  endless_ = generation->endless();
+  if (endless_ && context_.stopping.load()) EndAnswer();
   const bool head_sent = co_await SendStream(*generation);
+  endless_ = false;
   co_await StopWatch();
   if (head_sent) {
     Log(200, generation.get());
@@ -321,7 +330,8 @@ asio::awaitable<bool> Session::SendStream(api::PendingReply& generation) {
     }
     if (done) break;
     if (events_ || gone_ || (end_answers_ && !generation.error())) continue;
-    co_await WaitForWake(streamed ? next_comment : std::chrono::steady_clock::time_point::max());
+    const auto latest = streamed ? next_comment : std::chrono::steady_clock::time_point::max();
+    co_await WaitForWake(std::min(latest, generation.next_look()));
   }
   co_return head_sent;  // leaving early cancels: the caller drops the generation
 }

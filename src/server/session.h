@@ -41,7 +41,8 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // Serves until the connection ends; calls `on_end` then.
   void Start(std::function<void()> on_end);
-  // No more requests: an idle connection closes at once. Any thread.
+  // No more requests: an idle connection closes at once, and so does one with an endless stream.
+  // Any thread.
   void BeginStop();
   // Ends a running answer with an error. Any thread.
   void EndAnswers();
@@ -61,6 +62,7 @@ class Session : public std::enable_shared_from_this<Session> {
   // Sends a last reply and lets the client read it before the socket goes.
   asio::awaitable<void> Refuse(HttpReply reply);
   asio::awaitable<bool> Write(std::string bytes);
+  void EndAnswer();
 
   HttpReply Preflight(const std::string& allow) const;
   void AddCommonHeaders(HttpReply* reply) const;
@@ -89,6 +91,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool timed_out_ = false;
   bool reading_head_ = false;  // waiting for a request: nothing is lost by closing
   bool end_answers_ = false;
+  bool endless_ = false;     // the reply that is being sent would never end by itself
   bool events_ = false;      // the generation has something to take
 
   HttpRequest request_;

@@ -105,6 +105,13 @@ class FakeEngine final : public EngineClient {
   }
   EngineStats Stats() const override { return {}; }
   const EngineLimits& limits() const override { return limits_; }
+  void InspectKv(std::function<void(EngineSnapshot)> done) override {
+    EngineSnapshot snapshot;
+    snapshot.kv.stats.groups = {{0, 4, 4, 0, 0}};
+    snapshot.block_bytes = {16};
+    snapshot.maps = {{1, {{BlockMap::kFree, 4}}}};
+    done(std::move(snapshot));
+  }
 
   static TokenEvent Admitted(int prompt, int cached = 0) {
     TokenEvent event;

@@ -15,6 +15,7 @@ TEST(KvReportTest, EverythingIsInIt) {
   s.kv.stats.nodes = 9;
   s.kv.stats.evictions = 5;
   s.block_bytes = {1000, 2000};
+  s.maps = {{1, {{0, 1}, {1, 2}, {3, 7}}}, {2, {{2, 5}}}};
   s.kv.runs = {{0, -1, 0, 0, 48, 48, 2, 3, 100},
                {1, 0, 0, 48, 32, 16, 1, 0, 50},
                {2, 0, 0, 48, 64, 64, 0, 1, 70}};
@@ -25,6 +26,7 @@ TEST(KvReportTest, EverythingIsInIt) {
   running.prompt_tokens = 40;
   running.cached_tokens = 32;
   running.answer_tokens = 3;
+  running.max_answer_tokens = 9;
   running.tokens = 43;
   running.computed = 42;
   running.blocks = {3, 2};
@@ -44,9 +46,9 @@ TEST(KvReportTest, EverythingIsInIt) {
        "bytes_per_block": 2000, "bytes": 20000}],
     "sequences": [
       {"id": "a\"b", "status": "running", "prompt_tokens": 40, "cached_tokens": 32,
-       "answer_tokens": 3, "tokens": 43, "computed": 42, "blocks": [3, 2], "pauses": 1, "age_ms": 77},
+       "answer_tokens": 3, "max_answer_tokens": 9, "tokens": 43, "computed": 42, "blocks": [3, 2], "pauses": 1, "age_ms": 77},
       {"id": "", "status": "waiting", "prompt_tokens": 0, "cached_tokens": 0, "answer_tokens": 0,
-       "tokens": 0, "computed": 0, "blocks": [], "pauses": 0, "age_ms": 0}],
+       "max_answer_tokens": 0, "tokens": 0, "computed": 0, "blocks": [], "pauses": 0, "age_ms": 0}],
     "sequences_left_out": 6,
     "tree": {"blocks": 9, "tokens": 144, "evicted_blocks": 5, "nodes": [
       {"id": 0, "parent": null, "start": 0, "tokens": 48, "tokens_with_windows": 48, "sequences": 2,
@@ -57,6 +59,15 @@ TEST(KvReportTest, EverythingIsInIt) {
        "hits": 1, "idle_ms": 70, "children": []}],
      "nodes_left_out": 4}})");
   EXPECT_EQ(boost::json::parse(KvReport(s, limits)), expected) << KvReport(s, limits);
+
+  auto with_maps = expected;
+  auto& groups = with_maps.at("groups").as_array();
+  groups[0].as_object()["map"] =
+      boost::json::parse(R"({"blocks_per_cell": 1, "runs": [0, 1, 1, 2, 3, 7]})");
+  groups[1].as_object()["map"] = boost::json::parse(R"({"blocks_per_cell": 2, "runs": [2, 5]})");
+  s.cost_us = 12;
+  with_maps.as_object()["picture_us"] = 12;
+  EXPECT_EQ(boost::json::parse(KvReport(s, limits, true)), with_maps);
 }
 
 }  // namespace

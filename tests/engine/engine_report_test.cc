@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <spdlog/sinks/ostream_sink.h>
 
+#include <map>
 #include <sstream>
 
 #include "tests/engine/engine_fixture.h"
@@ -203,6 +204,7 @@ TEST_F(EngineReportTest, ThePictureHasEverySequence) {
     EXPECT_EQ(s.prompt_tokens, 100);
     EXPECT_EQ(s.cached_tokens, i == 0 ? 96 : 0);
     EXPECT_EQ(s.age_ms, 7);
+    EXPECT_EQ(s.max_answer_tokens, 50);
     EXPECT_EQ(s.tokens, 100 + s.answer_tokens);
     EXPECT_EQ(s.blocks.size(), 2u);
     EXPECT_EQ(s.blocks[0] > 0, i < 2);
@@ -212,6 +214,15 @@ TEST_F(EngineReportTest, ThePictureHasEverySequence) {
   int64_t used = 0;
   for (const SequenceInfo& s : picture.sequences) used += s.blocks[0];
   EXPECT_EQ(picture.kv.stats.groups[0].used, used);
+  // Of the map, too: those two hold different blocks.
+  ASSERT_EQ(picture.maps.size(), 2u);
+  std::map<int, int> cells;
+  for (const auto& [state, count] : picture.maps[0].runs) cells[state] += count;
+  EXPECT_EQ(cells[BlockMap::kFree], picture.kv.stats.groups[0].free);
+  EXPECT_EQ(cells[BlockMap::kCached], picture.kv.stats.groups[0].cached);
+  for (int i : {0, 1}) {
+    EXPECT_EQ(cells[BlockMap::kFirstOwner + i], picture.sequences[static_cast<size_t>(i)].blocks[0]);
+  }
   RunAll(all);
   engine_->StopAccepting();
   picture.kv.stats.groups.resize(1);

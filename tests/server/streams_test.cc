@@ -52,6 +52,25 @@ TEST(Streams, CommentLinesWhileSilent) {
   EXPECT_THAT(all, HasSubstr("data: [DONE]"));
 }
 
+TEST(Streams, TheLivePictureComesAndEndsWithTheServerAtOnce) {
+  ServerConfig config;
+  config.drain_seconds = 3600;  // what would wait for the stream would hang
+  TestServer server(config);
+  TestClient client = server.Connect(), counted = server.Connect(), wrong = server.Connect();
+  client.Get("/kv/events");
+  EXPECT_THAT(client.ReadUntil("\r\n\r\n"), HasSubstr("Content-Type: text/event-stream\r\n"));
+  EXPECT_THAT(client.ReadUntil("event: kv\ndata: {"), HasSubstr("event: stats\ndata: {\"time_ms\":"));
+  counted.Get("/kv/events?events=2&interval_ms=100");
+  const std::string all = counted.ReadUntil("0\r\n\r\n");
+  size_t num_stats = 0;
+  for (size_t at = 0; (at = all.find("event: stats", at)) != std::string::npos; ++at) ++num_stats;
+  EXPECT_EQ(num_stats, 2u);
+  wrong.Get("/kv/events?interval_ms=1");
+  EXPECT_EQ(StatusOf(wrong.ReadReply()), 400);
+  server.http->Stop();
+  EXPECT_THAT(client.ReadUntil("0\r\n\r\n"), HasSubstr("the server is shutting down"));
+}
+
 TEST(Streams, EveryWayToLeaveCancels) {
   TestServer server;
   int left = 0;
