@@ -32,6 +32,8 @@ constexpr Variable kVariables[] = {
     {"LLAMA_ARG_ENDPOINT_METRICS", "--metrics", ""},
     {"LLAMA_ARG_ENDPOINT_SLOTS", "--slots", "--no-slots"},
     {"LLAMA_ARG_ENDPOINT_PROPS", "--props", ""},
+    {"LLAMA_ARG_WEBUI", "--webui", "--no-webui"},
+    {"LLAMA_ARG_STATIC_PATH", "--path"},
     {"LLAMA_ARG_EMBEDDINGS", "--embeddings", ""},
     {"LLAMA_ARG_RERANKING", "--reranking", ""},
     {"LLAMA_ARG_POOLING", "--pooling"},

@@ -91,6 +91,9 @@ Parser::Parser(Flags* f) {
   app.add_option("--ssl-key-file", f->ssl_key_file, "Its private key (PEM)")->group(group);
   app.add_option("--cors", f->cors_origins, "Origin whose pages may call this server, localhost (at any port) or *; default: none")->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->group(group);
   app.add_flag("--slots,!--no-slots", f->slots, "Answer GET /slots, which shows no text of requests")->group(group);
+  app.add_flag("--webui,--ui,!--no-webui,!--no-ui", f->webui, "Serve the web page at /")->group(group);
+  app.add_option("--path", f->web_folder, "Folder whose files are served at / in place of the built-in page")->group(group);
+  app.add_option("--webui-connect", f->webui_connect, "Origin of another server that the page may call, as http://192.168.0.7:8080, beside this machine's; may be given more than once")->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->group(group);
   app.add_option("--verbosity", f->verbosity, "0 life of the process, 1 requests, 2 more of each, 3 the cache, 6 everything, and replies show their prompt (-lv)")->check(range(0, 1000))->capture_default_str()->group(group);
   app.add_flag("-v,--verbose", verbose, "As --verbosity 6")->group(group);
 

@@ -35,6 +35,9 @@ struct Flags {
   std::string ssl_cert_file, ssl_key_file;  // PEM; both or none
   std::vector<std::string> cors_origins;
   bool slots = true;          // GET /slots is answered
+  bool webui = true;          // the page at /
+  std::string web_folder;     // "": the built-in page
+  std::vector<std::string> webui_connect;  // origins that the page may call
 
   int64_t ctx_size = 0;       // tokens of the pool and of the longest request; 0: from memory
   std::string kv_memory = "auto";

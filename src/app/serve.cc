@@ -25,6 +25,7 @@
 #include "server/metrics.h"
 #include "server/readiness.h"
 #include "server/routes.h"
+#include "server/web_page.h"
 
 namespace lb::app {
 namespace {
@@ -84,6 +85,12 @@ Result<server::ServerConfig> MakeServerConfig(const Flags& flags) {
   return config;
 }
 
+Result<void> AddPage(const Flags& flags, server::Router* routes) {
+  if (!flags.webui) return {};
+  if (!flags.web_folder.empty()) return server::AddWebFolder(flags.web_folder, routes);
+  return server::AddWebPage(flags.webui_connect, routes);
+}
+
 // Headers and bodies are not logged at any level.
 void LogRequest(const server::RequestLog& log) {
   const bool quiet = log.request->path == "/health" || log.request->path == "/metrics";
@@ -120,8 +127,14 @@ int Serve(const Flags& flags) {
     LogError("{}", config.error().message);
     return 1;
   }
+  server::Router routes = server::MakeRoutes(readiness, metrics, flags.slots);
+  const auto page = AddPage(flags, &routes);
+  if (!page.has_value()) {
+    LogError("{}", page.error().message);
+    return 1;
+  }
   auto listening = server::HttpServer::Listen(
-      std::move(config).value(), server::MakeRoutes(readiness, metrics, flags.slots),
+      std::move(config).value(), std::move(routes),
       [&metrics](const server::RequestLog& log) {
         metrics.OnRequest(log);
         LogRequest(log);

@@ -38,6 +38,7 @@ HttpReply ErrorReply(int status, std::string_view type, std::string_view message
 std::string_view ReasonPhrase(int status) {
   switch (status) {
     case 200: return "OK";
+    case 304: return "Not Modified";
     case 400: return "Bad Request";
     case 401: return "Unauthorized";
     case 404: return "Not Found";

@@ -22,6 +22,7 @@ struct HttpRequest {
   std::string api_key;     // as presented, "" if none
   std::string origin;      // of a browser's page
   std::string peer;        // address without the port
+  std::string accept_encoding, if_none_match;  // those headers
 };
 
 struct HttpReply {

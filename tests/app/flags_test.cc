@@ -142,6 +142,17 @@ TEST(Flags, TheEnvironmentCountsLessThanTheCommandLine) {
   EXPECT_EQ(flags->notes.size(), 0u);
 }
 
+TEST(Flags, ThePageCanBeSwitchedOffOrReplaced) {
+  EXPECT_TRUE(Parse("-m a.gguf")->webui);
+  for (const char* off : {"--no-webui", "--no-ui", "--webui --no-webui"}) {
+    EXPECT_FALSE(Parse(std::string("-m a.gguf ") + off)->webui) << off;
+  }
+  EXPECT_FALSE(Parse("-m a.gguf", {{"LLAMA_ARG_WEBUI", "0"}})->webui);
+  const auto flags = Parse("-m a.gguf --path site --webui-connect http://a:1 --webui-connect http://b:2");
+  EXPECT_EQ(flags->web_folder, "site");
+  EXPECT_EQ(flags->webui_connect, (std::vector<std::string>{"http://a:1", "http://b:2"}));
+}
+
 TEST(Flags, EscapesMeanWhatTheyDoInC) {
   const auto flags = Parse("-m m.gguf -r a\\nb -r c\\\\n -r \\x");
   ASSERT_TRUE(flags.has_value());

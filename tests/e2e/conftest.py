@@ -120,3 +120,39 @@ def models():
 def binary():
     assert BINARY.exists(), f"no binary at {BINARY}; build it or set LLAMABOX_BUILD"
     return BINARY
+
+
+# ---- a real browser: Debian's chromium, headless, driven by playwright
+
+CHROMIUM = os.environ.get("LLAMABOX_CHROMIUM", "/usr/bin/chromium")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    from playwright.sync_api import sync_playwright
+    with sync_playwright() as driver:
+        # No sandbox: root has none, and the page is ours.
+        yield driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+
+
+@pytest.fixture
+def open_page(browser):
+    """A function that opens an address in a fresh profile. Whatever the pages log as an error (a script that
+    threw, something that the content security policy refused) fails the test; `may_log` names exceptions."""
+    contexts, faults = [], []
+
+    def open_page(url, may_log=(), **options):
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning")
+                and not any(text in message.text for text in may_log) else None)
+        page.goto(url)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not faults, faults
