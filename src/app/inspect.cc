@@ -12,6 +12,7 @@
 #include "engine/kv_sizing.h"
 #include "gguf/gguf_file.h"
 #include "gguf/report.h"
+#include "kernels/cuda_loader.h"
 #include "model/model.h"
 
 namespace lb::app {
@@ -56,13 +57,13 @@ void AddTemplate(const gguf::GgufFile& file, Out out) {
   }
 }
 
-// What fits beside the weights, in memory that is free now.
-void AddFit(const gguf::GgufFile& file, const ModelConfig& model, int64_t available, Out out) {
+// What fits beside the weights, in memory that is free now, of `where`.
+void AddFit(const gguf::GgufFile& file, const ModelConfig& model, const std::string& where, int64_t available, Out out) {
   if (available == 0) return;  // unknown
   int64_t weights = 0;
   for (const gguf::Tensor& tensor : file.tensors()) weights += tensor.view.num_bytes();
   const auto human = [](int64_t bytes) { return gguf::HumanBytes(static_cast<double>(bytes)); };
-  fmt::format_to(out, "\nOn this machine, which has {} to give\n", human(available));
+  fmt::format_to(out, "\nOn {}, which has {} to give\n", where, human(available));
   const int64_t rest = available - weights - kBesides;
   if (rest <= 0) {
     fmt::format_to(out, "  the weights and {} of scratch do not fit: {} are missing\n", human(kBesides), human(-rest));
@@ -88,7 +89,7 @@ void AddFit(const gguf::GgufFile& file, const ModelConfig& model, int64_t availa
   KvSizing sizing;
   sizing.available_bytes = rest;
   if (const auto plan = PlanKv(model, sizing); plan.has_value()) {
-    fmt::format_to(out, "  without -c the server makes a cache of {} tokens ({}); one request may have {}\n", plan->pool_tokens,
+    fmt::format_to(out, "  without -c a server here makes a cache of {} tokens ({}); one request may have {}\n", plan->pool_tokens,
                    human(plan->pool_bytes), plan->max_request_tokens);
   } else {
     fmt::format_to(out, "  {}\n", plan.error().message);
@@ -108,7 +109,10 @@ Result<std::string> InspectReport(const std::string& path) {
     return text;
   }
   AddShape(*model, out);
-  AddFit(*file, *model, AvailableMemory(), out);
+  AddFit(*file, *model, "this machine", AvailableMemory(), out);
+  for (const CudaDevice& gpu : CudaDevices()) {
+    AddFit(*file, *model, fmt::format("GPU {} ({})", gpu.index, gpu.name), gpu.free_bytes, out);
+  }
   return text;
 }
 

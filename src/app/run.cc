@@ -42,7 +42,7 @@ void ChatAtTerminal(const Composition& composition, Chat* chat) {
                                          card.quantization, card.path, composition.service->limits().max_request_tokens,
                                          card.trained_context)};
   LineEditor editor(ChatHistoryFile());
-  std::fputs("/help tells what can be said besides; Ctrl-C stops an answer, Ctrl-D ends the chat.\n", stderr);
+  std::fputs("/help tells more; Ctrl-C stops an answer, Ctrl-D ends the chat.\n", stderr);
   for (;;) {
     const LineEditor::Input input = editor.Read();
     if (input.end == LineEditor::End::kInterrupted) {

@@ -22,7 +22,7 @@ def test_shape_template_and_what_fits(binary, models):
     assert [(name, int(size)) for name, size, _, _ in rows] == [("F16", 23040), ("Q8_0", 12240), ("Q4_0", 6480)]
     tokens = [int(count) for _, _, count, _ in rows]
     assert tokens == sorted(tokens) and all(count % 16 == 0 for count in tokens)
-    cache = re.search(r"without -c the server makes a cache of (\d+) tokens", text)
+    cache = re.search(r"without -c a server here makes a cache of (\d+) tokens", text)
     assert int(cache[1]) <= tokens[0]
 
 
