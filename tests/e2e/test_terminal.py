@@ -132,3 +132,18 @@ def test_one_question_is_answered_in_markdown_at_the_terminals_width(binary, mod
     lines = text.replace("\r", "").strip().split("\n")
     assert len(lines) > 3 and max(map(len, lines)) <= 40
     assert child.exitstatus == 0
+
+
+def test_thoughts_are_dim(chat, tmp_path):
+    template = tmp_path / "thinks.jinja"
+    template.write_text("{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+                        "<|im_start|>assistant\n<think>\n{# </think> #}")
+    child = chat("-n", "12", "--reasoning-budget", "6", "--chat-template-file", str(template))
+    say(child, "Hello")
+    child.expect_exact("\x1b[0;2m")  # dim
+    child.expect_exact("\x1b[0m\r\n\r\n")  # the thought is over: six tokens, and then the answer
+    child.expect_exact(">>> ")
+    say(child, "/set verbose")
+    answer(child)
+    say(child, "Hello again")
+    assert "answer: 12 tokens" in answer(child)
