@@ -27,23 +27,23 @@ def test_an_answer_is_the_servers_and_is_kept(page, server):
     _, reply, _ = request(server, "POST", "/v1/chat/completions", {
         "messages": [{"role": "user", "content": "Say hello to the whole world."}], **HELLO})
     text = reply["choices"][0]["message"]["content"]
-    assert shown.locator(".markdown").inner_text().split() == text.split()
+    assert shown.locator(".said").inner_text().split() == text.split()
     expect(shown.locator(".speed")).to_contain_text("24 tokens")
     expect(shown.locator(".speed")).to_contain_text("cut at the token limit")
     page.reload()
     page.get_by_role("button", name="Say hello to the whole world.", exact=True).click()
-    assert answer(page).locator(".markdown").inner_text().split() == text.split()
+    assert answer(page).locator(".said").inner_text().split() == text.split()
 
 
 def test_an_answer_grows_and_stops_when_told(page, server):
     settings(page, extra='{"ignore_eos": true}')
     send(page, "Write a long story.")
     growing = answer(page, "answering")
-    expect(growing.locator(".markdown")).to_contain_text(" ")
+    expect(growing.locator(".said")).to_contain_text(" ")
     assert request(server, "GET", "/kv")[1]["sequences"]
     page.get_by_role("button", name="Stop").click()
     stopped = answer(page, "stopped")
-    assert stopped.locator(".markdown").inner_text().strip()
+    assert stopped.locator(".said").inner_text().strip()
     expect(stopped.locator(".speed")).to_contain_text("stopped")
     for _ in range(100):
         if not request(server, "GET", "/kv")[1]["sequences"]:
@@ -60,17 +60,17 @@ def test_an_answer_grows_and_stops_when_told(page, server):
 def test_regenerating_keeps_both_versions(page):
     settings(page, temperature=1, seed=1, max_tokens=16)
     send(page, "Name an animal.")
-    first = answer(page).locator(".markdown").inner_text()
+    first = answer(page).locator(".said").inner_text()
     settings(page, seed=2)
     page.get_by_role("button", name="Regenerate answer").click()
     expect(page.locator(".versions")).to_contain_text("2 / 2")
-    second = answer(page).locator(".markdown").inner_text()
+    second = answer(page).locator(".said").inner_text()
     assert page.locator(".message").count() == 2
     page.get_by_role("button", name="Version before").click()
     expect(page.locator(".versions")).to_contain_text("1 / 2")
-    assert answer(page).locator(".markdown").inner_text() == first
+    assert answer(page).locator(".said").inner_text() == first
     page.get_by_role("button", name="Next version").click()
-    assert answer(page).locator(".markdown").inner_text() == second
+    assert answer(page).locator(".said").inner_text() == second
 
 
 def test_an_edited_message_is_sent_in_place_of_what_followed(page):
@@ -116,11 +116,24 @@ def test_settings_reach_the_server(page):
     expect(answer(page, "failed").get_by_role("alert")).to_contain_text("More fields")
 
 
+def test_a_model_is_chosen_where_there_are_several(server, open_page):
+    page = open_page("about:blank")
+    page.route("**/v1/models", lambda route: route.fulfill(json={"data": [{"id": "small"}, {"id": "large"}]}))
+    page.goto(server.url)
+    asked = answer_with(page, stream({"content": "ok"}))
+    page.get_by_label("Model", exact=True).select_option("large")
+    send(page, "hi")
+    answer(page)
+    page.reload()
+    expect(page.get_by_label("Model", exact=True)).to_have_value("large")
+    assert asked[0]["model"] == "large"
+
+
 def test_thoughts_are_folded(page):
     answer_with(page, stream({"reasoning_content": "Let me "}, {"reasoning_content": "see."}, {"content": "42"}))
     send(page, "What is it?")
     shown = answer(page)
-    expect(shown.locator(".markdown")).to_have_text("42")
+    expect(shown.locator(".said")).to_have_text("42")
     thought = shown.get_by_text("Let me see.")
     expect(thought).to_be_hidden()
     shown.get_by_text("Thought").click()
@@ -139,7 +152,7 @@ def test_tool_calls_are_shown_and_answered(page):
     asked = answer_with(page, stream({"content": "It rains."}))
     page.get_by_label("Result of get_weather").fill("rain, 7 degrees")
     page.get_by_role("button", name="Send result").click()
-    expect(answer(page, index=1).locator(".markdown")).to_have_text("It rains.")
+    expect(answer(page, index=1).locator(".said")).to_have_text("It rains.")
     expect(page.get_by_role("button", name="Send result")).to_have_count(0)
     assert asked[0]["messages"][1:] == [
         {"role": "assistant", "content": "", "tool_calls": [

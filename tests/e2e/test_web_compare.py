@@ -40,7 +40,7 @@ def test_servers_and_settings_side_by_side(server, start_server, open_page):
     expect(column(page, 2).locator(".likeness")).to_contain_text("differs from the first at character")
     for index in range(3):
         expect(column(page, index).locator(".speed")).to_contain_text("24 tokens")
-    texts = [column(page, index).locator(".markdown").inner_text() for index in range(3)]
+    texts = [column(page, index).locator(".said").inner_text() for index in range(3)]
     assert texts[0] == texts[1] != texts[2]
     page.reload()  # columns are kept
     expect(column(page, 2).get_by_role("heading")).to_have_text("warm")

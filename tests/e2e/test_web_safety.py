@@ -30,7 +30,7 @@ def inert(page, requests):
     """Nothing ran, nothing was fetched from elsewhere, no element came of it that could do either."""
     assert page.evaluate("window.hacked") is None
     strange = page.locator("main").locator(
-        "script, img, iframe, object, embed, style, link, base, video, audio, [onerror], [onload], [onclick], .markdown form, .thought form")
+        "script, img, iframe, object, embed, style, link, base, video, audio, [onerror], [onload], [onclick], .markdown form")
     expect(strange).to_have_count(0)
     for link in page.locator(".answer a").all():
         assert link.get_attribute("href").startswith(("http://", "https://", "mailto:")), link.get_attribute("href")
@@ -51,11 +51,11 @@ def test_what_the_model_says_stays_text(watched):
     text = HOSTILE[0] + " " + HOSTILE[1] + " " + HOSTILE[3]
     say(page, text)
     send(page, "Go on.")
-    expect(answer(page).locator(".markdown")).to_contain_text('<img src=x onerror="window.hacked = 1">')
+    expect(answer(page).locator(".said")).to_contain_text('<img src=x onerror="window.hacked = 1">')
     inert(page, requests)
     page.reload()  # and from the history
     page.get_by_role("button", name="Go on.", exact=True).click()
-    expect(answer(page).locator(".markdown")).to_contain_text("<script>window.hacked = 1</script>")
+    expect(answer(page).locator(".said")).to_contain_text("<script>window.hacked = 1</script>")
     inert(page, requests)
 
 

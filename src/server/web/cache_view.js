@@ -25,9 +25,10 @@ function panel(title, note, ...children) {
   return h('section', {class: 'panel', 'aria-label': title}, h('header', {}, h('h2', {}, title), note), ...children);
 }
 
+const history = new History();  // outlives the view: who comes back sees the last minute, with a gap
+
 class CacheView {
   constructor() {
-    this.history = new History();
     this.colours = new SequenceColours();
     this.speeds = new SequenceSpeeds();
     this.maps = [];  // of each group
@@ -108,8 +109,8 @@ class CacheView {
   }
 
   #showStats(stats) {
-    this.history.add(stats);
-    const {history, tiles} = this;
+    history.add(stats);
+    const {tiles} = this;
     const {points} = history;
     const speed = (name) => {
       const value = history.value(name) ?? 0;

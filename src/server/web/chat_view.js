@@ -26,6 +26,10 @@ class ChatView {
     this.title = h('input', {class: 'title', 'aria-label': 'Title of this conversation', placeholder: 'New chat', spellcheck: 'false'});
     this.title.addEventListener('change', () => this.#rename());
     this.chips = h('div', {class: 'chips', role: 'group', 'aria-label': 'Settings in use'});
+    this.models = h('select', {class: 'models', 'aria-label': 'Model', hidden: true,
+      onchange: () => this.#change({...this.settings, model: this.models.value})});
+    server.addEventListener('change', () => this.#showModels());
+    this.status = h('p', {class: 'off-screen', role: 'status'});
     this.messages = h('div', {class: 'messages', role: 'log', 'aria-label': 'Messages', 'aria-live': 'off'});
     this.scroller = h('div', {class: 'scroller', tabindex: '0', role: 'region', 'aria-label': 'Conversation'}, this.messages);
     this.scroller.addEventListener('scroll', () => {
@@ -38,9 +42,9 @@ class ChatView {
     this.composer = new Composer({
       placeholder: 'Message the model', onSend: (text) => this.send(text), onStop: () => this.running?.abort(),
       onEditLast: () => this.#editLast(),
-      before: [iconButton('sliders', 'Settings', () => this.#openSettings()), this.chips]});
+      before: [iconButton('sliders', 'Settings', () => this.#openSettings()), this.models, this.chips]});
     this.element = h('div', {class: 'chat-layout'}, this.list.element,
-      h('section', {class: 'chat-column', 'aria-label': 'Chat'}, this.#head(), this.scroller,
+      h('section', {class: 'chat-column', 'aria-label': 'Chat'}, this.#head(), this.scroller, this.status,
         h('div', {class: 'foot'}, this.toEnd, this.composer.element)));
     this.onKey = (event) => {
       if (event.key === 'Escape' && this.running && !document.querySelector('dialog[open]')) this.running.abort();
@@ -52,6 +56,7 @@ class ChatView {
     };
     this.#render();
     this.#showChips();
+    this.#showModels();
   }
 
   #head() {
@@ -109,6 +114,7 @@ class ChatView {
     mine.messages.push(answer);
     const running = this.running = new AbortController();
     this.composer.setBusy(true);
+    this.status.textContent = 'The model answers.';
     this.#render();
     this.#scrollToEnd(true);
     const drawing = throttled(() => {
@@ -129,7 +135,8 @@ class ChatView {
       this.composer.setBusy(false);
     }
     await this.#keep(mine);
-    if (mine === this.conversation) this.#render();
+    answer.view?.show();
+    this.status.textContent = {done: 'The answer is complete.', stopped: 'The answer was stopped.', failed: 'There was no answer.'}[answer.state];
     this.#scrollToEnd(false);
   }
 
@@ -222,11 +229,23 @@ class ChatView {
       title: 'Settings', settings: {...this.settings, key: server.key}, defaults: server.defaults,
       more: [{key: 'key', name: 'API key', type: 'password', hint: 'if the server wants one; kept in this browser'}],
       changed: ({key, ...settings}) => {
-        this.settings = settings;
-        writeSetting('chat', settings);
+        this.#change(settings);
         if (key !== server.key) server.setKey(key);
-        this.#showChips();
       }});
+  }
+
+  #change(settings) {
+    this.settings = settings;
+    writeSetting('chat', settings);
+    this.#showChips();
+  }
+
+  // To choose from, where a server has several.
+  #showModels() {
+    this.models.hidden = server.models.length < 2;
+    this.models.replaceChildren(...server.models.map(({id}) => h('option', {value: id}, id)));
+    if (server.models.some(({id}) => id === this.settings.model)) this.models.value = this.settings.model;
+    else if (server.status === 'ready') delete this.settings.model;
   }
 
   #showChips() {

@@ -1,8 +1,9 @@
 // A minute of the engine's counters, and the rates between them.
 
 export const SPAN_MS = 60000;
-const SMOOTH_MS = 2000;      // a rate is over the last two seconds
-const HIT_WINDOW_MS = 10000; // hits and first tokens come seldom: over ten
+const SMOOTH_MS = 2000;  // a rate is over the last two seconds
+const HIT_WINDOW_MS = 10000;  // hits and first tokens come seldom: over ten
+const GAP_MS = 3000;  // nobody looked for so long: the line has a hole
 
 export class History {
   constructor() {
@@ -18,6 +19,9 @@ export class History {
   add(stats) {
     if (this.last && (stats.time_ms < this.last.time_ms || stats.steps < this.last.steps)) {
       Object.assign(this, new History());
+    }
+    if (this.last && stats.time_ms - this.last.time_ms > GAP_MS) {
+      for (const points of Object.values(this.points)) points.push({time: this.last.time_ms, value: null});
     }
     this.samples.push(stats);
     const now = stats.time_ms;

@@ -32,9 +32,9 @@ export class AnswerView {
     this.onToolResult = onToolResult;
     this.mayReply = mayReply ?? (() => false);
     this.summary = h('summary', {});
-    this.thought = h('div', {class: 'thought-text'});
+    this.thought = h('div', {class: 'markdown thought-text'});
     this.details = h('details', {class: 'thought', hidden: true}, this.summary, this.thought);
-    this.text = h('div', {class: 'markdown'});
+    this.text = h('div', {class: 'markdown said'});
     this.wait = h('div', {class: 'wait', role: 'status'}, h('span', {class: 'pulse'}), h('span', {class: 'what'}));
     this.calls = h('div', {class: 'tool-calls'});
     this.error = h('p', {class: 'error', role: 'alert', hidden: true});

@@ -6,7 +6,7 @@ class ServerState extends EventTarget {
   constructor() {
     super();
     this.key = readSetting('key', '');
-    this.model = null;
+    this.models = [];
     this.defaults = {};
     this.status = 'connecting';  // loading, ready, locked, gone
     this.timer = 0;
@@ -14,6 +14,11 @@ class ServerState extends EventTarget {
 
   get api() {
     return new Api('', this.key);
+  }
+
+  // The one that answers when none is chosen.
+  get model() {
+    return this.models[0];
   }
 
   setKey(key) {
@@ -28,7 +33,7 @@ class ServerState extends EventTarget {
     let again = 0;
     try {
       const models = await this.api.get('v1/models');
-      this.model = models.data[0];
+      this.models = models.data;
       this.status = 'ready';
       this.progress = undefined;
       const props = await this.api.get('props').catch(() => ({}));

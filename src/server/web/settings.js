@@ -3,13 +3,13 @@ import {h, iconButton} from './dom.js';
 
 // `field` is the request's; empty means the server's own default.
 const NUMBERS = [
-  {field: 'temperature', name: 'Temperature', min: 0, step: 0.1, hint: '0: always the likeliest'},
+  {field: 'temperature', name: 'Temperature', min: 0, step: 0.1, hint: '0: no chance'},
   {field: 'top_p', name: 'Top P', min: 0, max: 1, step: 0.05},
   {field: 'top_k', name: 'Top K', min: 0, step: 1},
   {field: 'min_p', name: 'Min P', min: 0, max: 1, step: 0.01},
   {field: 'repeat_penalty', name: 'Repeat penalty', min: 0, step: 0.05},
   {field: 'max_tokens', name: 'Most tokens', min: 1, step: 1, hint: 'of an answer'},
-  {field: 'seed', name: 'Seed', min: 0, step: 1, hint: 'same seed, same answer'},
+  {field: 'seed', name: 'Seed', min: 0, step: 1, hint: 'to repeat it'},
 ];
 
 function parsed(text, kind, name) {
