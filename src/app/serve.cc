@@ -20,6 +20,7 @@
 #include "app/compose.h"
 #include "app/load_progress.h"
 #include "app/prompt_cache.h"
+#include "app/service_manager.h"
 #include "base/log.h"
 #include "server/http_server.h"
 #include "server/metrics.h"
@@ -152,9 +153,12 @@ int Serve(const Flags& flags) {
   const pthread_t waiter = pthread_self();
   std::thread loader([&] {
     LoadProgressLine line;
+    int told = -1;  // per cent
     loaded.emplace(Compose(flags, [&](float fraction) {
       readiness.SetProgress(fraction);
       line.Show(fraction);
+      const int percent = static_cast<int>(fraction * 100.0f);
+      if (percent > told) NotifyServiceManager(fmt::format("STATUS=loading, {} %", told = percent));
     }));
     pthread_kill(waiter, kLoaded);
   });
@@ -177,9 +181,11 @@ int Serve(const Flags& flags) {
   }
   readiness.SetReady(composition.service);
   LogInfo("ready: {}/v1 (model {})", http.url(), composition.service->card().alias);
+  NotifyServiceManager(fmt::format("READY=1\nSTATUS=serving {}", composition.service->card().alias));
 
   sigwait(&set, &signal_number);
   LogInfo("{}: finishing what runs", signal_number == SIGINT ? "SIGINT" : "SIGTERM");
+  NotifyServiceManager("STOPPING=1");
   StartStopWatchdog();
   composition.engine->StopAccepting();
   http.Stop();

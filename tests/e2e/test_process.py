@@ -114,6 +114,23 @@ def test_stops_in_three_seconds_with_answers_running(start_server, signal_number
     assert "stopped" in server.log()
 
 
+def test_the_service_manager_is_told(start_server, tmp_path, monkeypatch):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(30)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        server = start_server("-c", "1024", "--alias", "tiny", wait=False)
+        told = [manager.recv(4096).decode()]
+        while not told[-1].startswith("READY=1"):
+            told.append(manager.recv(4096).decode())
+        assert told[-1] == "READY=1\nSTATUS=serving tiny"
+        percents = [int(line.removeprefix("STATUS=loading, ").removesuffix(" %")) for line in told[:-1]]
+        assert len(percents) > 5 and percents == sorted(set(percents)) and percents[-1] == 100
+        server.wait_until_ready()
+        assert server.stop() == 0
+        assert manager.recv(4096) == b"STOPPING=1"
+
+
 def test_stops_at_once_when_idle(start_server):
     server = start_server("-c", "1024")
     start = time.monotonic()
