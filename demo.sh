@@ -66,7 +66,7 @@ with urllib.request.urlopen(request, timeout=120) as reply:
         if line.startswith(b"data: {"):
             for choice in json.loads(line[6:])["choices"]:
                 print(choice["delta"].get("content") or "", end="", flush=True)
-print(f"\n\nOpenAI API: {url}/v1")
+print(f"\n\nOpenAI API: {url}/v1\nWeb page:   {url}/")
 PYTHON
 if ! $once; then
   echo "Ctrl-C ends the server. Its log ($log):"

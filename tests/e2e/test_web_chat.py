@@ -57,6 +57,14 @@ def test_an_answer_grows_and_stops_when_told(page, server):
     answer(page, "stopped", index=1)
 
 
+def test_a_long_prompt_shows_how_far_it_is_read(page):
+    settings(page, max_tokens=4)
+    send(page, "word " * 2500)
+    expect(page.locator(".wait")).to_contain_text("Reading the prompt")
+    answer(page)
+    expect(page.locator(".wait")).to_be_hidden()
+
+
 def test_regenerating_keeps_both_versions(page):
     settings(page, temperature=1, seed=1, max_tokens=16)
     send(page, "Name an animal.")

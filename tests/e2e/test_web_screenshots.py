@@ -77,7 +77,7 @@ def test_cache(open_page):
             return common.post(server.url, "/v1/completions", {
                 "prompt": ids, "max_tokens": count, "temperature": 0, "ignore_eos": True})
 
-        page = open_page(f"http://{server.url}/#/cache", viewport={**SIZE, "height": 940})
+        page = open_page(f"http://{server.url}/#/cache", viewport={**SIZE, "height": 1090})
         for number, (shared, own) in enumerate(((256, 180), (256, 60), (384, 120), (384, 300), (256, 90))):
             ask(shared, f"early {number}", own, 4)
         with concurrent.futures.ThreadPoolExecutor(10) as pool:

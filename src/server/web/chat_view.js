@@ -3,7 +3,7 @@ import {fetchAnswer, newAnswer} from './answer.js';
 import {ChatList} from './chat_list.js';
 import {Composer, throttled} from './composer.js';
 import * as conversation from './conversation.js';
-import {h, icon, iconButton, saveFile} from './dom.js';
+import {h, icon, iconButton, saveFile, toast} from './dom.js';
 import {assistantMessage, userMessage} from './message_view.js';
 import {server} from './server_state.js';
 import {openSettings, requestBody, summaryOf} from './settings.js';
@@ -64,7 +64,9 @@ class ChatView {
       iconButton('menu', 'Conversations', () => this.list.toggle(), {class: 'icon-button narrow'}),
       this.title,
       iconButton('plus', 'New chat', () => this.load(null), {class: 'icon-button narrow'}),
-      h('details', {class: 'menu'},
+      h('details', {class: 'menu', onfocusout: ({currentTarget, relatedTarget}) => {
+        if (!currentTarget.contains(relatedTarget)) currentTarget.open = false;
+      }},
         h('summary', {class: 'icon-button', 'aria-label': 'Export', title: 'Export'}, icon('download')),
         h('div', {class: 'menu-items'},
           h('button', {type: 'button', onclick: (e) => this.#save(e, 'json', 'application/json', conversation.asJson)}, 'JSON'),
@@ -142,8 +144,12 @@ class ChatView {
 
   async #keep(mine) {
     mine.updated = Date.now();
-    await conversations.put(mine);
-    await this.list.refresh(this.conversation);
+    try {
+      await conversations.put(mine);
+      await this.list.refresh(this.conversation);
+    } catch (error) {
+      toast(`This conversation could not be kept: ${error.message}`);
+    }
   }
 
   #edit(index, text) {
@@ -219,7 +225,9 @@ class ChatView {
   }
 
   #save(event, suffix, type, write) {
-    event.currentTarget.closest('details').open = false;
+    const menu = event.currentTarget.closest('details');
+    menu.open = false;
+    menu.querySelector('summary').focus();
     const name = (this.conversation.title || 'conversation').replace(/[^\p{L}\p{N}]+/gu, '-').slice(0, 40);
     saveFile(`${name}.${suffix}`, type, write(this.conversation));
   }
