@@ -147,3 +147,17 @@ def test_thoughts_are_dim(chat, tmp_path):
     answer(child)
     say(child, "Hello again")
     assert "answer: 12 tokens" in answer(child)
+
+
+def test_ctrl_c_stops_while_a_long_prompt_is_read(chat):
+    child = chat("-c", "8192", "-t", "1", "-n", "20")
+    say(child, "/set verbose")
+    answer(child)
+    child.send("\x1b[200~" + "word " * 6000 + "\x1b[201~" + ENTER)
+    child.expect(r"reading the prompt: \d+ of 6\d\d\d tokens")
+    child.send(CTRL_C)
+    child.expect(r"prompt: 6\d\d\d tokens")
+    child.expect_exact("answer: 0 tokens")
+    child.expect_exact(">>> ")
+    say(child, "/clear")
+    assert "forgotten" in answer(child)
