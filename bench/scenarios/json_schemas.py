@@ -2,10 +2,11 @@
 """Structured output of many schemas: how many answers are instances, ours and llama.cpp's server.
 
     bench/scenarios/json_schemas.py [--model A.gguf] [--seeds 1] [--temperature 1] [--clients 8]
-                                  [--threads N] [--no-peer] [--list]
+                                  [--threads N] [--limit 60] [--no-peer] [--list]
 
 Asks each server for an answer to each schema of tests/e2e/structured/schemas.py, and judges it by the
-`jsonschema` package: an instance, no instance (`wrong`), refused, or cut off by the token limit.
+`jsonschema` package: an instance, no instance (`wrong`), refused, cut off by the token limit, or `late`:
+no answer within --limit seconds of its request, which is then given up.
 The exit code is 1 if an answer of ours is wrong. --list names what was wrong or refused.
 """
 
@@ -18,6 +19,7 @@ import os
 import sys
 
 import jsonschema
+import referencing.exceptions
 from common import ROOT, SMOLLM2, Refused, machine, post
 from peer import side_by_side
 
@@ -25,19 +27,21 @@ sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 from structured.schemas import REFUSED, SCHEMAS  # noqa: E402
 
 
-def judge(url, schema, seed, temperature, max_tokens):
+def judge(url, schema, seed, temperature, max_tokens, limit):
     body = {"messages": [{"role": "user", "content": "Give me an example, short."}], "seed": seed,
             "temperature": temperature, "max_tokens": max_tokens,
             "response_format": {"type": "json_schema", "json_schema": {"name": "it", "schema": schema}}}
     try:
-        choice = post(url, "/v1/chat/completions", body)["choices"][0]
+        choice = post(url, "/v1/chat/completions", body, limit)["choices"][0]
     except Refused as refusal:
         return "refused", str(refusal)
+    except TimeoutError:
+        return "late", ""
     if choice["finish_reason"] == "length":
         return "cut off", choice["message"]["content"][-60:]
     try:
         jsonschema.validate(json.loads(choice["message"]["content"]), schema)
-    except (jsonschema.ValidationError, json.JSONDecodeError) as fault:
+    except (jsonschema.ValidationError, json.JSONDecodeError, referencing.exceptions.Unresolvable) as fault:
         return "wrong", f"{choice['message']['content'][:200]}: {str(fault).splitlines()[0]}"
     return "instance", ""
 
@@ -50,6 +54,7 @@ def main():
     parser.add_argument("--max-tokens", type=int, default=400)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of both servers")
+    parser.add_argument("--limit", type=float, default=3600, help="seconds that one answer may take")
     parser.add_argument("--no-peer", action="store_true")
     parser.add_argument("--list", action="store_true", help="what was wrong or refused")
     args = parser.parse_args()
@@ -64,7 +69,8 @@ def main():
             jobs = {}
             for name, schema, kind in cases:
                 for seed in range(args.seeds):
-                    jobs[pool.submit(judge, server.url, schema, seed, args.temperature, args.max_tokens)] = (name, kind)
+                    jobs[pool.submit(judge, server.url, schema, seed, args.temperature,
+                                     args.max_tokens, args.limit)] = (name, kind)
             counts = collections.Counter()
             for job in concurrent.futures.as_completed(jobs):
                 name, kind = jobs[job]
@@ -72,10 +78,10 @@ def main():
                 counts[kind, verdict] += 1
                 if verdict == "wrong" and server.name == "llama-box":
                     bad += 1
-                if verdict in ("wrong", "refused") and args.list:
+                if verdict in ("wrong", "refused", "late") and args.list:
                     print(f"  {server.name}: {name}: {verdict}: {words[:300]}")
             for kind in ("can be kept", "cannot"):
-                words = ", ".join(f"{counts[kind, v]} {v}" for v in ("instance", "wrong", "refused", "cut off"))
+                words = ", ".join(f"{counts[kind, v]} {v}" for v in ("instance", "wrong", "refused", "cut off", "late"))
                 print(f"{server.name}, schemas that {kind}: {words}", flush=True)
     return 1 if bad else 0
 

@@ -66,9 +66,13 @@ void WriteGenerationSettings(const GenerationOptions& options, int n_probs,
   w->Key("timings_per_token").Bool(options.timings_per_token);
   const bool is_gbnf = options.constraint.kind == grammar::Constraint::Kind::kGbnf;
   w->Key("grammar").String(is_gbnf ? options.constraint.text : std::string());
+  w->Key("lora").BeginArray();
+  for (const AdapterUse& use : options.adapters) {
+    w->BeginObject().Key("id").Int(use.adapter).Key("scale").Float(use.scale).EndObject();
+  }
+  w->EndArray();
   // What this server does not have, in the state that means off.
   w->Key("n_discard").Int(0).Key("min_keep").Int(0);
-  w->Key("lora").BeginArray().EndArray();
   w->Key("adaptive_target").Raw("-1.0").Key("adaptive_decay").Raw("0.9");
   w->EndObject();
 }

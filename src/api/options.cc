@@ -43,12 +43,13 @@ Result<int64_t> ParseMaxTokens(const Fields& fields, int64_t fallback) {
   return fallback;
 }
 
-// What could only be ignored, and would then make an answer that breaks its promise.
-Result<void> RefuseUnenforced(const Fields& fields) {
-  LB_ASSIGN_OR_RETURN(const auto* adapters, fields.Array("lora"));
-  if (adapters != nullptr && !adapters->empty()) {
-    return Error{ErrorCode::kUnsupported, "lora: this server has no adapters", fields.Name("lora")};
-  }
+Result<void> ParseAdapters(const Fields& fields, const GenerationDefaults& defaults,
+                           std::vector<AdapterUse>* adapters) {
+  LB_ASSIGN_OR_RETURN(const auto* list, fields.Array("lora"));
+  if (list == nullptr) return {};
+  static const Adapters kNone({});
+  const Adapters& known = defaults.adapters == nullptr ? kNone : *defaults.adapters;
+  LB_ASSIGN_OR_RETURN(*adapters, known.Parse(*list, fields.Name("lora")));
   return {};
 }
 
@@ -83,6 +84,7 @@ GenerationOptions OptionsOf(const GenerationDefaults& defaults) {
   options.constraint = defaults.constraint;
   options.show_control = defaults.show_control;
   options.verbose = defaults.verbose;
+  if (defaults.adapters != nullptr) options.adapters = defaults.adapters->Current();
   return options;
 }
 
@@ -113,7 +115,7 @@ Result<GenerationOptions> ParseOptions(const Fields& fields, const GenerationDef
   options.max_predict_ms = std::max<int64_t>(0, time_limit.value_or(0));
   LB_RETURN_IF_ERROR(ParseSeed(fields, defaults.seed, &options.sampling.seed));
   LB_RETURN_IF_ERROR(ParseSampling(fields, tokenizer, dialect, &options.sampling));
-  LB_RETURN_IF_ERROR(RefuseUnenforced(fields));
+  LB_RETURN_IF_ERROR(ParseAdapters(fields, defaults, &options.adapters));
   LB_ASSIGN_OR_RETURN(options.constraint, ParseConstraint(fields));
   if (options.constraint.kind == grammar::Constraint::Kind::kNone) {
     options.constraint = defaults.constraint;

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "api/adapters.h"
 #include "api/json_reader.h"
 #include "api/reasoning/format.h"
 #include "base/result.h"
@@ -33,6 +35,7 @@ struct GenerationDefaults {
   int64_t thinking_budget = -1;         // tokens of thoughts; -1: no limit
   boost::json::object template_args;    // --chat-template-kwargs
   std::string tool_format;              // by name; "": as the template writes calls
+  std::shared_ptr<Adapters> adapters;   // null: none
 };
 
 // Whose names and forms a body may use. Both know each other's sampling fields.
@@ -57,6 +60,7 @@ struct GenerationOptions {
   bool context_shift = false;
   int keep = 0;
   bool show_control = false;
+  std::vector<AdapterUse> adapters;
   // `seed` is set: answer i of a prompt takes seed + i.
   SamplingParams sampling;
 };

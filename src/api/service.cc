@@ -201,6 +201,7 @@ Request Service::MakeRequest(const GenerationOptions& options, const Caller& cal
   request.keep = options.keep;
   request.report_progress = options.stream && options.return_progress;
   request.client = caller.client;
+  request.adapters = options.adapters;
   return request;
 }
 

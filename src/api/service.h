@@ -98,6 +98,10 @@ class Service {
   };
   Result<Order> PrepareChat(std::string_view body, const Caller& caller) const;
 
+  // GET and POST /lora-adapters.
+  std::string ListAdapters() const;
+  Result<std::string> SetAdapters(std::string_view body) const;
+
   // GET /kv. Waits for the end of the engine's step, so for a worker thread too.
   Result<std::string> Kv() const;
   // GET /kv/events; for any thread.

@@ -131,6 +131,15 @@ std::string Service::Props() const {
   return w.Take();
 }
 
+std::string Service::ListAdapters() const {
+  return parts_.defaults.adapters == nullptr ? "[]" : parts_.defaults.adapters->List();
+}
+
+Result<std::string> Service::SetAdapters(std::string_view body) const {
+  if (parts_.defaults.adapters == nullptr) return Adapters({}).Set(body);
+  return parts_.defaults.adapters->Set(body);
+}
+
 std::string Service::Slots() const {
   const int running = Stats().running;
   JsonWriter w;

@@ -58,6 +58,8 @@ Request Service::MakeVectorRequest(const Caller& caller, size_t index,
   request.client = caller.client;
   request.cache_prompt = parts_.defaults.cache_prompt;
   request.embed = true;
+  const auto& adapters = parts_.defaults.adapters;
+  if (adapters != nullptr) request.adapters = adapters->Current();
   return request;
 }
 

@@ -9,6 +9,7 @@
 
 #include "app/draft_model.h"
 #include "app/generation_defaults.h"
+#include "app/lora_adapters.h"
 #include "app/model_card.h"
 #include "app/model_overrides.h"
 #include "app/prompt_cache.h"
@@ -171,7 +172,7 @@ Result<std::unique_ptr<Composition>> Compose(const Flags& flags, const LoadProgr
   LB_RETURN_IF_ERROR(OverrideMetadata(flags, c->file->mutable_metadata()));
   LB_ASSIGN_OR_RETURN(auto tokenizer, text::Tokenizer::FromMetadata(c->file->metadata()));
   c->tokenizer = std::move(tokenizer);
-  LB_ASSIGN_OR_RETURN(const api::GenerationDefaults defaults, MakeDefaults(flags, *c->tokenizer));
+  LB_ASSIGN_OR_RETURN(api::GenerationDefaults defaults, MakeDefaults(flags, *c->tokenizer));
   LB_ASSIGN_OR_RETURN(const ModelConfig facts, ReadModelConfig(*c->file));
   LB_RETURN_IF_ERROR(PoolingOf(flags, facts));  // before all weights are read
   if (facts.generates) {
@@ -186,7 +187,11 @@ Result<std::unique_ptr<Composition>> Compose(const Flags& flags, const LoadProgr
           model.name, model.arch, static_cast<double>(model.num_parameters) / 1e6,
           static_cast<double>(c->file->file_bytes()) / kMiB, model.num_layers, model.vocab_size,
           c->tokenizer->model(), c->tokenizer->pre(), model.context_length, c->ops->name());
-  LB_ASSIGN_OR_RETURN(c->engine, MakeEngine(flags, {}, *c->model, *c->ops, &c->clock));
+  LB_ASSIGN_OR_RETURN(defaults.adapters, LoadAdapters(flags, *c->ops, c->model.get()));
+  EngineConfig config;
+  config.num_adapters = static_cast<int>(flags.loras.size());
+  if (defaults.adapters != nullptr) config.start_adapters = defaults.adapters->Current();
+  LB_ASSIGN_OR_RETURN(c->engine, MakeEngine(flags, std::move(config), *c->model, *c->ops, &c->clock));
   if (!flags.model_draft.empty()) LB_RETURN_IF_ERROR(LoadDraftModel(flags, c.get(), progress));
   LB_RETURN_IF_ERROR(LoadPromptCache(flags, c.get()));
   c->engine_thread = std::make_unique<EngineThread>(c->engine.get(), &c->clock);

@@ -11,6 +11,7 @@
 #include "app/bench_flags.h"
 #include "app/cpu_flags.h"
 #include "app/idle_flags.h"
+#include "app/lora_flags.h"
 #include "app/system_info.h"
 
 namespace lb::app {
@@ -77,6 +78,7 @@ Parser::Parser(Flags* f) {
        f->enable_thinking = state == "auto" ? std::optional<bool>() : state == "on";
      }, "Thoughts: on, off, or auto as the template has it (-rea)")->check(CLI::IsMember({"on", "off", "auto"}))->group(group);
   app.add_option("--tool-format", f->tool_format, "How the model writes tool calls; auto: as its template does")->check(CLI::IsMember(ToolFormats()))->capture_default_str()->group(group);
+  AddLoraFlags(app, f);
   app.add_flag("--special", f->special, "Show control tokens in answers (-sp)")->group(group);
 
   group = "Server";
@@ -221,6 +223,10 @@ Result<Normalised> Normalise(const std::vector<std::string>& arguments, CLI::App
     std::string name = argument.substr(0, equals);
     const auto spelling = Spellings().find(name);
     if (spelling != Spellings().end()) name = spelling->second;
+    if (IsLoraFlag(name)) {
+      LB_RETURN_IF_ERROR(TakeLoraFlag(name, arguments, &i, flags));
+      continue;
+    }
     const CLI::Option* option = name == "-h" || name == "--help" ? app.get_help_ptr()
                                                                  : app.get_option_no_throw(name);
     const bool has_next = i + 1 < arguments.size();

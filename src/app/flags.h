@@ -59,6 +59,13 @@ struct Flags {
   bool rerank = false;        // ... or scores: as pooling "rank"
   std::string pooling;        // "": the model's
 
+  struct Lora {
+    std::string path;
+    float scale = 1.0f;
+  };
+  std::vector<Lora> loras;    // in the order given, which is their numbering
+  bool lora_init_without_apply = false;
+
   std::vector<std::string> override_kv;  // KEY=TYPE:VALUE, over the file's own metadata
   std::string rope_scaling;              // this and the next: over the model's own when given
   double rope_scale = 0, rope_freq_base = 0, rope_freq_scale = 0;

@@ -9,7 +9,6 @@ constexpr std::string_view kOneCache = "all sequences share one pool of blocks, 
 constexpr std::string_view kBlocks = "blocks cannot fragment";
 constexpr std::string_view kNoImages = "this server understands no images and refuses requests with one";
 constexpr std::string_view kVector = "control vectors are not applied";
-constexpr std::string_view kAdapter = "adapters are not applied";
 constexpr std::string_view kMapped =
     "weights are read through a mapping once, repacked for the kernels, and the mapping is let go";
 constexpr std::string_view kAlwaysThere = "it is always there";
@@ -60,9 +59,6 @@ constexpr IdleFlag kIdleFlags[] = {
     {"--infill --spm-infill", 0, kAlwaysThere},
     {"--sampling-seq", 1, "--samplers says the same by name"},
     // Adapters, drafts, images.
-    {"--lora", 1, kAdapter},
-    {"--lora-init-without-apply", 0, kAdapter},
-    {"--lora-scaled", 2, kAdapter},
     {"--control-vector", 1, kVector},
     {"--control-vector-scaled --control-vector-layer-range", 2, kVector},
     {"-devd --device-draft -ngld --gpu-layers-draft --n-gpu-layers-draft", 1, kOneDevice},

@@ -36,7 +36,7 @@ int Perplexity(const Flags& flags) {
     LogError("{}", ops.error().message);
     return 1;
   }
-  const auto report = RunPerplexity(flags.model, flags.text_file, **ops, {},
+  const auto report = RunPerplexity(flags, **ops, {},
                                     [](const PerplexityReport& so_far) {
                                       std::fprintf(stderr, "chunk %d: perplexity %.4f\n",
                                                    so_far.chunks, so_far.perplexity);

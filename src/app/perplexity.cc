@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "model/solo_runner.h"
-#include "text/tokenizer.h"
 
 namespace lb::app {
 namespace {
@@ -72,7 +71,7 @@ class LogitDump {
 // logits)`.
 template <typename Use>
 Result<void> RunChunk(SoloRunner& runner, std::span<const int32_t> chunk, int first_scored,
-                      int batch_tokens, Use use) {
+                      int batch_tokens, std::span<const AdapterUse> adapters, Use use) {
   const int size = static_cast<int>(chunk.size());
   runner.Reset(0);
   for (int start = 0; start < size; start += batch_tokens) {
@@ -81,7 +80,7 @@ Result<void> RunChunk(SoloRunner& runner, std::span<const int32_t> chunk, int fi
     for (int p = std::max(start, first_scored); p < std::min(end, size - 1); ++p) {
       rows.push_back(p - start);
     }
-    const SoloPiece piece{0, chunk.subspan(start, end - start), rows};
+    const SoloPiece piece{0, chunk.subspan(start, end - start), rows, adapters};
     LB_ASSIGN_OR_RETURN(const std::span<const float> logits, runner.Run(std::span(&piece, 1)));
     if (!rows.empty()) LB_RETURN_IF_ERROR(use(start + rows.front(), logits));
   }
@@ -131,7 +130,7 @@ Result<PerplexityReport> ScoreTokens(const Model& model, Ops& ops, std::span<con
     const auto start = std::chrono::steady_clock::now();
     double scoring = 0;  // not the model's time
     LB_RETURN_IF_ERROR(RunChunk(
-        *runner, chunk, first, batch,
+        *runner, chunk, first, batch, options.adapters,
         [&](int position, std::span<const float> logits) -> Result<void> {
           const auto begin = std::chrono::steady_clock::now();
           for (; !logits.empty(); logits = logits.subspan(vocab), ++position) {
@@ -167,18 +166,6 @@ Result<std::string> ReadTextFile(const std::string& path) {
   std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
   if (in.bad()) return Fail(ErrorCode::kIo, "{}: cannot read", path);
   return text;
-}
-
-Result<PerplexityReport> RunPerplexity(const std::string& model_path, const std::string& text_path,
-                                       Ops& ops, PerplexityOptions options,
-                                       const PerplexityProgress& progress) {
-  LB_ASSIGN_OR_RETURN(const auto file, gguf::GgufFile::Open(model_path));
-  LB_ASSIGN_OR_RETURN(const auto tokenizer, text::Tokenizer::FromMetadata(file->metadata()));
-  LB_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(text_path));
-  const std::vector<TokenId> tokens = tokenizer->Encode(text, true, false);
-  if (tokenizer->special().add_bos) options.bos = tokenizer->special().bos;
-  LB_ASSIGN_OR_RETURN(const auto model, LoadModel(*file, ops, nullptr));
-  return ScoreTokens(*model, ops, tokens, options, progress);
 }
 
 }  // namespace lb::app

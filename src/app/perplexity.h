@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "app/flags.h"
 #include "kernels/ops.h"
 #include "model/model.h"
 
@@ -18,6 +19,7 @@ struct PerplexityOptions {
   int64_t max_tokens = 0;  // of the text; 0: all
   int batch_tokens = 512;  // tokens in one forward pass
   DType kv_dtype = DType::kF16;
+  std::vector<AdapterUse> adapters;  // of the model's
   // Every chunk's first token is replaced by this id, when >= 0 (BOS of a model that adds one).
   int32_t bos = -1;
   // Logits of the scored positions go here, when set. Format: 8 bytes "LBLOGIT1", int32 vocab_size,
@@ -45,9 +47,9 @@ Result<PerplexityReport> ScoreTokens(const Model& model, Ops& ops, std::span<con
                                      const PerplexityOptions& options,
                                      const PerplexityProgress& progress);
 
-// The same from files: opens the GGUF, tokenizes the text (BOS as the model wants) and scores it.
-Result<PerplexityReport> RunPerplexity(const std::string& model_path, const std::string& text_path,
-                                       Ops& ops, PerplexityOptions options,
+// The same from files, as the flags name them: opens the GGUF, tokenizes the text (BOS as the model
+// wants) and scores it.
+Result<PerplexityReport> RunPerplexity(const Flags& flags, Ops& ops, PerplexityOptions options,
                                        const PerplexityProgress& progress);
 
 // A whole file as bytes.

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "base/log.h"
+#include "model/adapter.h"
 
 namespace lb::app {
 namespace {
@@ -51,8 +52,13 @@ uint64_t Fingerprint(const gguf::GgufFile& file) {
 // itself. The specification rounds otherwise than the fast kernels, and another version may round
 // as it likes.
 std::string Key(const Flags& flags, const Composition& c) {
-  return fmt::format("{} {:016x} k={} v={} {} llama-box {}", c.model->config().arch,
-                     Fingerprint(*c.file), flags.cache_type_k, flags.cache_type_v,
+  std::string adapters;
+  for (size_t i = 0; i < flags.loras.size(); ++i) {
+    const float scale = flags.lora_init_without_apply ? 0 : flags.loras[i].scale;
+    adapters += fmt::format(" lora={:016x}:{}", Fingerprint(c.model->adapters()[i]->file()), scale);
+  }
+  return fmt::format("{} {:016x}{} k={} v={} {} llama-box {}", c.model->config().arch,
+                     Fingerprint(*c.file), adapters, flags.cache_type_k, flags.cache_type_v,
                      flags.cpu.isa == "ref" ? "ref" : "cpu", LLAMABOX_VERSION);
 }
 

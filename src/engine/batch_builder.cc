@@ -32,7 +32,8 @@ const ForwardBatch& BatchBuilder::Build(const ScheduledBatch& scheduled, int mos
     items_.push_back({s.kv.get(), s.num_computed(),
                       std::span(s.tokens).subspan(first, static_cast<size_t>(item.num_tokens)),
                       std::span(s.draft).first(static_cast<size_t>(item.num_drafted)),
-                      CatchesUp(item) && !s.request.embed, s.request.embed ? s.num_tokens() : 0});
+                      CatchesUp(item) && !s.request.embed, s.request.adapters,
+                      s.request.embed ? s.num_tokens() : 0});
   }
   Build(items_);
   batch_.best = BestNeeded(scheduled, most_best);
@@ -45,6 +46,7 @@ const ForwardBatch& BatchBuilder::Build(std::span<const BatchItem> items) {
   context_len_.clear();
   logit_rows_.clear();
   hidden_rows_.clear();
+  adapters_.clear();
   query_start_.assign(1, 0);
   int64_t longest = 0;
   for (const BatchItem& item : items) {
@@ -62,11 +64,13 @@ const ForwardBatch& BatchBuilder::Build(std::span<const BatchItem> items) {
     }
     kv_.push_back({group.slots, group.block_table, max_blocks});
   }
-  batch_ = {token_ids_, {positions_, query_start_, context_len_}, kv_, logit_rows_, hidden_rows_, 0};
+  batch_ = {token_ids_, {positions_, query_start_, context_len_}, kv_, logit_rows_, hidden_rows_,
+            0, adapters_};
   return batch_;
 }
 
 void BatchBuilder::AddTokens(const BatchItem& item) {
+  const auto first = static_cast<int>(token_ids_.size());
   int64_t position = item.first;
   for (const TokenId token : item.tokens) {
     if (item.text_tokens > 0 && Pooler::Needs(*pooling_, causal_, position, item.text_tokens)) {
@@ -80,6 +84,15 @@ void BatchBuilder::AddTokens(const BatchItem& item) {
     logit_rows_.push_back(static_cast<int32_t>(token_ids_.size()));
     token_ids_.push_back(token);
     positions_.push_back(static_cast<int32_t>(position++));
+  }
+  const auto end = static_cast<int>(token_ids_.size());
+  if (!item.adapters.empty()) {
+    if (!adapters_.empty() && adapters_.back().end == first &&
+        std::ranges::equal(adapters_.back().uses, item.adapters)) {
+      adapters_.back().end = end;
+    } else {
+      adapters_.push_back({first, end, item.adapters});
+    }
   }
   context_len_.push_back(static_cast<int32_t>(position));
   query_start_.push_back(static_cast<int32_t>(token_ids_.size()));

@@ -7,6 +7,7 @@
 
 #include "engine/scheduler.h"
 #include "kv/sequence_kv.h"
+#include "model/adapter_use.h"
 #include "model/forward_batch.h"
 
 namespace lb {
@@ -18,6 +19,7 @@ struct BatchItem {
   std::span<const TokenId> tokens;   // at least one
   std::span<const TokenId> guesses;  // after them; only with wants_logits
   bool wants_logits = false;         // of the last of `tokens`, and of every guess
+  std::span<const AdapterUse> adapters = {};
   int64_t text_tokens = 0;           // > 0: of a text of this length whose vector is wanted
 };
 
@@ -48,6 +50,7 @@ class BatchBuilder {
   std::vector<int32_t> token_ids_, positions_, query_start_, context_len_, logit_rows_,
       hidden_rows_;
   std::vector<BatchItem> items_;
+  std::vector<AdapterRun> adapters_;
   std::vector<Group> groups_;
   std::vector<KvBatch> kv_;
   ForwardBatch batch_;

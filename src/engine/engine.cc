@@ -15,6 +15,13 @@ namespace {
 // Guesses that a sequence may always have.
 constexpr int kLeastDraft = 2;
 
+// Neighbours of the same adapters are multiplied with them together.
+void GroupByAdapters(ScheduledBatch* batch) {
+  std::ranges::stable_sort(batch->items, {}, [](const ScheduledBatch::Item& item) {
+    return item.sequence->request.cache_namespace;
+  });
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Engine>> Engine::Create(EngineConfig config,
@@ -65,6 +72,7 @@ Engine::Engine(EngineConfig config, std::unique_ptr<ModelRunner> runner,
       kv_(std::move(kv)),
       clock_(clock),
       inbox_(std::make_shared<Inbox>()),
+      namespaces_(config_.start_adapters),
       scheduler_({config_.max_sequences, config_.max_batch_tokens, config_.max_step_drafts,
                   !config_.generates},
                  kv_.get()),
@@ -99,6 +107,8 @@ Result<std::unique_ptr<TokenStream>> Engine::Submit(Request request) {
     return refuse(lb::Fail(ErrorCode::kInvalidArgument, "the prompt has no tokens"));
   }
   if (auto kind = CheckKind(request); !kind.has_value()) return refuse(kind.error());
+  if (auto known = CheckAdapters(request); !known.has_value()) return refuse(known.error());
+  request.cache_namespace = namespaces_.Of(request.cache_namespace, request.adapters);
   if (request.embed ? length > limits_.max_request_tokens : length >= limits_.max_request_tokens) {
     // llama.cpp's phrase: clients look for it in order to send less.
     Error error =
@@ -187,7 +197,8 @@ bool Engine::Step() {
   kv_->set_now_ms(start_us / 1000);
   const bool got_mail = DrainInbox();
   DraftNext();
-  const ScheduledBatch batch = scheduler_.Schedule(chunk_policy_, start_us);
+  ScheduledBatch batch = scheduler_.Schedule(chunk_policy_, start_us);
+  if (config_.num_adapters > 0) GroupByAdapters(&batch);
   Announce(batch);
   if (!batch.items.empty()) {
     RunBatch(batch);

@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "base/clock.h"
+#include "engine/adapter_namespaces.h"
 #include "engine/batch_builder.h"
 #include "engine/chunk_policy.h"
 #include "engine/engine_client.h"
@@ -67,6 +68,7 @@ class Engine final : public EngineClient {
   void Announce(const ScheduledBatch& batch);
   void RunBatch(const ScheduledBatch& batch);
   Result<void> CheckKind(const Request& request) const;
+  Result<void> CheckAdapters(const Request& request) const;
   size_t TakeStates(Sequence& sequence, int64_t first, int num_tokens,
                     std::span<const float> states);
   void FinishVectors(std::span<Sequence* const> done);
@@ -99,6 +101,7 @@ class Engine final : public EngineClient {
   std::unique_ptr<kv::KvCacheManager> kv_;
   const Clock* clock_;
   const std::shared_ptr<Inbox> inbox_;
+  AdapterNamespaces namespaces_;
   Scheduler scheduler_;
   ChunkPolicy chunk_policy_;
   BatchBuilder batch_builder_;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kv/kv_cache_manager.h"
+#include "model/adapter_use.h"
 #include "model/pooling.h"
 
 namespace lb {
@@ -20,6 +21,8 @@ struct EngineConfig {
   int stream_capacity = 256;   // events a reader may lag behind before its sequence is held
   bool generates = true;       // false: a text is computed as a whole, in one step, for its vector
   std::optional<Pooling> pooling;  // of requests for vectors; none: they are refused
+  int num_adapters = 0;            // that the model has
+  std::vector<AdapterUse> start_adapters;  // those of most requests: their cache outlives the process
   bool prefix_cache = true;    // --no-cache-prompt: false
   double max_gap_ratio = 4.0;  // how many times longer a step of running streams may get because
                                // somebody's prompt is computed beside them

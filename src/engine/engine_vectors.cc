@@ -20,6 +20,21 @@ Result<void> Engine::CheckKind(const Request& request) const {
   return {};
 }
 
+Result<void> Engine::CheckAdapters(const Request& request) const {
+  int last = -1;
+  for (const AdapterUse& use : request.adapters) {
+    if (use.adapter <= last || use.adapter >= config_.num_adapters || !std::isfinite(use.scale) ||
+        use.scale == 0) {
+      return lb::Fail(ErrorCode::kInvalidArgument,
+                      "adapter {} of scale {}: there are {}, to be named in order and once, with a "
+                      "scale that is not 0",
+                      use.adapter, use.scale, config_.num_adapters);
+    }
+    last = use.adapter;
+  }
+  return {};
+}
+
 // The states of the text's tokens from `first` on, as far as they were asked for; how many.
 size_t Engine::TakeStates(Sequence& s, int64_t first, int num_tokens,
                           std::span<const float> states) {

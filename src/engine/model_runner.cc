@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "kv/types.h"
+#include "model/adapter.h"
 
 namespace lb {
 namespace {
@@ -176,7 +177,8 @@ Result<std::unique_ptr<ModelRunner>> MakeModelRunner(const Model& model, Ops& op
   }
   const int output_rows =
       std::min(config.max_batch_tokens, config.max_logit_rows + config.max_hidden_rows);
-  const size_t arena_bytes = model.ArenaBytes(config.max_batch_tokens, output_rows);
+  const size_t arena_bytes = model.ArenaBytes(config.max_batch_tokens, output_rows) +
+                             AdapterScratchBytes(model, config.max_batch_tokens);
   LB_ASSIGN_OR_RETURN(DeviceMemory scratch, Take(ops, arena_bytes, "activations"));
   auto arena = std::make_unique<Arena>(std::move(scratch), arena_bytes);
   const size_t logit_bytes = sizeof(float) * static_cast<size_t>(config.max_logit_rows) *

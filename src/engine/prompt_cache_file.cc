@@ -8,6 +8,8 @@
 #include <system_error>
 #include <vector>
 
+#include "engine/adapter_namespaces.h"
+
 namespace lb {
 namespace {
 
@@ -177,7 +179,7 @@ Result<void> ReadNodes(const kv::KvCacheManager& kv, const ModelRunner& runner,
 
 Result<int64_t> SavePromptCache(const kv::KvCacheManager& kv, ModelRunner& runner,
                                 const std::string& path, const std::string& key) {
-  const std::vector<kv::SavedNode> nodes = kv.Save();
+  const std::vector<kv::SavedNode> nodes = kv.Save(AdapterNamespaces::kStart);
   const std::string temporary = path + ".part";
   Writer out(temporary);
   out.Bytes(kMagic, sizeof(kMagic));

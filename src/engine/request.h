@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/strong_id.h"
+#include "model/adapter_use.h"
 #include "sampling/params.h"
 
 namespace lb {
@@ -35,7 +36,9 @@ struct Request {
   std::vector<TokenId> stop_ids;  // end-of-generation tokens; ends the answer, is not part of it
   bool ignore_eos = false;        // bans stop_ids instead
   bool cache_prompt = true;       // false: neither reads nor feeds the prefix cache
-  uint64_t cache_namespace = 0;  // requests share a prefix only within one (adapter, image, tenant)
+  std::vector<AdapterUse> adapters;  // as adapter_use.h says
+  uint64_t cache_namespace = 0;  // requests share a prefix only within one (image, tenant), and with
+                                 // the same adapters; below AdapterNamespaces::kStart
   std::string client;            // fairness is between clients; "" is one client
   bool context_shift = false;    // a full context is shifted (engine/context_shift.h) instead of
                                  // ending the answer

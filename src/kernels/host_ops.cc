@@ -123,6 +123,12 @@ void HostOps::GatherRows(const TensorView& x, std::span<const int32_t> rows, con
   }
 }
 
+// By one thread: it is for thin matrices.
+void HostOps::Scale(const TensorView& x, float factor) {
+  float* values = x.f32();
+  for (int64_t i = 0; i < x.num_elements(); ++i) values[i] *= factor;
+}
+
 void RopeAngles(const RopeTable& table, std::span<const int32_t> positions, float* cosines,
                 float* sines) {
   const int pairs = table.dims / 2;

@@ -21,6 +21,7 @@ class HostOps : public Ops {
                std::span<const int32_t> slots) override;
   void GatherRows(const TensorView& x, std::span<const int32_t> rows,
                   const TensorView& y) override;
+  void Scale(const TensorView& x, float factor) override;
   Result<void> Finish() override { return {}; }
 };
 

@@ -117,6 +117,7 @@ class Ops {
                       const TensorView& y) = 0;
   virtual void Activate(Activation act, const TensorView& x) = 0;       // x = act(x)
   virtual void Add(const TensorView& x, const TensorView& y) = 0;       // y += x
+  virtual void Scale(const TensorView& x, float factor) = 0;            // x *= factor
   virtual void Softcap(const TensorView& x, float cap) = 0;             // x = cap * tanh(x / cap)
   // y[r, :] = x[rows[r], :].  y [R, cols]
   virtual void GatherRows(const TensorView& x, std::span<const int32_t> rows, const TensorView& y) = 0;

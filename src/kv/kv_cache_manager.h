@@ -100,8 +100,9 @@ class KvCacheManager {
   // At most `max_runs` runs of the tree, those used last. Takes time in proportion to the tree.
   KvSnapshot Snapshot(int max_runs) const;
   // The cached nodes, most recently used first, parents before children. Empty for a model of
-  // windows only. Whatever a sequence holds at this moment is left out.
-  std::vector<SavedNode> Save() const;
+  // windows only. Left out are namespaces above `last_namespace`, and whatever a sequence holds at
+  // this moment.
+  std::vector<SavedNode> Save(uint64_t last_namespace = ~uint64_t{0}) const;
   // The way back, into an empty tree: gives every node new blocks while there are free ones, and
   // returns how many nodes, from the front of `nodes`, are in the tree now. Their blocks are cached
   // at once: the caller fills them before anything runs.

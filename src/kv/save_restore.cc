@@ -5,7 +5,7 @@
 
 namespace lb::kv {
 
-std::vector<SavedNode> KvCacheManager::Save() const {
+std::vector<SavedNode> KvCacheManager::Save(uint64_t last_namespace) const {
   std::vector<SavedNode> nodes;
   if (full_group_ < 0) return nodes;
   // The order of eviction has children before parents, and those used last at its end.
@@ -18,6 +18,7 @@ std::vector<SavedNode> KvCacheManager::Save() const {
   std::vector<int> index(static_cast<size_t>(tree_.id_limit()), -1);
   for (NodeId id : order) {
     const PrefixTree::Node& n = tree_.node(id);
+    if (n.ns > last_namespace) continue;
     SavedNode saved;
     if (n.parent != kNoNode) {
       saved.parent = index[static_cast<size_t>(n.parent.value)];

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -44,10 +45,20 @@ struct ModelConfig {
   int64_t num_parameters = 0;
 };
 
-// Const after load, shared freely. Forward runs on the engine thread.
+class Adapter;
+
+// A matrix as the file names it, for who changes what it computes (model/adapter.h).
+struct NamedMatrix {
+  std::string name;
+  const Matrix* matrix = nullptr;
+  bool is_table = false;  // looked up; else multiplied
+};
+
+// Const once loaded and its adapters added, shared freely. Forward runs on the engine thread.
 class Model {
  public:
-  virtual ~Model() = default;
+  Model();
+  virtual ~Model();
   const ModelConfig& config() const { return config_; }
 
   // Runs the batch, writes K and V of its tokens into `kv`, and its results to `out`. Takes its
@@ -61,8 +72,18 @@ class Model {
   virtual void Head(Ops& ops, Pooling pooling, const TensorView& pooled, Arena& arena,
                     const TensorView& out) const;
 
+  // Those that adapters may change.
+  std::span<const NamedMatrix> matrices() const { return matrices_; }
+  // Numbered in this order. Before the first pass, and before memory is taken for passes.
+  void AddAdapter(std::unique_ptr<Adapter> adapter);
+  std::span<const std::unique_ptr<Adapter>> adapters() const { return adapters_; }
+
  protected:
   ModelConfig config_;
+  std::vector<NamedMatrix> matrices_;
+
+ private:
+  std::vector<std::unique_ptr<Adapter>> adapters_;
 };
 
 // fraction 0..1; called from the loading thread.

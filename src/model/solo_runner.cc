@@ -5,6 +5,8 @@
 #include <random>
 #include <utility>
 
+#include "model/adapter.h"
+
 namespace lb {
 
 Result<std::unique_ptr<SoloRunner>> SoloRunner::Create(const Model& model, Ops& ops,
@@ -55,7 +57,9 @@ Result<void> SoloRunner::AllocateAll() {
     kv_layers_.push_back(layer);
   }
 
-  const size_t arena_bytes = model_.ArenaBytes(options_.max_batch_tokens, options_.max_logit_rows);
+  const size_t arena_bytes =
+      model_.ArenaBytes(options_.max_batch_tokens, options_.max_logit_rows) +
+      AdapterScratchBytes(model_, options_.max_batch_tokens);
   LB_ASSIGN_OR_RETURN(DeviceMemory scratch, ops_.Allocate(arena_bytes));
   arena_ = std::make_unique<Arena>(std::move(scratch), arena_bytes);
   LB_ASSIGN_OR_RETURN(logits_memory_, ops_.Allocate(int64_t{options_.max_logit_rows} *
@@ -68,7 +72,9 @@ Result<std::span<const float>> SoloRunner::Run(std::span<const SoloPiece> pieces
   const size_t num_groups = block_table_.size();
   std::vector<int32_t> token_ids, positions, logit_rows, query_start = {0}, context_len;
   std::vector<std::vector<int32_t>> slots(num_groups), tables(num_groups);
+  std::vector<AdapterRun> adapters;
   for (const SoloPiece& piece : pieces) {
+    const int first = static_cast<int>(token_ids.size());
     const int start = length_[piece.sequence];
     const int end = start + static_cast<int>(piece.tokens.size());
     if (end > options_.max_context) {
@@ -86,6 +92,9 @@ Result<std::span<const float>> SoloRunner::Run(std::span<const SoloPiece> pieces
     }
     for (int p = start; p < end; ++p) positions.push_back(p);
     query_start.push_back(static_cast<int32_t>(token_ids.size()));
+    if (!piece.adapters.empty()) {
+      adapters.push_back({first, static_cast<int>(token_ids.size()), piece.adapters});
+    }
     context_len.push_back(end);
     for (size_t g = 0; g < num_groups; ++g) {
       const auto table = block_table_[g].begin() + piece.sequence * blocks_per_sequence_;
@@ -105,7 +114,7 @@ Result<std::span<const float>> SoloRunner::Run(std::span<const SoloPiece> pieces
   for (size_t g = 0; g < num_groups; ++g) {
     kv.push_back({slots[g], tables[g], blocks_per_sequence_});
   }
-  const ForwardBatch batch{token_ids, {positions, query_start, context_len}, kv, logit_rows, {}};
+  const ForwardBatch batch{token_ids, {positions, query_start, context_len}, kv, logit_rows, {}, adapters};
   const TensorView logits(logits_memory_.get(), DType::kF32,
                           {static_cast<int64_t>(logit_rows.size()), vocab});
   model_.Forward(ops_, batch, kv_layers_, *arena_, {logits, {}});

@@ -31,6 +31,7 @@ struct SoloPiece {
   int sequence = 0;
   std::span<const int32_t> tokens;
   std::span<const int32_t> logit_rows;
+  std::span<const AdapterUse> adapters = {};
 };
 
 // Single thread. Borrows model and ops.

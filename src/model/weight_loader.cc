@@ -28,6 +28,11 @@ bool SameShape(const TensorView& view, std::initializer_list<int64_t> shape) {
   return std::equal(shape.begin(), shape.end(), view.shape.begin() + first);
 }
 
+// What Pass multiplies or looks up: not what stands behind pooling.
+bool Adaptable(std::string_view name) {
+  return name.starts_with("blk.") || name == "output.weight" || name == "token_embd.weight";
+}
+
 }  // namespace
 
 WeightLoader::WeightLoader(const gguf::GgufFile& file, Ops& ops, LoadProgress progress)
@@ -98,6 +103,7 @@ std::unique_ptr<Matrix> WeightLoader::LoadRows(const std::string& name, int64_t 
   }
   if (first + count == rows) file_.Advise(*tensor, MappedFile::Advice::kDontNeed);
   Loaded(*tensor);
+  if (count == rows && Adaptable(name)) matrices_.push_back({name, matrix->get(), false});
   return std::move(*matrix);
 }
 
@@ -111,6 +117,7 @@ std::unique_ptr<Matrix> WeightLoader::LoadTable(const std::string& name, int64_t
     return nullptr;
   }
   Loaded(*tensor);
+  if (Adaptable(name)) matrices_.push_back({name, table->get(), true});
   return std::move(*table);
 }
 

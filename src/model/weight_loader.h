@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -52,6 +53,9 @@ class WeightLoader {
   // The first error, if any. Otherwise warns, in one line, of tensors that nobody asked for.
   Result<void> Finish();
 
+  // The matrices of layers and of the vocabulary, as loaded so far.
+  std::vector<NamedMatrix> TakeMatrices() { return std::move(matrices_); }
+
   int64_t bytes_loaded() const { return bytes_loaded_; }
 
  private:
@@ -64,6 +68,7 @@ class WeightLoader {
   Ops& ops_;
   LoadProgress progress_;
   Result<void> status_;
+  std::vector<NamedMatrix> matrices_;
   std::vector<bool> used_;  // by index in file_.tensors()
   int64_t bytes_total_ = 0;
   int64_t bytes_loaded_ = 0;

@@ -134,6 +134,8 @@ Router MakeRoutes(const Readiness& readiness, const Metrics& metrics, bool slots
   body("/tokenize", &api::Service::Tokenize);
   body("/detokenize", &api::Service::Detokenize);
   body("/apply-template", &api::Service::ApplyTemplate);
+  info("/lora-adapters", &api::Service::ListAdapters);
+  body("/lora-adapters", &api::Service::SetAdapters);
   table.Add("GET", "/slots", false, false,
             [slots](const api::Service& s, const HttpRequest& r) -> Outcome {
               if (!slots) {

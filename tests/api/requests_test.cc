@@ -182,7 +182,7 @@ TEST(ChatRequest, TableOfFields) {
       {"\"reasoning_format\":\"deepseek\"", nullptr},
       {"\"reasoning_format\":7", "reasoning_format"},
       {"\"lora\":[]", nullptr},
-      {"\"lora\":[{\"id\":0,\"scale\":1}]", "lora"},
+      {"\"lora\":[{\"id\":0,\"scale\":1}]", "lora[0].id"},
       {"\"logit_bias\":[[\"word\",1]]", nullptr},
       {"\"logit_bias\":[[\"word\",\"x\"]]", "logit_bias[0]"},
       {"\"timings_per_token\":true", nullptr},

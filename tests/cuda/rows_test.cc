@@ -29,6 +29,7 @@ TEST(CudaRows, NormsActivationsAndSums) {
       const Tensor in(ops, {5, cols}, &x), weight(ops, {cols}, &w), bias(ops, {cols}, &b);
       ops.LayerNorm(in.view, weight.view.f32(), bias.view.f32(), 1e-6f, in.view);
       ops.Softcap(in.view, 5.0f);
+      ops.Scale(in.view, -1.75f);
       EXPECT_TRUE(ops.Finish().has_value());
       return in.Read();
     });

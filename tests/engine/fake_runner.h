@@ -29,16 +29,27 @@ inline void FillLogits(uint64_t state, float* logits) {
   }
 }
 
+// 0 without adapters.
+inline uint64_t AdapterSalt(std::span<const AdapterUse> uses) {
+  uint64_t salt = 0;
+  for (const AdapterUse& use : uses) {
+    salt = Mix(salt ^ Mix(static_cast<uint64_t>(use.adapter) + 1) ^
+               static_cast<uint64_t>(static_cast<int64_t>(use.scale * 1024)));
+  }
+  return salt;
+}
+
 // What is stored for position p: a function of the stored values at p - 1 and at the first position
-// that every group's window still shows, and of the token.
-inline uint64_t Stored(uint64_t before, uint64_t first_seen, TokenId token) {
-  return Mix(before ^ Mix(first_seen + 17) ^ static_cast<uint64_t>(token) * 31);
+// that every group's window still shows, of the token and of its adapters.
+inline uint64_t Stored(uint64_t before, uint64_t first_seen, TokenId token, uint64_t salt) {
+  return Mix(before ^ Mix(first_seen + 17) ^ static_cast<uint64_t>(token) * 31 ^ salt);
 }
 
 // The model without any cache: logits after `tokens`.
 class PlainModel {
  public:
-  explicit PlainModel(std::vector<int> windows) : windows_(std::move(windows)) {}
+  explicit PlainModel(std::vector<int> windows, std::span<const AdapterUse> uses = {})
+      : windows_(std::move(windows)), salt_(AdapterSalt(uses)) {}
 
   void Append(TokenId token) {
     const auto p = static_cast<int64_t>(stored_.size());
@@ -47,7 +58,7 @@ class PlainModel {
       const int64_t first = w == 0 ? 0 : std::max<int64_t>(0, p - w + 1);
       seen = Mix(seen ^ (first == p ? 0 : stored_[static_cast<size_t>(first)]));
     }
-    stored_.push_back(Stored(before, seen, token));
+    stored_.push_back(Stored(before, seen, token, salt_));
   }
   void Logits(float* logits) const {
     const auto n = static_cast<int64_t>(stored_.size());
@@ -62,6 +73,7 @@ class PlainModel {
 
  private:
   std::vector<int> windows_;
+  uint64_t salt_;
   std::vector<uint64_t> stored_;
 };
 
@@ -158,7 +170,10 @@ class FakeRunner final : public ModelRunner {
 
   void Store(const ForwardBatch& batch, int s, int t) {
     const int64_t p = batch.sequences.positions[t];
-    uint64_t before = 0, seen = 0;
+    uint64_t before = 0, seen = 0, salt = 0;
+    for (const AdapterRun& run : batch.adapters) {
+      if (run.first <= t && t < run.end) salt = AdapterSalt(run.uses);
+    }
     for (size_t g = 0; g < pools_.size(); ++g) {
       const int w = windows_[g];
       // With a window of one token, even the one before is out of sight.
@@ -172,7 +187,7 @@ class FakeRunner final : public ModelRunner {
           batch.kv[g]
               .block_table[static_cast<size_t>(s * batch.kv[g].max_blocks + p / kKvBlockTokens)];
       if (slot != block * kKvBlockTokens + p % kKvBlockTokens) complaint = "slot and table differ";
-      pools_[g][static_cast<size_t>(slot)] = {p, Stored(before, seen, batch.token_ids[t])};
+      pools_[g][static_cast<size_t>(slot)] = {p, Stored(before, seen, batch.token_ids[t], salt)};
     }
   }
 
@@ -201,7 +216,7 @@ struct PlainAnswer {
   int64_t dropped = 0;
 };
 inline PlainAnswer AnswerAlone(const Request& request, std::vector<int> windows, int64_t limit) {
-  PlainModel model(windows);
+  PlainModel model(windows, request.adapters);
   std::vector<TokenId> prompt = request.prompt, generated;
   for (TokenId t : prompt) model.Append(t);
   SamplingParams params = request.sampling;
@@ -230,7 +245,7 @@ inline PlainAnswer AnswerAlone(const Request& request, std::vector<int> windows,
       answer.dropped += gone;
       prompt = all;
       generated.clear();
-      model = PlainModel(windows);
+      model = PlainModel(windows, request.adapters);
       for (TokenId t : prompt) model.Append(t);
       sampler = Sampler::Create(params, kVocab).value();
     }

@@ -75,6 +75,8 @@ class Simulation {
     config_.lookup_min_match = static_cast<int>(Pick(3));
     config_.max_draft = 1 + static_cast<int>(Pick(12));
     config_.max_step_drafts = 1 + static_cast<int>(Pick(24));
+    config_.num_adapters = Pick(2) == 0 ? 2 : 0;
+    if (config_.num_adapters > 0 && Pick(2) == 0) config_.start_adapters = {{0, 1.0f}};
     shifts_ = Pick(3) == 0;
     fault_rate_ = Pick(3) == 0 ? 0.002 : 0;
     spoil_rate_ = Pick(3) == 0 ? 0.0005 : 0;
@@ -216,6 +218,9 @@ class Simulation {
     if (Pick(3) == 0) r.stop_ids = {static_cast<TokenId>(Pick(test::kVocab))};
     r.ignore_eos = Pick(4) == 0;
     r.cache_prompt = Pick(8) != 0;
+    for (int a = 0; a < config_.num_adapters; ++a) {
+      if (Pick(2) == 0) r.adapters.push_back({a, Pick(2) == 0 ? 1.0f : 0.5f});
+    }
     if (shifts_ && Pick(3) == 0) {
       r.context_shift = true;
       r.keep = static_cast<int64_t>(Pick(static_cast<size_t>(max_request_))) - 1;

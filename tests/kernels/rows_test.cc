@@ -101,10 +101,14 @@ TEST_P(Rows, NotANumberStays) {
 
 TEST_P(Rows, AddSoftcapGatherEmbed) {
   std::vector<float> x = RandomFloats(7 * 333, 1), a = RandomFloats(7 * 333, 2), b = a;
+  const std::vector<float> before = a;
   ref_->Add(View(x, {7, 333}), View(a, {7, 333}));
   cpu_->Add(View(x, {7, 333}), View(b, {7, 333}));
   EXPECT_TRUE(SameBits(a, b));
-  for (float& v : a) v *= 20;
+  ref_->Scale(View(a, {7, 333}), 20.0f);
+  cpu_->Scale(View(b, {7, 333}), 20.0f);
+  EXPECT_TRUE(SameBits(a, b));
+  EXPECT_EQ(a[5], (before[5] + x[5]) * 20.0f);
   b = a;
   ref_->Softcap(View(a, {7, 333}), 30.0f);
   cpu_->Softcap(View(b, {7, 333}), 30.0f);

@@ -281,6 +281,14 @@ void CudaOps::Softcap(const TensorView& x, float cap) {
   op.scale = cap;
 }
 
+void CudaOps::Scale(const TensorView& x, float factor) {
+  Op& op = Record(OpKind::kScale);
+  op.x = op.y = x.data;
+  op.tokens = static_cast<int>(x.rows());
+  op.cols = static_cast<int>(x.cols());
+  op.scale = factor;
+}
+
 void CudaOps::GatherRows(const TensorView& x, std::span<const int32_t> rows, const TensorView& y) {
   for (int32_t row : rows) CHECK(row >= 0 && row < x.rows());
   Op& op = Record(OpKind::kGather);

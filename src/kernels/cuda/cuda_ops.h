@@ -40,6 +40,7 @@ class CudaOps final : public Ops {
   void Activate(Activation act, const TensorView& x) override;
   void Add(const TensorView& x, const TensorView& y) override;
   void Softcap(const TensorView& x, float cap) override;
+  void Scale(const TensorView& x, float factor) override;
   void GatherRows(const TensorView& x, std::span<const int32_t> rows, const TensorView& y) override;
   int most_top() const override { return kMostTop; }
   void Top(const TensorView& logits, int count, float* values, int32_t* ids) override;

@@ -96,6 +96,7 @@ void LaunchGlu(const Launcher& on, Activation act, const void* gate, const void*
 void LaunchActivate(const Launcher& on, Activation act, const float* x, int64_t n, void* y, bool half);
 void LaunchAdd(const Launcher& on, const float* x, int64_t n, float* y);
 void LaunchSoftcap(const Launcher& on, float* x, int64_t n, float cap);
+void LaunchScale(const Launcher& on, float* x, int64_t n, float factor);
 void LaunchGatherRows(const Launcher& on, const Rows& x, const int32_t* rows, int64_t count, int cols, void* y);
 
 // ---- attention ------------------------------------------------------------------------------------

@@ -134,7 +134,7 @@ __global__ void GluKernel(Activation act, const void* gate, const void* up, bool
   }
 }
 
-enum class Each { kActivate, kAdd, kSoftcap };
+enum class Each { kActivate, kAdd, kSoftcap, kScale };
 __global__ void EachKernel(Each what, Activation act, const float* x, int64_t n, float cap, void* y, bool half) {
   LaunchNext();
   WaitForPrevious();
@@ -144,6 +144,7 @@ __global__ void EachKernel(Each what, Activation act, const float* x, int64_t n,
     if (what == Each::kActivate) v = Activated(act, v);
     if (what == Each::kAdd) v += static_cast<const float*>(y)[i];
     if (what == Each::kSoftcap) v = cap * tanhf(v / cap);
+    if (what == Each::kScale) v *= cap;
     StoreScaled(y, half, i, v);
   }
 }
@@ -183,6 +184,9 @@ void LaunchAdd(const Launcher& on, const float* x, int64_t n, float* y) {
 }
 void LaunchSoftcap(const Launcher& on, float* x, int64_t n, float cap) {
   LaunchKernel(on, EachKernel, dim3(BlocksFor(n)), dim3(kThreads), 0, Each::kSoftcap, Activation::kSilu, x, n, cap, x, false);
+}
+void LaunchScale(const Launcher& on, float* x, int64_t n, float factor) {
+  LaunchKernel(on, EachKernel, dim3(BlocksFor(n)), dim3(kThreads), 0, Each::kScale, Activation::kSilu, x, n, factor, x, false);
 }
 void LaunchGatherRows(const Launcher& on, const Rows& x, const int32_t* rows, int64_t count, int cols, void* y) {
   LaunchKernel(on, GatherRowsKernel, dim3(static_cast<unsigned>(count)), dim3(kThreads), 0,

@@ -201,6 +201,7 @@ void CudaOps::RunOp(const Op& op) {
     case OpKind::kActivate: return LaunchActivate(launcher_, op.act, x, n, op.y, op.y_half != 0);
     case OpKind::kAdd: return LaunchAdd(launcher_, x, n, static_cast<float*>(op.y));
     case OpKind::kSoftcap: return LaunchSoftcap(launcher_, static_cast<float*>(op.y), n, op.scale);
+    case OpKind::kScale: return LaunchScale(launcher_, static_cast<float*>(op.y), n, op.scale);
     case OpKind::kGather:
       return LaunchGatherRows(launcher_, {op.x, op.x_half != 0}, op.ints, op.count, op.cols, op.y);
     case OpKind::kTop: return;

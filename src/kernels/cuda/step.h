@@ -20,7 +20,7 @@ class CudaMatrix final : public Matrix {
 };
 
 enum class OpKind : int32_t {
-  kEmbed, kMatmul, kNorm, kRope, kStoreKv, kAttention, kGlu, kActivate, kAdd, kSoftcap, kGather, kTop,
+  kEmbed, kMatmul, kNorm, kRope, kStoreKv, kAttention, kGlu, kActivate, kAdd, kSoftcap, kScale, kGather, kTop,
 };
 
 // Plain bytes, zeroed before they are filled: two steps are the same graph when their bytes are the same.
@@ -40,7 +40,7 @@ struct Op {
   int32_t num_outs;
   // kEmbed
   const CudaMatrix* table;
-  float scale;
+  float scale;  // kSoftcap, kScale: their factor
   // kNorm
   const float* norm_weight;
   const float* norm_bias;

@@ -73,6 +73,7 @@ class Bert final : public FamilyModel {
     }
     head_ = LoadPoolingHead(loader, config_);
     LB_RETURN_IF_ERROR(loader.Finish());
+    matrices_ = loader.TakeMatrices();
     if (!rotates_) return {};
     LB_ASSIGN_OR_RETURN(rope_, Rope::Create(ops, rope_spec_, {}));
     return {};
@@ -82,7 +83,7 @@ class Bert final : public FamilyModel {
                const ForwardOutput& out) const override {
     CHECK(batch.logit_rows.empty());
     const float eps = config_.rms_eps;
-    Pass pass(ops, batch, kv, arena, config_.width);
+    Pass pass(ops, batch, kv, arena, *this);
     EmbedTokens(pass);
     // x is what a block reads, too.
     const TensorView spare = pass.h;
@@ -128,7 +129,7 @@ class Bert final : public FamilyModel {
 
  private:
   void EmbedTokens(Pass& pass) const {
-    pass.ops.Embed(*tokens_, pass.batch.token_ids, 1.0f, pass.x);
+    pass.Embed(*tokens_, 1.0f);
     if (types_ != nullptr) {
       // One text: all of it is of the first type.
       const std::vector<int32_t> first(pass.batch.token_ids.size(), 0);

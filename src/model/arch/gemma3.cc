@@ -86,6 +86,7 @@ class Gemma3 final : public FamilyModel {
     }
     head_ = LoadPoolingHead(loader, config_);
     LB_RETURN_IF_ERROR(loader.Finish());
+    matrices_ = loader.TakeMatrices();
     LB_ASSIGN_OR_RETURN(full_rope_, Rope::Create(ops, full_rope_spec_, factors));
     LB_ASSIGN_OR_RETURN(sliding_rope_, Rope::Create(ops, sliding_rope_spec_, {}));
     return {};
@@ -94,7 +95,7 @@ class Gemma3 final : public FamilyModel {
   void Forward(Ops& ops, const ForwardBatch& batch, KvLayers kv, Arena& arena,
                const ForwardOutput& out) const override {
     const float eps = config_.rms_eps;
-    Pass pass(ops, batch, kv, arena, config_.width);
+    Pass pass(ops, batch, kv, arena, *this);
     EmbedTokens(pass, vocabulary_, std::sqrt(static_cast<float>(config_.width)));
     for (int l = 0; l < config_.num_layers; ++l) {
       const Layer& w = layers_[l];

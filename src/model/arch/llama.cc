@@ -55,13 +55,14 @@ class Llama final : public FamilyModel {
       layers_.push_back(std::move(layer));
     }
     LB_RETURN_IF_ERROR(loader.Finish());
+    matrices_ = loader.TakeMatrices();
     LB_ASSIGN_OR_RETURN(rope_, Rope::Create(ops, rope_spec_, factors));
     return {};
   }
 
   void Forward(Ops& ops, const ForwardBatch& batch, KvLayers kv, Arena& arena,
                const ForwardOutput& out) const override {
-    Pass pass(ops, batch, kv, arena, config_.width);
+    Pass pass(ops, batch, kv, arena, *this);
     EmbedTokens(pass, vocabulary_, 1.0f);
     for (int l = 0; l < config_.num_layers; ++l) {
       const Layer& w = layers_[l];

@@ -71,7 +71,7 @@ TensorView Attend(Pass& pass, const AttentionWeights& w, const AttentionSpec& sp
   const MatmulOut products[] = {{w.q.get(), q, w.q_bias.get(), false},
                                 {w.k.get(), k, w.k_bias.get(), false},
                                 {w.v.get(), v, w.v_bias.get(), false}};
-  ops.Matmul(pass.h, products);
+  pass.Multiply(pass.h, products);
   if (!w.q_norm.empty()) RmsNorm(ops, w.q_norm, spec.norm_eps, q, q);
   if (!w.k_norm.empty()) RmsNorm(ops, w.k_norm, spec.norm_eps, k, k);
   if (spec.rope != nullptr) {
@@ -89,7 +89,7 @@ TensorView Attend(Pass& pass, const AttentionWeights& w, const AttentionSpec& sp
 void ProjectHeads(Pass& pass, const AttentionWeights& w, const TensorView& heads,
                   const TensorView& y, bool accumulate) {
   const MatmulOut product{w.output.get(), y, w.output_bias.get(), accumulate};
-  pass.ops.Matmul(heads, std::span(&product, 1));
+  pass.Multiply(heads, std::span(&product, 1));
 }
 
 size_t AttentionScratchBytes(const ModelConfig& config, int tokens, int output_rows) {

@@ -16,7 +16,7 @@ Vocabulary LoadVocabulary(WeightLoader& loader, const ModelConfig& config) {
 }
 
 void EmbedTokens(Pass& pass, const Vocabulary& w, float scale) {
-  pass.ops.Embed(*w.embedding, pass.batch.token_ids, scale, pass.x);
+  pass.Embed(*w.embedding, scale);
 }
 
 void Outputs(Pass& pass, const Vocabulary& w, float rms_eps, float softcap,
@@ -32,7 +32,7 @@ void Outputs(Pass& pass, const Vocabulary& w, float rms_eps, float softcap,
   const TensorView h(pass.h.data, DType::kF32, {rows, width});
   RmsNorm(pass.ops, w.output_norm, rms_eps, x, h);
   const MatmulOut product{w.output.get(), out.logits, nullptr, false};
-  pass.ops.Matmul(h, std::span(&product, 1));
+  pass.Multiply(h, std::span(&product, 1));
   if (softcap > 0) pass.ops.Softcap(out.logits, softcap);
 }
 

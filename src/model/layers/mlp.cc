@@ -30,20 +30,20 @@ void GatedMlp(Pass& pass, const MlpWeights& w, Activation activation, const Tens
   const TensorView up = pass.arena.Alloc({rows, w.up->rows});
   const MatmulOut products[] = {{w.gate.get(), gate, w.gate_bias.get(), false},
                                 {w.up.get(), up, w.up_bias.get(), false}};
-  pass.ops.Matmul(pass.h, products);
+  pass.Multiply(pass.h, products);
   pass.ops.GluMul(activation, gate, up, gate);
   const MatmulOut down{w.down.get(), y, w.down_bias.get(), accumulate};
-  pass.ops.Matmul(gate, std::span(&down, 1));
+  pass.Multiply(gate, std::span(&down, 1));
 }
 
 void PlainMlp(Pass& pass, const MlpWeights& w, Activation activation, const TensorView& y,
               bool accumulate) {
   const TensorView up = pass.arena.Alloc({pass.h.rows(), w.up->rows});
   const MatmulOut first{w.up.get(), up, w.up_bias.get(), false};
-  pass.ops.Matmul(pass.h, std::span(&first, 1));
+  pass.Multiply(pass.h, std::span(&first, 1));
   pass.ops.Activate(activation, up);
   const MatmulOut down{w.down.get(), y, w.down_bias.get(), accumulate};
-  pass.ops.Matmul(up, std::span(&down, 1));
+  pass.Multiply(up, std::span(&down, 1));
 }
 
 size_t MlpScratchBytes(const ModelConfig& config, int tokens) {

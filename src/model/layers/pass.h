@@ -15,8 +15,16 @@ namespace lb {
 // the arena and gives it back. All of it f32 in the backend's memory. Engine thread only.
 class Pass {
  public:
-  Pass(Ops& ops_in, const ForwardBatch& batch_in, KvLayers kv_in, Arena& arena_in, int width)
-      : ops(ops_in), batch(batch_in), kv(kv_in), arena(arena_in), mark_(arena_in) {
+  Pass(Ops& ops_in, const ForwardBatch& batch_in, KvLayers kv_in, Arena& arena_in,
+       const Model& model)
+      : ops(ops_in),
+        batch(batch_in),
+        kv(kv_in),
+        arena(arena_in),
+        model_(model),
+        mark_(arena_in),
+        runs_(batch_in.adapters.begin(), batch_in.adapters.end()) {
+    const int width = model.config().width;
     CHECK_GT(num_tokens(), 0);
     CHECK_EQ(batch.token_ids.size(), batch.sequences.positions.size());
     x = arena.Alloc({num_tokens(), width});
@@ -48,8 +56,16 @@ class Pass {
     ops.GatherRows(x, output_rows(), kept_x);  // h is free here
     h = TensorView(x.data, DType::kF32, {rows, x.cols()});
     x = kept_x;
+    KeepOutputRuns();
     return kept;
   }
+
+  // Ops::Matmul, plus what the adapters of each row add. `from` has a row for each row of pass.x, or
+  // for the first of them. At most kMostProducts `outs`.
+  void Multiply(const TensorView& from, std::span<const MatmulOut> outs);
+  // The same for Ops::Embed of all tokens to pass.x.
+  void Embed(const Matrix& table, float scale);
+  static constexpr int kMostProducts = 3;  // of one input: q, k and v
 
   static size_t ScratchBytes(int tokens, int width) {
     return 2 * Arena::RoundedBytes({tokens, width});
@@ -70,8 +86,13 @@ class Pass {
     return true;
   }
 
+  // runs_ of the tokens -> of the output rows.
+  void KeepOutputRuns();
+
+  const Model& model_;
   std::vector<int32_t> both_;  // output_rows() when there are both kinds
   Arena::Mark mark_;
+  std::vector<AdapterRun> runs_;  // of the rows of x
 };
 
 }  // namespace lb

@@ -1,6 +1,7 @@
 // model_eval: perplexity and logits of a text, or speed, straight from the model layer.
 //   model_eval -m MODEL --text FILE [--tokens N] [--chunk 512] [--from K] [--dump FILE] [--ref]
 //   model_eval -m MODEL --ids FILE ...        the same over token ids (numbers between blanks)
+//                                             --lora FILE SCALE: with this adapter (any number)
 //   model_eval -m MODEL --prompt TEXT -n 24   greedy continuation
 //   model_eval -m MODEL --speed 512,32        prefill and decode, tokens per second
 #include <fmt/format.h>
@@ -20,6 +21,7 @@
 #include "app/perplexity.h"
 #include "gguf/gguf_file.h"
 #include "kernels/backends.h"
+#include "model/adapter.h"
 #include "model/model.h"
 #include "model/solo_runner.h"
 #include "text/tokenizer.h"
@@ -34,6 +36,7 @@ struct Args {
   int answer_tokens = 24;
   int threads = 0;
   bool ref = false;
+  std::vector<std::pair<std::string, float>> loras;
   PerplexityOptions perplexity;
 };
 
@@ -170,6 +173,12 @@ Result<void> Main(Args args) {
   LB_ASSIGN_OR_RETURN(const auto file, gguf::GgufFile::Open(args.model));
   const auto start = std::chrono::steady_clock::now();
   LB_ASSIGN_OR_RETURN(const auto model, LoadModel(*file, *ops, nullptr));
+  for (const auto& [path, scale] : args.loras) {
+    LB_ASSIGN_OR_RETURN(auto lora, gguf::GgufFile::Open(path));
+    LB_ASSIGN_OR_RETURN(auto adapter, Adapter::Load(std::move(lora), *model, *ops));
+    args.perplexity.adapters.push_back({static_cast<int>(model->adapters().size()), scale});
+    model->AddAdapter(std::move(adapter));
+  }
   fmt::print(stderr, "{}: {} on {}, loaded in {:.2f} s, {:.2f} CPU s\n", model->config().name,
              model->config().arch, ops->name(), SecondsSince(start), CpuSeconds());
   if (!args.speed.empty()) return MeasureSpeed(*model, *ops, args);
@@ -205,6 +214,7 @@ int main(int argc, char** argv) {
   app.add_option("--kv", args.kv, "type of the KV cache");
   app.add_option("--threads", args.threads, "threads (0: one per core)");
   app.add_option("--isa", args.isa, "instruction set: avx512, avx2, portable");
+  app.add_option("--lora", args.loras, "adapter and its scale");
   app.add_flag("--ref", args.ref, "plain reference kernels");
   CLI11_PARSE(app, argc, argv);
   const auto result = lb::app::Main(args);
