@@ -114,7 +114,7 @@ Result<std::span<const float>> SoloRunner::Run(std::span<const SoloPiece> pieces
   for (size_t g = 0; g < num_groups; ++g) {
     kv.push_back({slots[g], tables[g], blocks_per_sequence_});
   }
-  const ForwardBatch batch{token_ids, {positions, query_start, context_len}, kv, logit_rows, {}, adapters};
+  const ForwardBatch batch{token_ids, {positions, query_start, context_len}, kv, logit_rows, {}, 0, adapters};
   const TensorView logits(logits_memory_.get(), DType::kF32,
                           {static_cast<int64_t>(logit_rows.size()), vocab});
   model_.Forward(ops_, batch, kv_layers_, *arena_, {logits, {}});

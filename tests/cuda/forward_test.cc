@@ -5,6 +5,7 @@
 
 #include "model/solo_runner.h"
 #include "tests/cuda/device_tensors.h"
+#include "tests/model/tiny_adapter.h"
 #include "tests/model/tiny_model.h"
 
 namespace lb {
@@ -31,9 +32,16 @@ test::TinySpec SpecOf(const Case& c) {
 
 class CudaForwardTest : public testing::TestWithParam<Case> {
  protected:
-  // Logits of all tokens, read in chunks.
-  std::vector<float> Run(Ops& ops, int chunk) {
+  // Logits of all tokens, read in chunks; with adapters of ranks 5 and 16 where `uses` has them.
+  std::vector<float> Run(Ops& ops, int chunk, const std::vector<AdapterUse>& uses = {}) {
     const auto loaded = test::LoadTiny(SpecOf(GetParam()), ops);
+    std::vector<std::vector<uint8_t>> files;
+    for (const int rank : {5, 16}) {
+      files.push_back(test::MakeTinyAdapter({.model = SpecOf(GetParam()), .rank = rank, .seed = 7}));
+      auto adapter = test::ParseAdapter(files.back(), *loaded.model, ops);
+      CHECK(adapter.has_value());
+      loaded.model->AddAdapter(std::move(*adapter));
+    }
     SoloOptions options;
     options.max_context = 96;
     options.max_batch_tokens = options.max_logit_rows = 2 * kTokens;
@@ -46,7 +54,7 @@ class CudaForwardTest : public testing::TestWithParam<Case> {
       const int count = std::min(chunk, kTokens - from);
       std::vector<int32_t> rows(static_cast<size_t>(count));
       std::iota(rows.begin(), rows.end(), 0);
-      const SoloPiece piece{0, std::span(tokens).subspan(static_cast<size_t>(from), static_cast<size_t>(count)), rows};
+      const SoloPiece piece{0, std::span(tokens).subspan(static_cast<size_t>(from), static_cast<size_t>(count)), rows, uses};
       const auto logits = (*runner)->Run(std::span(&piece, 1));
       CHECK(logits.has_value());
       all.insert(all.end(), logits->begin(), logits->end());
@@ -64,11 +72,23 @@ TEST_P(CudaForwardTest, LogitsAreTheReferences) {
   }
 }
 
+TEST_P(CudaForwardTest, AdaptersAreTheReferences) {
+  const auto ref = MakeRefOps();
+  const std::vector<AdapterUse> uses = {{0, 0.5f}, {1, -0.75f}};
+  const auto expected = Run(*ref, kTokens, uses);
+  EXPECT_GT(Distance(Run(*ref, kTokens), expected), 5e-2) << "the adapters do not show";
+  for (int chunk : {kTokens, 40, 5, 1}) {
+    EXPECT_LT(Distance(Run(Gpu(), chunk, uses), expected), GetParam().quantised ? 3e-2 : 1e-2) << chunk;
+  }
+}
+
 TEST_P(CudaForwardTest, DeterministicChunksDoNotMatter) {
-  const auto whole = Run(Gpu(true), kTokens);
-  for (int chunk : {40, 16, 5, 1}) {
-    const auto part = Run(Gpu(true), chunk);
-    EXPECT_TRUE(SameBits(part, whole)) << chunk;
+  for (const std::vector<AdapterUse>& uses : {std::vector<AdapterUse>{}, {{1, 1.0f}}}) {
+    const auto whole = Run(Gpu(true), kTokens, uses);
+    for (int chunk : {40, 16, 5, 1}) {
+      const auto part = Run(Gpu(true), chunk, uses);
+      EXPECT_TRUE(SameBits(part, whole)) << chunk;
+    }
   }
 }
 
