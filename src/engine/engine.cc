@@ -107,7 +107,6 @@ Result<std::unique_ptr<TokenStream>> Engine::Submit(Request request) {
     return refuse(lb::Fail(ErrorCode::kInvalidArgument, "the prompt has no tokens"));
   }
   if (auto kind = CheckKind(request); !kind.has_value()) return refuse(kind.error());
-  if (auto known = CheckAdapters(request); !known.has_value()) return refuse(known.error());
   request.cache_namespace = namespaces_.Of(request.cache_namespace, request.adapters);
   if (request.embed ? length > limits_.max_request_tokens : length >= limits_.max_request_tokens) {
     // llama.cpp's phrase: clients look for it in order to send less.

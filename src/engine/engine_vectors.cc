@@ -17,7 +17,7 @@ Result<void> Engine::CheckKind(const Request& request) const {
                     "this model makes vectors of texts and generates none: ask for embeddings{}",
                     config_.pooling == Pooling::kRank ? " or reranking" : "");
   }
-  return {};
+  return CheckAdapters(request);
 }
 
 Result<void> Engine::CheckAdapters(const Request& request) const {
