@@ -3,9 +3,11 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/error.h"
 
@@ -41,6 +43,12 @@ class PendingReply {
   virtual bool started() const { return false; }
   // The plain reply; valid when Advance said done and there is no error.
   virtual std::string Body() const = 0;
+
+  // `owner` lives as long as this reply: the model that makes it.
+  void KeepAlive(std::shared_ptr<const void> owner) { owner_ = std::move(owner); }
+
+ private:
+  std::shared_ptr<const void> owner_;  // goes last, after all that derived classes hold
 };
 
 }  // namespace lb::api

@@ -9,6 +9,7 @@
 #include "api/chat_request.h"
 #include "api/completion_request.h"
 #include "api/generation.h"
+#include "api/json_writer.h"
 #include "api/kv_events.h"
 #include "api/native_request.h"
 #include "engine/engine_client.h"
@@ -33,6 +34,9 @@ struct ModelCard {
   std::string quantization;   // "Q4_K_M"; "unknown" when the file does not say
   int64_t modified_unix = 0;  // the file
 };
+
+// What is known of a model in /v1/models before it is loaded, into an open object.
+void WriteUnloadedModel(const ModelCard& card, JsonWriter* w);
 
 struct OllamaRequest;
 enum class EmbeddingForm;
@@ -72,8 +76,8 @@ class Service {
   Reply OllamaChat(std::string_view body, const Caller& caller) const;
   Reply OllamaGenerate(std::string_view body, const Caller& caller) const;
   Result<std::string> OllamaShow(std::string_view body) const;
-  std::string OllamaTags() const;
-  std::string OllamaPs() const;
+  // This model's entry in /api/ps, into an open object.
+  void WriteOllamaPs(JsonWriter* w) const;
   std::string OllamaVersion() const;
   // OpenAI's embeddings, llama.cpp's own form of them, and Jina's rerank.
   using Pending = Result<std::unique_ptr<PendingReply>>;
@@ -107,8 +111,10 @@ class Service {
   // GET /kv/events; for any thread.
   Pending KvEventStream(std::string_view query) const;
 
-  std::string Models() const;
-  std::string Props() const;
+  // This model's entry in /v1/models, into an open object.
+  void WriteModel(JsonWriter* w) const;
+  // `sleeping`: as it is told of a model that is not in memory any more.
+  std::string Props(bool sleeping = false) const;
   // As many as sequences run together; which one is busy has no meaning.
   std::string Slots() const;
   EngineStats Stats() const { return parts_.engine->Stats(); }

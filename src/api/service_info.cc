@@ -40,11 +40,18 @@ Result<std::vector<TokenId>> ParseTokens(const Fields& fields, int num_tokens) {
 
 }  // namespace
 
-std::string Service::Models() const {
+void WriteUnloadedModel(const ModelCard& card, JsonWriter* w) {
+  w->Key("id").String(card.alias).Key("object").String("model");
+  w->Key("created").Int(card.created_unix).Key("owned_by").String("llama-box");
+  w->Key("meta").BeginObject();
+  w->Key("n_ctx_train").Int(card.trained_context).Key("n_embd").Int(card.width);
+  w->Key("n_params").Int(card.num_parameters).Key("size").Int(card.size_bytes).EndObject();
+}
+
+void Service::WriteModel(JsonWriter* out) const {
   const ModelCard& card = parts_.card;
-  JsonWriter w;
-  w.BeginObject().Key("object").String("list").Key("data").BeginArray();
-  w.BeginObject().Key("id").String(card.alias).Key("object").String("model");
+  JsonWriter& w = *out;
+  w.Key("id").String(card.alias).Key("object").String("model");
   w.Key("created").Int(card.created_unix).Key("owned_by").String("llama-box");
   w.Key("meta").BeginObject();
   w.Key("vocab_type").Int(VocabType(parts_.tokenizer->model()));
@@ -67,8 +74,7 @@ std::string Service::Models() const {
   w.Key("support_tool_calls").Bool(tools);
   w.Key("support_parallel_tool_calls").Bool(tools && !tool_format_->shape.one);
   w.Key("support_reasoning").Bool(reasoning_.kind != ReasoningFormat::Kind::kNone);
-  w.EndObject().EndObject().EndArray().EndObject();
-  return w.Take();
+  w.EndObject();
 }
 
 Result<std::string> Service::Kv() const {
@@ -92,7 +98,7 @@ Service::Pending Service::KvEventStream(std::string_view query) const {
   return std::unique_ptr<PendingReply>(std::make_unique<KvEvents>(kv_feed_, options));
 }
 
-std::string Service::Props() const {
+std::string Service::Props(bool sleeping) const {
   const text::SpecialTokens& special = parts_.tokenizer->special();
   const auto piece = [&](TokenId id) {
     return id < 0 ? std::string() : parts_.tokenizer->TokenBytes(id, true);
@@ -121,7 +127,7 @@ std::string Service::Props() const {
   w.Key("bos_token").String(piece(special.bos));
   w.Key("eos_token").String(piece(special.eos));
   w.Key("build_info").String("llama-box " + parts_.card.version);
-  w.Key("is_sleeping").Bool(false);
+  w.Key("is_sleeping").Bool(sleeping);
   w.Key("limits").BeginObject();
   w.Key("pool_tokens").Int(limits().pool_tokens);
   w.Key("max_request_tokens").Int(limits().max_request_tokens);

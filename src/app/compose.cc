@@ -37,7 +37,7 @@ Result<KvPlan> Plan(const Flags& flags, const ModelConfig& model, int64_t device
   KvSizing sizing;
   sizing.ctx_size = flags.ctx_size;
   LB_ASSIGN_OR_RETURN(sizing.dtypes, KvTypesOf(flags));
-  LB_ASSIGN_OR_RETURN(sizing.memory_bytes, ParseMemorySize(flags.kv_memory));
+  LB_ASSIGN_OR_RETURN(sizing.memory_bytes, ParseMemorySize("--kv-memory", flags.kv_memory));
   sizing.all_of_it = device_bytes >= 0;
   sizing.available_bytes = sizing.all_of_it ? std::max<int64_t>(device_bytes, 1) : AvailableMemory();
   LB_ASSIGN_OR_RETURN(KvPlan plan, PlanKv(model, sizing));
@@ -147,7 +147,7 @@ Result<std::unique_ptr<Engine>> MakeEngine(const Flags& flags, EngineConfig conf
   return engine;
 }
 
-Result<int64_t> ParseMemorySize(const std::string& text) {
+Result<int64_t> ParseMemorySize(std::string_view flag, const std::string& text) {
   if (text == "auto") return int64_t{0};
   double number = 0;
   const char* end = text.data() + text.size();
@@ -162,7 +162,7 @@ Result<int64_t> ParseMemorySize(const std::string& text) {
     }
   }
   return Fail(ErrorCode::kInvalidArgument,
-              "--kv-memory must be auto or a size such as 512M or 4G, not {}", text);
+              "{} must be auto or a size such as 512M or 4G, not {}", flag, text);
 }
 
 Result<std::unique_ptr<Composition>> Compose(const Flags& flags, const LoadProgress& progress) {

@@ -55,6 +55,6 @@ Result<std::shared_ptr<const text::ChatTemplate>> ChooseChatTemplate(
     const Flags& flags, const gguf::Metadata& metadata, const text::Tokenizer& tokenizer);
 
 // "auto", or bytes with an optional K, M, G or T (powers of 1024).
-Result<int64_t> ParseMemorySize(const std::string& text);
+Result<int64_t> ParseMemorySize(std::string_view flag, const std::string& text);
 
 }  // namespace lb::app

@@ -14,6 +14,9 @@ struct Variable {
 constexpr Variable kVariables[] = {
     {"LLAMA_ARG_MODEL", "--model"},
     {"LLAMA_ARG_ALIAS", "--alias"},
+    {"LLAMA_ARG_MODELS_DIR", "--models-dir"},
+    {"LLAMA_ARG_MODELS_MAX", "--models-max"},
+    {"LLAMA_ARG_MODELS_AUTOLOAD", "--models-autoload", "--no-models-autoload"},
     {"LLAMA_ARG_CHAT_TEMPLATE", "--chat-template"},
     {"LLAMA_ARG_CHAT_TEMPLATE_FILE", "--chat-template-file"},
     {"LLAMA_ARG_CHAT_TEMPLATE_KWARGS", "--chat-template-kwargs"},

@@ -64,6 +64,11 @@ Parser::Parser(Flags* f) {
 
   const char* group = "Model";
   app.add_option("-m,--model", f->model, "GGUF file (of a split one: its first part)")->group(group);
+  app.add_option("--models-dir", f->models_dir, "Serve every model (GGUF) of this folder by its name; each is loaded when a request asks for it")->group(group);
+  app.add_option("--models-max", f->models_max, "Most of them in memory at once; 0: no limit")->check(range(0, 10000))->capture_default_str()->group(group);
+  app.add_option("--models-memory", f->models_memory, "Memory of their weights and caches together: auto (90 % of what there is), or a size such as 16G; the one used longest ago makes room")->capture_default_str()->group(group);
+  app.add_flag("--models-autoload,!--no-models-autoload", f->models_autoload, "Requests load the model they name; else only POST /models/load does")->group(group);
+  app.add_option("--sleep-idle-seconds", f->sleep_idle_seconds, "Unload a model that nobody has used for so long; the next request loads it again; -1: never")->check(range(-1.0, 1e9))->capture_default_str()->group(group);
   app.add_option("-a,--alias", f->alias, "Public name of the model (default: the file's name)")->group(group);
   app.add_option("--chat-template", f->chat_template, "Name of a built-in chat template, or Jinja source (default: the model's own)")->group(group);
   app.add_option("--chat-template-file", f->chat_template_file, "File with a Jinja chat template")->group(group);
@@ -276,6 +281,29 @@ std::string Unescape(std::string_view text) {
   return out;
 }
 
+// That the flags name a model, or a folder of them and nothing that is for one.
+Result<void> CheckModels(Flags* flags) {
+  const bool folder = flags->command == Command::kServe && !flags->models_dir.empty();
+  if (flags->model.empty() && !folder) {
+    return Fail(ErrorCode::kInvalidArgument, "no model: llama-box -m MODEL.gguf (--help tells more)");
+  }
+  if (!folder) return {};
+  if (!flags->model.empty()) {
+    flags->warnings.push_back("--models-dir is not used: -m names the model");
+    flags->models_dir.clear();
+    return {};
+  }
+  const std::pair<const char*, bool> for_one[] = {
+      {"--model-draft", !flags->model_draft.empty()},
+      {"--lora", !flags->loras.empty()},
+      {"--prompt-cache-file", !flags->prompt_cache_file.empty()},
+      {"--alias", !flags->alias.empty()}};
+  for (const auto& [flag, given] : for_one) {
+    if (given) return Fail(ErrorCode::kInvalidArgument, "{} is for one model, not for --models-dir", flag);
+  }
+  return {};
+}
+
 std::string OneLine(std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
   return text;
@@ -350,9 +378,7 @@ Result<Flags> ParseFlags(int argc, const char* const* argv, const GetEnv& get_en
   } else {
     for (const std::string& word : words) flags.warnings.push_back("the word " + word + " is skipped");
   }
-  if (flags.model.empty()) {
-    return Fail(ErrorCode::kInvalidArgument, "no model: llama-box -m MODEL.gguf (--help tells more)");
-  }
+  LB_RETURN_IF_ERROR(CheckModels(&flags));
   return flags;
 }
 

@@ -24,6 +24,11 @@ struct Flags {
   std::string text_to_print;  // kPrint: the help or the version
 
   std::string model;
+  std::string models_dir;     // "": there is one model, `model`
+  int models_max = 4;         // of them in memory; 0: no limit
+  bool models_autoload = true;
+  std::string models_memory = "auto";
+  double sleep_idle_seconds = -1;  // after which a model is unloaded; below 0: never
   std::string alias;          // "": the file's name
   std::string host = "127.0.0.1";
   int port = 8080;

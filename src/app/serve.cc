@@ -2,29 +2,27 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <cerrno>
 #include <chrono>
 #include <cstdio>
-#include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <memory>
-#include <optional>
 #include <thread>
 #include <utility>
 
 #include "app/compose.h"
 #include "app/load_progress.h"
-#include "app/prompt_cache.h"
+#include "app/model_hub.h"
+#include "app/model_list.h"
 #include "app/service_manager.h"
 #include "base/log.h"
+#include "base/system_memory.h"
 #include "server/http_server.h"
 #include "server/metrics.h"
-#include "server/readiness.h"
 #include "server/routes.h"
 #include "server/web_page.h"
 
@@ -119,16 +117,45 @@ void BlockSignals() {
   signal(SIGPIPE, SIG_IGN);
 }
 
+namespace {
+
+// The one model of -m, or those of --models-dir.
+Result<std::unique_ptr<ModelHub>> MakeHub(const Flags& flags) {
+  HubConfig config;
+  config.sleep_seconds = flags.sleep_idle_seconds;
+  std::vector<ListedModel> models;
+  if (flags.models_dir.empty()) {
+    const std::string file = std::filesystem::path(flags.model).filename().string();
+    models.push_back({flags.alias.empty() ? file : flags.alias, flags.model, {}, {}, {}});
+    return std::make_unique<ModelHub>(config, flags, std::move(models));
+  }
+  config.many = true;
+  config.most_models = flags.models_max;
+  config.autoload = flags.models_autoload;
+  LB_ASSIGN_OR_RETURN(config.memory_bytes, ParseMemorySize("--models-memory", flags.models_memory));
+  if (config.memory_bytes == 0) config.memory_bytes = AvailableMemory() / 10 * 9;
+  if (config.memory_bytes == 0) config.memory_bytes = int64_t{1} << 50;  // the system does not say
+  LB_ASSIGN_OR_RETURN(models, ListModels(flags, flags.models_dir));
+  LogInfo("{} models in {}, {:.0f} MiB of memory for them", models.size(), flags.models_dir,
+          static_cast<double>(config.memory_bytes) / (1 << 20));
+  return std::make_unique<ModelHub>(config, flags, std::move(models));
+}
+
+}  // namespace
+
 int Serve(const Flags& flags) {
   RaiseDescriptorLimit();
-  server::Readiness readiness;
   server::Metrics metrics;
   auto config = MakeServerConfig(flags);
-  if (!config.has_value()) {
-    LogError("{}", config.error().message);
+  auto made = MakeHub(flags);
+  for (const Error* error : {config.has_value() ? nullptr : &config.error(),
+                             made.has_value() ? nullptr : &made.error()}) {
+    if (error == nullptr) continue;
+    LogError("{}", error->message);
     return 1;
   }
-  server::Router routes = server::MakeRoutes(readiness, metrics, flags.slots);
+  ModelHub& hub = **made;
+  server::Router routes = server::MakeRoutes(hub, metrics, flags.slots);
   const auto page = AddPage(flags, &routes);
   if (!page.has_value()) {
     LogError("{}", page.error().message);
@@ -146,53 +173,55 @@ int Serve(const Flags& flags) {
   }
   server::HttpServer& http = **listening;
   http.Start();
-  LogInfo("listening on {} (503 until the model is loaded)", http.url());
+  if (!hub.many()) LogInfo("listening on {} (503 until the model is loaded)", http.url());
 
   // Loads beside the thread that waits for signals, so that both can end it.
-  std::optional<Result<std::unique_ptr<Composition>>> loaded;
+  Result<void> loaded;
   const pthread_t waiter = pthread_self();
-  std::thread loader([&] {
-    LoadProgressLine line;
-    int told = -1;  // per cent
-    loaded.emplace(Compose(flags, [&](float fraction) {
-      readiness.SetProgress(fraction);
+  LoadProgressLine line;
+  LoadProgress progress;
+  int told = -1;  // per cent
+  if (!hub.many()) {
+    progress = [&](float fraction) {
       line.Show(fraction);
       const int percent = static_cast<int>(fraction * 100.0f);
       if (percent > told) NotifyServiceManager(fmt::format("STATUS=loading, {} %", told = percent));
-    }));
+    };
+  }
+  hub.Start(progress, [&](Result<void> how) {
+    loaded = std::move(how);
     pthread_kill(waiter, kLoaded);
   });
   const sigset_t set = Signals();
   int signal_number = 0;
-  sigwait(&set, &signal_number);
-  if (signal_number != kLoaded) {
-    LogInfo("stopped while loading");
-    std::_Exit(0);  // nothing is open yet that would need an end
+  if (!hub.many()) {
+    sigwait(&set, &signal_number);
+    if (signal_number != kLoaded) {
+      LogInfo("stopped while loading");
+      std::_Exit(0);  // nothing is open yet that would need an end
+    }
+    if (!loaded.has_value()) {
+      LogError("{}", loaded.error().message);
+      http.Stop();
+      hub.Stop();
+      return 1;
+    }
+    const std::string alias = hub.List().front().card.alias;
+    LogInfo("ready: {}/v1 (model {})", http.url(), alias);
+    NotifyServiceManager(fmt::format("READY=1\nSTATUS=serving {}", alias));
+  } else {
+    LogInfo("ready: {}/v1", http.url());
+    NotifyServiceManager(fmt::format("READY=1\nSTATUS=serving the models of {}", flags.models_dir));
   }
-  loader.join();
-  if (!loaded->has_value()) {
-    LogError("{}", loaded->error().message);
-    http.Stop();
-    return 1;
-  }
-  Composition& composition = ***loaded;
-  if (flags.mlock && mlockall(MCL_CURRENT) != 0) {
-    LogWarning("--mlock: {} (ulimit -l says how much may be locked)", std::strerror(errno));
-  }
-  readiness.SetReady(composition.service);
-  LogInfo("ready: {}/v1 (model {})", http.url(), composition.service->card().alias);
-  NotifyServiceManager(fmt::format("READY=1\nSTATUS=serving {}", composition.service->card().alias));
 
   sigwait(&set, &signal_number);
   LogInfo("{}: finishing what runs", signal_number == SIGINT ? "SIGINT" : "SIGTERM");
   NotifyServiceManager("STOPPING=1");
   StartStopWatchdog();
-  composition.engine->StopAccepting();
+  hub.StopAccepting();
   http.Stop();
-  composition.engine_thread->Stop(0);
-  // How long this takes is the cache's size and the disk's: no limit but who sent the signal.
-  g_stopped.store(true);
-  SavePromptCache(flags, composition);
+  // How long saving takes is the cache's size and the disk's: no limit but who sent the signal.
+  hub.Stop([] { g_stopped.store(true); });
   LogInfo("stopped");
   return 0;
 }

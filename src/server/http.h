@@ -10,6 +10,7 @@
 #include "api/errors.h"
 #include "api/pending_reply.h"
 #include "base/error.h"
+#include "server/model_source.h"
 
 namespace lb::server {
 
@@ -23,6 +24,7 @@ struct HttpRequest {
   std::string origin;      // of a browser's page
   std::string peer;        // address without the port
   std::string accept_encoding, if_none_match;  // those headers
+  Lease lease;             // the model that the request has waited for
 };
 
 struct HttpReply {
@@ -33,7 +35,8 @@ struct HttpReply {
 };
 
 // What a route gives: a reply, or an answer that grows.
-using Outcome = std::variant<HttpReply, std::unique_ptr<api::PendingReply>>;
+// A ticket: the model must be there first; the route is asked again then, with request.lease.
+using Outcome = std::variant<HttpReply, std::unique_ptr<api::PendingReply>, std::shared_ptr<LoadTicket>>;
 
 HttpReply JsonReply(std::string body);
 HttpReply ErrorReply(const Error& error, api::ErrorForm form = api::ErrorForm::kOpenAi);

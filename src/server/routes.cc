@@ -5,31 +5,12 @@
 #include <string>
 #include <utility>
 
-#include "api/json_writer.h"
+#include "server/model_routes.h"
 #include "server/openapi.h"
+#include "server/watched_reply.h"
 
 namespace lb::server {
 namespace {
-
-using ServicePtr = std::shared_ptr<const api::Service>;
-
-HttpReply Loading(const Readiness& readiness, api::ErrorForm form) {
-  if (form != api::ErrorForm::kOpenAi) {
-    return ErrorReply(Error{ErrorCode::kUnavailable, "Loading model", {}}, form);
-  }
-  api::JsonWriter w;
-  w.BeginObject().Key("error").BeginObject();
-  w.Key("message").String("Loading model");
-  w.Key("type").String("unavailable_error").Key("code").Int(503);
-  w.Key("param").Null();
-  w.Key("progress").Float(readiness.progress());
-  w.EndObject().EndObject();
-  HttpReply reply;
-  reply.status = 503;
-  reply.body = w.Take();
-  reply.headers.emplace_back("Retry-After", "1");
-  return reply;
-}
 
 template <typename T>
 Outcome ToOutcome(Result<T> result, api::ErrorForm form = api::ErrorForm::kOpenAi) {
@@ -41,35 +22,66 @@ Outcome ToOutcome(Result<T> result, api::ErrorForm form = api::ErrorForm::kOpenA
   }
 }
 
+// An endless reply holds its model only until somebody wants it gone.
+Outcome LookOn(ModelSource& models, const HttpRequest& request,
+               std::unique_ptr<api::PendingReply> reply, api::ErrorForm form) {
+  const auto name = ModelOf(request, models);
+  if (!name.has_value()) return ErrorReply(name.error(), form);
+  ModelSource::Watch watch = models.LookOn(*name);
+  if (watch.lease == nullptr) {
+    return ErrorReply(Error{ErrorCode::kUnavailable, "the model is not loaded", {}}, form);
+  }
+  std::unique_ptr<api::PendingReply> watched =
+      std::make_unique<WatchedReply>(std::move(reply), std::move(watch.end));
+  watched->KeepAlive(std::move(watch.lease));
+  return watched;
+}
+
 class Table {
  public:
-  explicit Table(const Readiness& readiness) : readiness_(readiness) {}
+  explicit Table(ModelSource& models) : models_(models) {}
 
-  // `call` is asked once the model is there.
+  // `call` is asked once the model that the request names is there. Requests with a body wait for
+  // one that is not; the others do not bring it up.
   template <typename Call>
   void Add(std::string_view method, std::string path, bool worker, bool open, Call call,
            api::ErrorForm form = api::ErrorForm::kOpenAi) {
     router_.Add({method, std::move(path), worker, open,
-                 [&readiness = readiness_, call, form](const HttpRequest& request) -> Outcome {
-                   const ServicePtr service = readiness.service();
-                   if (service == nullptr) return Loading(readiness, form);
-                   return call(*service, request);
+                 [&models = models_, call, form](const HttpRequest& request) -> Outcome {
+                   Lease lease = request.lease;
+                   if (lease == nullptr) {
+                     const auto name = ModelOf(request, models);
+                     if (!name.has_value()) return ErrorReply(name.error(), form);
+                     const Purpose purpose = request.method != "POST"       ? Purpose::kLook
+                                             : WantsLoad(request, models) ? Purpose::kLoad
+                                                                          : Purpose::kUse;
+                     const ModelSource::Found found = models.Find(*name, purpose);
+                     if (found.lease == nullptr) return NotThere(found, form);
+                     lease = found.lease;
+                   }
+                   Outcome outcome = call(*lease, request);
+                   if (auto* reply = std::get_if<std::unique_ptr<api::PendingReply>>(&outcome)) {
+                     if ((*reply)->endless()) return LookOn(models, request, std::move(*reply), form);
+                     (*reply)->KeepAlive(std::move(lease));
+                   }
+                   return outcome;
                  },
                  form});
   }
-  void AddRaw(Route route) { router_.Add(std::move(route)); }
+  Router& router() { return router_; }
   Router Take() { return std::move(router_); }
 
  private:
-  const Readiness& readiness_;
+  ModelSource& models_;
   Router router_;
 };
 
 }  // namespace
 
 // Every route is described in openapi.json: tests/server holds the two together.
-Router MakeRoutes(const Readiness& readiness, const Metrics& metrics, bool slots) {
-  Table table(readiness);
+Router MakeRoutes(ModelSource& models, const Metrics& metrics, bool slots) {
+  Table table(models);
+  AddModelRoutes(models, &table.router());
   const auto caller = [](const HttpRequest& request) {
     return api::Caller{request.request_id, request.peer};
   };
@@ -103,11 +115,6 @@ Router MakeRoutes(const Readiness& readiness, const Metrics& metrics, bool slots
     body(at + "/chat/completions/input_tokens", &api::Service::CountChatTokens);
     reply(at + "/responses", &api::Service::Responses);
     body(at + "/responses/input_tokens", &api::Service::CountResponsesTokens);
-    info(at + "/models", &api::Service::Models);
-    table.Add("GET", at + "/health", false, true,
-              [](const api::Service&, const HttpRequest&) -> Outcome {
-                return JsonReply("{\"status\":\"ok\"}");
-              });
   }
   reply("/v1/completions", &api::Service::Completion);
   // Without the prefix it is llama.cpp's own, as its users know it.
@@ -128,8 +135,6 @@ Router MakeRoutes(const Readiness& readiness, const Metrics& metrics, bool slots
   reply("/api/embed", &api::Service::OllamaEmbed, Form::kOllama);
   reply("/api/embeddings", &api::Service::OllamaEmbeddings, Form::kOllama);
   body("/api/show", &api::Service::OllamaShow, Form::kOllama);
-  info("/api/tags", &api::Service::OllamaTags, Form::kOllama);
-  info("/api/ps", &api::Service::OllamaPs, Form::kOllama);
   info("/api/version", &api::Service::OllamaVersion, Form::kOllama);
   body("/tokenize", &api::Service::Tokenize);
   body("/detokenize", &api::Service::Detokenize);
@@ -153,19 +158,22 @@ Router MakeRoutes(const Readiness& readiness, const Metrics& metrics, bool slots
   table.Add("GET", "/kv/events", true, false, [](const api::Service& s, const HttpRequest& r) {
     return ToOutcome(s.KvEventStream(r.query));
   });
-  info("/props", &api::Service::Props);
-  table.AddRaw({"GET", "/openapi.json", false, false, [](const HttpRequest&) -> Outcome {
+  table.router().Add({"GET", "/openapi.json", false, false, [](const HttpRequest&) -> Outcome {
                   return JsonReply(std::string(OpenApiJson()));
                 }});
-  table.AddRaw(
-      {"GET", "/metrics", false, false, [&readiness, &metrics](const HttpRequest&) -> Outcome {
+  table.router().Add(
+      {"GET", "/metrics", false, false, [&models, &metrics](const HttpRequest& request) -> Outcome {
+         const auto name = ModelOf(request, models);
+         if (!name.has_value()) return ErrorReply(name.error());
+         ModelSource::Found found;
+         if (!models.many() || !name->empty()) found = models.Find(*name, Purpose::kLook);
          HttpReply reply;
          reply.content_type = "text/plain; version=0.0.4; charset=utf-8";
          reply.headers.emplace_back("Process-Start-Time-Unix",
                                     std::to_string(metrics.start_unix()));
-         if (const ServicePtr service = readiness.service()) {
-           const EngineStats stats = service->Stats();
-           reply.body = metrics.Text(&stats, &service->limits());
+         if (found.lease != nullptr) {
+           const EngineStats stats = found.lease->Stats();
+           reply.body = metrics.Text(&stats, &found.lease->limits());
          } else {
            reply.body = metrics.Text(nullptr, nullptr);
          }

@@ -4,13 +4,12 @@
 #include <memory>
 
 #include "server/metrics.h"
-#include "server/readiness.h"
+#include "server/model_source.h"
 #include "server/router.h"
 
 namespace lb::server {
 
-// Until `readiness` has a service, everything but /metrics says 503. Both must outlive the router.
-// Without `slots`, /slots says 501.
-Router MakeRoutes(const Readiness& readiness, const Metrics& metrics, bool slots = true);
+// Both must outlive the router. Without `slots`, /slots says 501.
+Router MakeRoutes(ModelSource& models, const Metrics& metrics, bool slots = true);
 
 }  // namespace lb::server

@@ -253,12 +253,33 @@ asio::awaitable<void> Session::Answer() {
   }
   if (route->worker) StartWatch();
   Outcome outcome = co_await Handle(*route);
+  while (std::holds_alternative<std::shared_ptr<LoadTicket>>(outcome)) {
+    const auto ticket = std::get<std::shared_ptr<LoadTicket>>(std::move(outcome));
+    outcome = co_await WaitForModel(*route, ticket);
+  }
+  request_.lease.reset();
   if (auto* generation = std::get_if<std::unique_ptr<api::PendingReply>>(&outcome)) {
     co_await RunGeneration(std::move(*generation));
   } else {
     co_await StopWatch();
     co_await SendReply(std::move(std::get<HttpReply>(outcome)));
   }
+}
+
+asio::awaitable<Outcome> Session::WaitForModel(const Route& route,
+                                               std::shared_ptr<LoadTicket> ticket) {
+  ticket->OnDone(WakeFunction());
+  while (!ticket->done() && !gone_ && !end_answers_) {
+    co_await WaitForWake(std::chrono::steady_clock::time_point::max());
+  }
+  if (gone_) co_return HttpReply();  // nobody reads it
+  if (!ticket->done()) {
+    co_return ErrorReply(Error{ErrorCode::kUnavailable, "the server is shutting down", {}}, errors_);
+  }
+  request_.lease = ticket->lease();
+  if (request_.lease == nullptr) co_return ErrorReply(ticket->error(), errors_);
+  Outcome outcome = co_await Handle(route);
+  co_return outcome;
 }
 
 asio::awaitable<void> Session::RunGeneration(std::unique_ptr<api::PendingReply> generation) {

@@ -55,6 +55,8 @@ class Session : public std::enable_shared_from_this<Session> {
   asio::awaitable<Read> ReadRequest();
   asio::awaitable<Outcome> Handle(const Route& route);
   asio::awaitable<void> Answer();
+  // What the route says once its model is there.
+  asio::awaitable<Outcome> WaitForModel(const Route& route, std::shared_ptr<LoadTicket> ticket);
   asio::awaitable<void> SendReply(HttpReply reply);
   // True when the head of a stream went out.
   asio::awaitable<bool> SendStream(api::PendingReply& generation);

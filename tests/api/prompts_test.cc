@@ -96,7 +96,10 @@ TEST(Tokenize, ThereAndBack) {
   EXPECT_EQ(service->Detokenize("{\"tokens\":[1000000000]}").error().param, "tokens");
   EXPECT_EQ(service->Detokenize("{}").error().param, "tokens");
   EXPECT_EQ(service->Tokenize("{\"content\":5}").error().param, "content");
-  EXPECT_TRUE(ParseJson(service->Models()).has_value());
+  JsonWriter entry;
+  entry.BeginObject();
+  service->WriteModel(&entry);
+  EXPECT_TRUE(ParseJson(entry.EndObject().Take()).has_value());
   EXPECT_TRUE(ParseJson(service->Props()).has_value());
 }
 

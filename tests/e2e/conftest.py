@@ -35,7 +35,8 @@ class Server:
         self._log = tmp_path / f"server-{self.port}.log"
         with open(self._log, "wb") as log:
             self.process = subprocess.Popen(
-                [str(BINARY), "-m", str(model), "--port", str(self.port), *map(str, flags)],
+                [str(BINARY), *(() if model is None else ("-m", str(model))), "--port", str(self.port),
+                 *map(str, flags)],
                 stdout=log, stderr=log)
         if wait:
             self.wait_until_ready()

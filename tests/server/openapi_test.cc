@@ -10,6 +10,7 @@
 #include <string>
 
 #include "api/json_reader.h"
+#include "server/readiness.h"
 #include "server/routes.h"
 
 namespace lb::server {
@@ -34,7 +35,7 @@ TEST(OpenApi, DescribesExactlyWhatIsThere) {
       EXPECT_TRUE(operation.as_object().contains("responses"));
     }
   }
-  const Readiness readiness;
+  Readiness readiness;
   const Metrics metrics;
   const Router router = MakeRoutes(readiness, metrics);
   for (const Route& route : router.routes()) {

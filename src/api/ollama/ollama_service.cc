@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "api/json_writer.h"
+#include "api/ollama/ollama_models.h"
 #include "api/ollama/ollama_request.h"
 #include "api/ollama/ollama_writer.h"
 #include "api/service.h"
@@ -48,7 +49,7 @@ void WriteDetails(const ModelCard& card, JsonWriter* w) {
   w->EndObject();
 }
 
-void WriteModel(const ModelCard& card, JsonWriter* w) {
+void WriteOllamaModel(const ModelCard& card, JsonWriter* w) {
   w->Key("name").String(card.alias).Key("model").String(card.alias);
   w->Key("size").Int(card.size_bytes);
   w->Key("digest").String(DigestOf(card));
@@ -107,23 +108,34 @@ Service::Reply Service::OllamaGenerate(std::string_view body, const Caller& call
   return AnswerOllama(std::move(request), false, caller);
 }
 
-std::string Service::OllamaTags() const {
+std::string OllamaTags(std::span<const ModelCard> cards) {
   JsonWriter w;
-  w.BeginObject().Key("models").BeginArray().BeginObject();
-  WriteModel(parts_.card, &w);
-  w.Key("modified_at").String(OllamaTime(parts_.card.modified_unix));
-  return w.EndObject().EndArray().EndObject().Take();
+  w.BeginObject().Key("models").BeginArray();
+  for (const ModelCard& card : cards) {
+    w.BeginObject();
+    WriteOllamaModel(card, &w);
+    w.Key("modified_at").String(OllamaTime(card.modified_unix)).EndObject();
+  }
+  return w.EndArray().EndObject().Take();
 }
 
-std::string Service::OllamaPs() const {
+std::string OllamaPs(std::span<const std::shared_ptr<const Service>> loaded) {
   JsonWriter w;
-  w.BeginObject().Key("models").BeginArray().BeginObject();
-  WriteModel(parts_.card, &w);
-  // It stays as long as the process does; 9999-12-31 is the last day that all clients can read.
-  w.Key("expires_at").String(OllamaTime(253402300799));
-  w.Key("size_vram").Int(0);
-  w.Key("context_length").Int(limits().max_request_tokens);
-  return w.EndObject().EndArray().EndObject().Take();
+  w.BeginObject().Key("models").BeginArray();
+  for (const auto& service : loaded) {
+    w.BeginObject();
+    service->WriteOllamaPs(&w);
+    w.EndObject();
+  }
+  return w.EndArray().EndObject().Take();
+}
+
+void Service::WriteOllamaPs(JsonWriter* w) const {
+  WriteOllamaModel(parts_.card, w);
+  // No time is known at which it goes; 9999-12-31 is the last day that all clients can read.
+  w->Key("expires_at").String(OllamaTime(253402300799));
+  w->Key("size_vram").Int(0);
+  w->Key("context_length").Int(limits().max_request_tokens);
 }
 
 Result<std::string> Service::OllamaShow(std::string_view body) const {
