@@ -61,8 +61,13 @@ Result<BenchReport> Measure(const Flags& given) {
     report.rows.push_back({test, std::move(rates), {}});
   }
   report.peak_bytes = PeakMemory();  // now: measuring the walls takes memory of its own
-  ThreadPool pool(flags.cpu.threads);
-  report.walls = MeasureWalls(pool);
+  const Ops::DeviceWalls device = ops->MeasureWalls();
+  if (device.read_gbs > 0) {
+    report.walls = {device.read_gbs, device.product_gflops, "fp16 products", device.product_gflops};
+  } else {
+    ThreadPool pool(flags.cpu.threads);
+    report.walls = MeasureWalls(pool);
+  }
   const ModelCost cost = CostOf(*file);
   for (BenchRow& row : report.rows) {
     row.limit = LimitOf(row.test, options, cost, model->config(), kv, report.walls);

@@ -112,6 +112,7 @@ Result<std::unique_ptr<Engine>> MakeEngine(const Flags& flags, EngineConfig conf
   if (model.config().generates) {
     const bool gpu = ops.free_memory() >= 0;
     config.max_batch_tokens = StepTokens(flags, gpu);
+    if (gpu) config.efficient_tokens = 1024;
     const int most = std::max(1, config.max_batch_tokens / 2);
     config.max_sequences = std::min(flags.parallel > 0 ? flags.parallel : gpu ? 256 : 64, most);
     LB_ASSIGN_OR_RETURN(const KvPlan plan,

@@ -76,7 +76,8 @@ Engine::Engine(EngineConfig config, std::unique_ptr<ModelRunner> runner,
       scheduler_({config_.max_sequences, config_.max_batch_tokens, config_.max_step_drafts,
                   !config_.generates},
                  kv_.get()),
-      chunk_policy_(config_.max_batch_tokens, config_.max_gap_ratio, config_.max_step_ms),
+      chunk_policy_(config_.max_batch_tokens, config_.max_gap_ratio, config_.max_step_ms,
+                    config_.efficient_tokens),
       batch_builder_(kv_->num_groups(), config_.pooling, config_.generates) {
   limits_.pool_tokens = int64_t{kv_->pool(kv_->main_group()).size()} * kv::kBlockTokens;
   limits_.max_request_tokens = config_.max_request_tokens;

@@ -33,6 +33,7 @@ struct EngineConfig {
   int max_draft = 16;
   int max_step_drafts = 0;
   int max_step_ms = 500;       // aimed at: how long prompts may keep a cancellation or a newcomer
+  int efficient_tokens = 64;  // below so many prompt tokens a step costs hardly less: more on a GPU
                                // waiting
 };
 

@@ -131,6 +131,14 @@ class Ops {
   // Memory of the backend's own that is free, in bytes; -1: it computes in the host's.
   virtual int64_t free_memory() const { return -1; }
 
+  // What the device can do at most, measured now (seconds; bench): reading memory, and products of fp16 matrices.
+  // Zeros: a host backend, whose walls kernels/cpu/walls.h measures.
+  struct DeviceWalls {
+    double read_gbs = 0;
+    double product_gflops = 0;
+  };
+  virtual DeviceWalls MeasureWalls() { return {}; }
+
   // Ends a step: waits for the device and says what went wrong in it (kComputeFault), if anything.
   virtual Result<void> Finish() = 0;
 };

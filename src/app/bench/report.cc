@@ -28,7 +28,7 @@ std::string TableOf(const BenchReport& report) {
   std::string text;
   const auto out = std::back_inserter(text);
   fmt::format_to(out, "{} on {} ({})\n", report.model, report.backend, report.processor);
-  fmt::format_to(out, "walls: read {:.1f} GB/s, int8 {:.0f} GOP/s ({}), f32 {:.0f} GFLOP/s\n",
+  fmt::format_to(out, "walls: read {:.1f} GB/s, products {:.0f} GOP/s ({}), attention {:.0f} GFLOP/s\n",
                  report.walls.read_gbs, report.walls.int8_gops, report.walls.int8_how,
                  report.walls.f32_gflops);
   fmt::format_to(out, "loaded {:.0f} MiB in {:.2f} s ({:.0f} MiB/s)\n", MiB(report.file_bytes),

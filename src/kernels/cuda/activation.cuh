@@ -26,8 +26,8 @@ __device__ __forceinline__ float WarpSum(float v) {
 
 inline constexpr int kRowThreads = 256;
 
-// The sum over a block of kRowThreads threads, to all of them. `scratch` [8 floats] is free afterwards
-// once the block has met again.
+// The sum over the first kRowThreads threads of a block, to all of its threads. `scratch` [warps of the block] is free
+// afterwards once the block has met again.
 __device__ __forceinline__ float BlockSum(float v, float* scratch) {
   v = WarpSum(v);
   if (threadIdx.x % 32 == 0) scratch[threadIdx.x / 32] = v;

@@ -82,6 +82,24 @@ struct Tile {
         Mma(s[n], q[2 * b + 1], k.z, k.w);
       }
     }
+    // The values are on their way while the weights are worked out.
+    uint4 v[2][kDim / 64][4];
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const int block = half == 0 ? block0 : block1;
+      const int own = key0 + half * 16 + 2 * t;
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const int in = i % 2 + i / 2 * 8;
+        const bool there = block >= 0 && own + in < written;
+        const char* row = row_of(kv.v, there ? block : 0, 2 * t + in);
+#pragma unroll
+        for (int j = 0; j < kDim / 64; ++j) {
+          v[half][j][i] = LoadKv8<kDType>(row, j * 8 + g);
+          if (!there) v[half][j][i] = make_uint4(0, 0, 0, 0);
+        }
+      }
+    }
     float largest[2] = {kNothing, kNothing};
 #pragma unroll
     for (int n = 0; n < 4; ++n) {
@@ -89,9 +107,9 @@ struct Tile {
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         const int key = key0 + n * 8 + 2 * t + i % 2, r = i / 2;
-        float v = s[n][i];
-        if (softcap > 0) v = softcap * tanhf(v / softcap) * kLog2E;
-        s[n][i] = key >= sight[r].first && key <= sight[r].last && !dropped ? v : -INFINITY;
+        float score = s[n][i];
+        if (softcap > 0) score = softcap * tanhf(score / softcap) * kLog2E;
+        s[n][i] = key >= sight[r].first && key <= sight[r].last && !dropped ? score : -INFINITY;
         largest[r] = fmaxf(largest[r], s[n][i]);
       }
     }
@@ -119,32 +137,17 @@ struct Tile {
       const uint32_t p[4] = {PackHalves(s[2 * half][0], s[2 * half][1]), PackHalves(s[2 * half][2], s[2 * half][3]),
                              PackHalves(s[2 * half + 1][0], s[2 * half + 1][1]),
                              PackHalves(s[2 * half + 1][2], s[2 * half + 1][3])};
-      const int block = half == 0 ? block0 : block1;
-      const int own = key0 + half * 16 + 2 * t;
-      const char* rows[4];
-      bool there[4];
-#pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        const int in = i % 2 + i / 2 * 8;
-        there[i] = block >= 0 && own + in < written;
-        rows[i] = row_of(kv.v, there[i] ? block : 0, 2 * t + in);
-      }
 #pragma unroll
       for (int j = 0; j < kDim / 64; ++j) {
-        uint4 v[4];
-#pragma unroll
-        for (int i = 0; i < 4; ++i) {
-          v[i] = LoadKv8<kDType>(rows[i], j * 8 + g);
-          if (!there[i]) v[i] = make_uint4(0, 0, 0, 0);
-        }
+        const uint4(&w)[4] = v[half][j];
         const auto pair = [&](uint32_t a, uint32_t b, uint32_t c, uint32_t d, int e) {
           Mma(o[j * 8 + e], p, __byte_perm(a, b, 0x5410), __byte_perm(c, d, 0x5410));
           Mma(o[j * 8 + e + 1], p, __byte_perm(a, b, 0x7632), __byte_perm(c, d, 0x7632));
         };
-        pair(v[0].x, v[1].x, v[2].x, v[3].x, 0);
-        pair(v[0].y, v[1].y, v[2].y, v[3].y, 2);
-        pair(v[0].z, v[1].z, v[2].z, v[3].z, 4);
-        pair(v[0].w, v[1].w, v[2].w, v[3].w, 6);
+        pair(w[0].x, w[1].x, w[2].x, w[3].x, 0);
+        pair(w[0].y, w[1].y, w[2].y, w[3].y, 2);
+        pair(w[0].z, w[1].z, w[2].z, w[3].z, 4);
+        pair(w[0].w, w[1].w, w[2].w, w[3].w, 6);
       }
     }
   }

@@ -45,6 +45,7 @@ class CudaOps final : public Ops {
   int most_top() const override { return kMostTop; }
   void Top(const TensorView& logits, int count, float* values, int32_t* ids) override;
   int64_t free_memory() const override;
+  DeviceWalls MeasureWalls() override;
   Result<void> Finish() override;
 
  private:
@@ -71,6 +72,7 @@ class CudaOps final : public Ops {
   void RunMatmul(const Op& op);
   void RunAttention(const Op& op);
   void RunStore(const Op& op);
+  RopeStore StoreArgs(const Op& op);
   const Angles& AnglesOf(const Op& op);
   const void* HalfRows(const Op& op);
   // Device memory of at least so many bytes, kept; graphs that hold the old address are dropped.
@@ -91,6 +93,7 @@ class CudaOps final : public Ops {
   int64_t num_matrices_ = 0;
   std::vector<Angles> angles_;  // of this step
   std::unordered_map<size_t, CachedGraph> graphs_;  // by hash of the key
+  CachedGraph* last_ = nullptr;  // of the step before, which the next one mostly is again
   Buffer halves_, weights_, partial_, tickets_, angle_values_, top_;
   size_t angles_used_ = 0;
   struct TopResult {

@@ -76,13 +76,13 @@ struct Chunk {
   }
 
   // The operands of the two products (step 0: columns 8 t to 8 t + 3, step 1: the next four) over a tile's 32 columns.
-  __device__ __forceinline__ void Decode(int tile, float offset, uint32_t (&a)[2][4]) const {
+  __device__ __forceinline__ void Decode(int tile, uint32_t (&a)[2][4]) const {
     if constexpr (kForm == WeightForm::kHalf) {
       const uint4 g0 = code[tile * 2], g8 = code[tile * 2 + 1];
       a[0][0] = g0.x, a[0][2] = g0.y, a[1][0] = g0.z, a[1][2] = g0.w;
       a[0][1] = g8.x, a[0][3] = g8.y, a[1][1] = g8.z, a[1][3] = g8.w;
     } else {
-      const __half2 subtract = __float2half2_rn(1024.0f + offset);
+      const __half2 subtract = __float2half2_rn(1024.0f + OffsetOf(kForm));
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
         // scale = {row g: tile 0, tile 1}, {row g + 8: ...}

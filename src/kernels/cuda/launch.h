@@ -118,7 +118,10 @@ struct Attention {
   void* out = nullptr;
   bool half = false;
   float* partial = nullptr;  // AttentionPartialBytes
-  int* tickets = nullptr;    // [tokens * kv heads], zero between launches
+  int* tickets = nullptr;    // [tokens * heads], zero between launches
+  // Decode only: q, k and v are as the products left them, and K and V of these tokens are stored on the way.
+  bool stores = false;
+  RopeStore store;
 };
 // Bytes of `partial` for tokens that are split (decode).
 size_t AttentionPartialBytes(const Attention& args);

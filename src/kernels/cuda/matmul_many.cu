@@ -19,7 +19,7 @@ __global__ void DecodeWeightKernel(const DeviceWeight w, __half* out) {
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       uint32_t a[2][4];
-      chunk.Decode(half, static_cast<float>(w.offset), a);
+      chunk.Decode(half, a);
 #pragma unroll
       for (int r = 0; r < 2; ++r) {
         const int row = tile * kTileRows + lane / 4 + r * 8;

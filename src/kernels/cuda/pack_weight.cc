@@ -5,6 +5,7 @@
 #include <cstring>
 #include <thread>
 
+#include "base/check.h"
 #include "kernels/weight_block.h"
 #include "quant/half.h"
 
@@ -47,11 +48,6 @@ void ReadGroup(const TensorView& raw, const WeightFormat& format, int64_t row, i
                    : super             ? -block.m * static_cast<float>(block.minimum[s])
                                        : block.m;
   }
-}
-
-int OffsetOf(DType dtype, const WeightFormat& format) {
-  if (format.levels != nullptr || dtype == DType::kQ8_0) return 128;
-  return format.offset;
 }
 
 // Where half `index` of a record's scales lies for row (g + 8 half) and tile, 16-group `part`.
@@ -138,7 +134,7 @@ void PackFloats(const TensorView& raw, PackedWeight* out) {
 void PackCodes(const TensorView& raw, PackedWeight* out) {
   DeviceWeight& w = out->view;
   const WeightFormat& format = FormatOf(raw.dtype);
-  w.offset = OffsetOf(raw.dtype, format);
+  CHECK_EQ(OffsetOf(w.form), w.form == WeightForm::k8 ? 128 : format.offset);
   const int groups = w.cols / 32;
   std::vector<float> largest(static_cast<size_t>(w.rows));
   Parallel(w.rows, [&](int64_t begin, int64_t end) {
@@ -249,7 +245,7 @@ float PackedElement(const PackedWeight& packed, int row, int col) {
   const float bias =
       HasBias(w.form) ? quant::HalfToFloat(*HalfAt(record, at, ScaleAt(w.form, r % 8, part, half, tile, true)))
                       : 0.0f;
-  return (scale * static_cast<float>(code - w.offset) + bias) * w.unscale;
+  return (scale * static_cast<float>(code - OffsetOf(w.form)) + bias) * w.unscale;
 }
 
 }  // namespace lb::cuda

@@ -171,6 +171,19 @@ void FuseStore(std::vector<Op>& ops, int at) {
   }
 }
 
+// Single tokens of their sequences store their K and V in the kernel that attends.
+void FuseAttention(std::vector<Op>& ops, int at) {
+  Op& op = ops[at];
+  const int before = Before(ops, at);
+  if (before < 0 || op.most_queries != 1 || op.tokens != op.sequences) return;
+  Op& store = ops[before];
+  const bool same = store.kind == OpKind::kStoreKv && store.q == op.x && store.kv.k == op.kv.k && store.tokens == op.tokens &&
+                    store.kv.k_dim == store.kv.v_dim && store.kv.k_dtype == store.kv.v_dtype;
+  if (!same || (store.kv.k_dim != 64 && store.kv.k_dim != 128) || op.heads / op.kv.num_kv_heads > 8 || op.tokens > 65535) return;
+  op.store = &store;
+  store.done = 1;
+}
+
 // Gate, up and their product: in one kernel for few rows, else with fp16 between the kernels when `y` is fp16 too
 // (it may lie where gate lies).
 void FuseGlu(std::vector<Op>& ops, size_t at, bool only_products) {
@@ -220,7 +233,7 @@ void PlanStep(std::vector<Op>& ops, const PlanOptions& options) {
     // The norm goes into its product, when that is the next operation and the only reader.
     Op* next = i + 1 < ops.size() ? &ops[i + 1] : nullptr;
     if (op.y_half && op.kind == OpKind::kNorm && !op.layer_norm && readers.size() == 1 && readers[0] == i + 1 && next->few &&
-        next->tokens <= options.fused_norm_rows && next->tokens == op.tokens && op.cols % 2 == 0) {
+        next->tokens <= options.fused_norm_rows && next->tokens == op.tokens && op.cols % 8 == 0) {
       // The product must not write what its other blocks still read.
       const bool apart = std::none_of(next->ys, next->ys + next->num_outs, [&](const float* y) { return y == op.x; });
       if (apart) {
@@ -239,6 +252,7 @@ void PlanStep(std::vector<Op>& ops, const PlanOptions& options) {
   }
   for (size_t i = 0; i < ops.size(); ++i) {
     if (ops[i].kind == OpKind::kStoreKv) FuseStore(ops, static_cast<int>(i));
+    if (ops[i].kind == OpKind::kAttention) FuseAttention(ops, static_cast<int>(i));
   }
 }
 

@@ -1,7 +1,6 @@
 // Queries and keys normed and rotated, K and V stored: what lies between the q, k, v products and attention.
-#include "kernels/cuda/activation.cuh"
+#include "kernels/cuda/head_row.cuh"
 #include "kernels/cuda/kernel_launch.cuh"
-#include "kernels/cuda/kv_rows.cuh"
 
 namespace lb::cuda {
 namespace {
@@ -26,40 +25,12 @@ __global__ void RopeStoreKernel(const __grid_constant__ RopeStore args) {
   float* global = (is_q ? args.q : is_k ? args.k : const_cast<float*>(args.v)) +
                   (static_cast<int64_t>(token) * heads + h) * dim;
   float* row = rows + warp * max(args.k_dim, args.v_dim);
-  const float* norm = is_q ? args.q_norm : is_k ? args.k_norm : nullptr;
-  float squares = 0;
-  for (int i = lane; i < dim; i += 32) {
-    const float v = global[i];
-    squares += v * v;
-    row[i] = v;
-  }
-  if (norm != nullptr) {
-    const float scale = rsqrtf(WarpSum(squares) / static_cast<float>(dim) + args.norm_eps);
-    for (int i = lane; i < dim; i += 32) row[i] = row[i] * scale * norm[i];
-  }
-  __syncwarp();
-  if (!is_v && args.cosines != nullptr) {
-    const float* cosines = args.cosines + static_cast<int64_t>(token) * args.pairs;
-    const float* sines = args.sines + static_cast<int64_t>(token) * args.pairs;
-    for (int i = lane; i < args.pairs; i += 32) {
-      float& a = row[args.halves ? i : 2 * i];
-      float& b = row[args.halves ? i + args.pairs : 2 * i + 1];
-      const float c = cosines[i], s = sines[i], old_a = a, old_b = b;
-      a = old_a * c - old_b * s;
-      b = old_a * s + old_b * c;
-    }
-    __syncwarp();
-  }
+  const HeadKind kind = is_q ? HeadKind::kQuery : is_k ? HeadKind::kKey : HeadKind::kValue;
+  PrepareHead(args, kind, token, global, dim, row, lane);
   if (!is_v) {
     for (int i = lane; i < dim; i += 32) global[i] = row[i];
   }
-  if (!is_q && args.v != nullptr) {
-    const int32_t slot = args.slots[token];
-    const DType dtype = is_k ? args.kv.k_dtype : args.kv.v_dtype;
-    char* to = KvRowAt(is_k ? args.kv.k : args.kv.v, dtype, dim, args.kv_heads, slot / kKvBlockTokens, h,
-                       slot % kKvBlockTokens);
-    StoreKvRow(dtype, row, dim, to, lane);
-  }
+  if (!is_q && args.v != nullptr) StoreHead(args, kind, token, h, row, lane);
 }
 
 }  // namespace

@@ -36,7 +36,7 @@ __global__ void EmbedKernel(const DeviceWeight w, const int32_t* ids, float scal
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
         uint32_t a[2][4];
-        chunk.Decode(half, static_cast<float>(w.offset), a);
+        chunk.Decode(half, a);
         if (lane / 4 != g) continue;
         const int col = c * kChunkCols + half * 32 + lane % 4 * 8;
 #pragma unroll
@@ -74,11 +74,12 @@ __global__ void NormKernel(const Norm args) {
     mean = BlockSum(sum, scratch[0]) / static_cast<float>(args.cols);
   }
   float squares = 0;
-  if (args.cols % 2 == 0 && !args.layer_norm) {
+  if (args.cols % 4 == 0 && !args.layer_norm) {
     // The same order as the norm inside FewProducts.
-    for (int i = threadIdx.x; i < args.cols / 2; i += kThreads) {
-      const float2 v = reinterpret_cast<const float2*>(x)[i];
-      squares += v.x * v.x + v.y * v.y;
+#pragma unroll 4
+    for (int i = threadIdx.x; i < args.cols / 4; i += kThreads) {
+      const float4 v = reinterpret_cast<const float4*>(x)[i];
+      squares += v.x * v.x + v.y * v.y + v.z * v.z + v.w * v.w;
     }
   } else {
     for (int i = threadIdx.x; i < args.cols; i += kThreads) squares += (x[i] - mean) * (x[i] - mean);

@@ -1,6 +1,7 @@
 // The second half of CudaOps: a recorded step is planned, and run directly or as a graph.
 #include <algorithm>
 #include <cstring>
+#include <string_view>
 
 #include "base/log.h"
 #include "kernels/cuda/cuda_ops.h"
@@ -54,11 +55,16 @@ void CudaOps::DropGraphs() {
     if (graph.exec != nullptr) cudaGraphExecDestroy(graph.exec);
   }
   graphs_.clear();
+  last_ = nullptr;
 }
 
 bool CudaOps::PrepareScratch() {
   size_t halves = 0, weights = 0, partial = 0, tickets = 0, angles = 0, top = 0, results = 0;
   for (const Op& op : ops_) {
+    // Room for a few tables, whichever operations share them.
+    if (op.inv_freq != nullptr) {
+      angles = std::max(angles, 4 * sizeof(float) * 2 * static_cast<size_t>(op.tokens) * static_cast<size_t>(op.rope_dims));
+    }
     if (op.done) continue;
     const size_t n = static_cast<size_t>(op.tokens) * static_cast<size_t>(op.cols);
     if (op.kind == OpKind::kMatmul && !op.few) {
@@ -70,11 +76,8 @@ bool CudaOps::PrepareScratch() {
       const Attention args = AttentionArgs(op);
       if (DecodeAttentionFits(args)) {
         partial = std::max(partial, AttentionPartialBytes(args));
-        tickets = std::max(tickets, sizeof(int) * static_cast<size_t>(op.tokens) * static_cast<size_t>(op.kv.num_kv_heads));
+        tickets = std::max(tickets, sizeof(int) * static_cast<size_t>(op.tokens) * static_cast<size_t>(op.heads));
       }
-    } else if (op.inv_freq != nullptr) {
-      // Room for a few tables, whichever operations share them.
-      angles = std::max(angles, 4 * sizeof(float) * 2 * static_cast<size_t>(op.tokens) * static_cast<size_t>(op.rope_dims));
     } else if (op.kind == OpKind::kTop) {
       top = std::max(top, TopScratchBytes(op.tokens, op.count));
       results += TopBytes(op.tokens, op.count);
@@ -108,31 +111,40 @@ Result<void> CudaOps::Finish() {
     return Fail(ErrorCode::kComputeFault, "the step's tables do not fit {} MiB", 64);
   }
   // The bytes as recorded are the step's name; the plan follows from them.
-  std::string key(reinterpret_cast<const char*>(ops_.data()), ops_.size() * sizeof(Op));
-  PlanStep(ops_, plan_options_);
-  if (!PrepareScratch()) {
-    end();
-    return Fail(ErrorCode::kComputeFault, "no memory on {} for this step", name_);
+  const std::string_view bytes(reinterpret_cast<const char*>(ops_.data()), ops_.size() * sizeof(Op));
+  CachedGraph* cached = last_ != nullptr && last_->key == bytes ? last_ : nullptr;
+  const size_t hash = cached != nullptr ? 0 : std::hash<std::string_view>{}(bytes);
+  if (cached == nullptr && options_.graphs) {
+    const auto seen = graphs_.find(hash);
+    if (seen != graphs_.end() && seen->second.key == bytes) cached = &seen->second;
+  }
+  last_ = cached;
+  std::string key;
+  if (cached == nullptr) key = bytes;
+  if (cached == nullptr || cached->exec == nullptr) {
+    PlanStep(ops_, plan_options_);
+    if (!PrepareScratch()) {
+      end();
+      return Fail(ErrorCode::kComputeFault, "no memory on {} for this step", name_);
+    }
+    if (graphs_.empty()) cached = last_ = nullptr;  // scratch has moved
   }
   staging_.Send(launcher_.stream);
-  const size_t hash = std::hash<std::string>{}(key);
-  const auto seen = graphs_.find(hash);
-  const bool known = options_.graphs && seen != graphs_.end() && seen->second.key == key;
-  if (known && seen->second.exec != nullptr) {
-    LB_CUDA_CHECK(cudaGraphLaunch(seen->second.exec, launcher_.stream));
-  } else if (known) {
+  if (cached != nullptr && cached->exec == nullptr) {
     // The second time: it will come again.
     cudaGraph_t graph = nullptr;
     LB_CUDA_CHECK(cudaStreamBeginCapture(launcher_.stream, cudaStreamCaptureModeThreadLocal));
     Run();
     LB_CUDA_CHECK(cudaStreamEndCapture(launcher_.stream, &graph));
-    LB_CUDA_CHECK(cudaGraphInstantiate(&seen->second.exec, graph, 0));
+    LB_CUDA_CHECK(cudaGraphInstantiate(&cached->exec, graph, 0));
     cudaGraphDestroy(graph);
-    LB_CUDA_CHECK(cudaGraphLaunch(seen->second.exec, launcher_.stream));
+  }
+  if (cached != nullptr) {
+    LB_CUDA_CHECK(cudaGraphLaunch(cached->exec, launcher_.stream));
   } else {
     Run();
     if (graphs_.size() >= kMostGraphs) DropGraphs();
-    graphs_[hash] = {std::move(key), nullptr};
+    if (options_.graphs && !key.empty()) graphs_[hash] = {std::move(key), nullptr};
   }
   const size_t first = tops_.empty() ? 0 : top_.bytes;
   size_t results = 0;
@@ -220,7 +232,9 @@ const CudaOps::Angles& CudaOps::AnglesOf(const Op& op) {
   return angles_.emplace_back(Angles{op.inv_freq, op.ints, op.rope_dims, values, values + pairs});
 }
 
-void CudaOps::RunStore(const Op& op) {
+void CudaOps::RunStore(const Op& op) { LaunchRopeStore(launcher_, StoreArgs(op)); }
+
+RopeStore CudaOps::StoreArgs(const Op& op) {
   RopeStore args;
   args.tokens = op.tokens;
   if (op.inv_freq != nullptr) {
@@ -248,13 +262,17 @@ void CudaOps::RunStore(const Op& op) {
     args.v_dim = op.kv.v_dim;
     args.slots = op.slots;
   }
-  LaunchRopeStore(launcher_, args);
+  return args;
 }
 
 void CudaOps::RunAttention(const Op& op) {
   Attention args = AttentionArgs(op);
   args.partial = static_cast<float*>(partial_.data);
   args.tickets = static_cast<int*>(tickets_.data);
+  if (op.store != nullptr) {
+    args.stores = true;
+    args.store = StoreArgs(*op.store);
+  }
   const bool single = options_.deterministic || op.most_queries <= 2;
   if (single && DecodeAttentionFits(args)) return LaunchDecodeAttention(launcher_, args);
   if (!options_.deterministic && PrefillAttentionFits(args)) return LaunchPrefillAttention(launcher_, args);
@@ -285,7 +303,7 @@ void CudaOps::RunMatmul(const Op& op) {
         args.num_tiles += segment.w.tiles();
         launched[i] = true;
       }
-      args.tokens = op.tokens;
+          args.tokens = op.tokens;
       args.cols = op.cols;
       args.x = {op.x, op.x_half != 0};
       args.norm_weight = op.norm_weight;

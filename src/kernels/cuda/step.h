@@ -77,12 +77,13 @@ struct Op {
   // kMatmul: x is to be normed first, with norm_weight and eps. kStoreKv: q and k before they are stored.
   const float* q_norm;
   const float* k_norm;
+  const Op* store;  // kAttention: the kStoreKv that is part of it
   float* q;        // kStoreKv: queries that are rotated with the keys
   int32_t q_heads;
 };
 
 struct PlanOptions {
-  int few_rows = 16;        // products of at most so many rows take the kernel for few
+  int few_rows = 64;        // products of at most so many rows take the kernel for few
   int fused_norm_rows = 4;  // of at most so many rows, the norm before them too
   DeviceFacts facts;
 };

@@ -8,8 +8,10 @@ namespace lb::cuda {
 namespace {
 
 constexpr int kThreads = 512;
-constexpr int kParts = 8;       // blocks that share a row
 constexpr int kBuffer = 2048;   // candidates a block sorts
+
+// Blocks that share a row: as many as make a second round of at most 1,024 keys.
+__host__ __device__ constexpr int PartsFor(int count) { return count <= 16 ? 64 : 1024 / kMostTop; }
 
 using Key = unsigned long long;
 
@@ -64,10 +66,10 @@ __global__ void __launch_bounds__(kThreads) TopOfPartKernel(const float* logits,
   __shared__ Key scratch[kThreads / 32];
   __shared__ int num;
   const int row = blockIdx.y, part = blockIdx.x;
-  const int begin = static_cast<int>(static_cast<int64_t>(vocab) * part / kParts);
-  const int end = static_cast<int>(static_cast<int64_t>(vocab) * (part + 1) / kParts);
+  const int begin = static_cast<int>(static_cast<int64_t>(vocab) * part / gridDim.x);
+  const int end = static_cast<int>(static_cast<int64_t>(vocab) * (part + 1) / gridDim.x);
   const float* x = logits + static_cast<int64_t>(row) * vocab;
-  out += (static_cast<int64_t>(row) * kParts + part) * count;
+  out += (static_cast<int64_t>(row) * gridDim.x + part) * count;
   LaunchNext();
   WaitForPrevious();
   Key most = 0;
@@ -114,10 +116,10 @@ __global__ void __launch_bounds__(kThreads) TopOfPartKernel(const float* logits,
 }
 
 __global__ void __launch_bounds__(kThreads) JoinTopKernel(const Key* parts, int count, float* values, int32_t* ids) {
-  __shared__ Key keys[kParts * kMostTop];
+  __shared__ Key keys[1024];
   LaunchNext();
   WaitForPrevious();
-  const int row = blockIdx.x, all = kParts * count;
+  const int row = blockIdx.x, all = PartsFor(count) * count;
   int size = 2;
   while (size < all) size *= 2;
   for (int i = threadIdx.x; i < size; i += kThreads) keys[i] = i < all ? parts[static_cast<int64_t>(row) * all + i] : 0;
@@ -131,12 +133,12 @@ __global__ void __launch_bounds__(kThreads) JoinTopKernel(const Key* parts, int 
 }  // namespace
 
 size_t TopScratchBytes(int rows, int count) {
-  return sizeof(Key) * static_cast<size_t>(rows) * kParts * static_cast<size_t>(count);
+  return sizeof(Key) * static_cast<size_t>(rows) * static_cast<size_t>(PartsFor(count) * count);
 }
 
 void LaunchTop(const Launcher& on, const float* logits, int rows, int vocab, int count, void* scratch, float* values,
                int32_t* ids) {
-  LaunchKernel(on, TopOfPartKernel, dim3(kParts, rows), dim3(kThreads), 0, logits, vocab, count, static_cast<Key*>(scratch));
+  LaunchKernel(on, TopOfPartKernel, dim3(PartsFor(count), rows), dim3(kThreads), 0, logits, vocab, count, static_cast<Key*>(scratch));
   LaunchKernel(on, JoinTopKernel, dim3(rows), dim3(kThreads), 0, static_cast<const Key*>(scratch), count, values, ids);
 }
 

@@ -84,6 +84,18 @@ LB_HOST_DEVICE inline void WithForm(WeightForm form, F&& f) {
   }
 }
 
+// What is subtracted from a code.
+constexpr int OffsetOf(WeightForm form) {
+  switch (form) {
+    case WeightForm::k8: return 128;
+    case WeightForm::k4: return 8;
+    case WeightForm::k5: return 16;
+    case WeightForm::k6By16: return 32;
+    case WeightForm::k4By16: return 4;
+    default: return 0;
+  }
+}
+
 // A matrix as kernels see it: device pointers by value.
 struct DeviceWeight {
   const uint8_t* data = nullptr;  // [row tiles][chunks] records
@@ -91,7 +103,6 @@ struct DeviceWeight {
   int rows = 0;
   int cols = 0;        // of the model
   int chunks = 0;      // of a row tile: cols rounded up
-  int offset = 0;      // of a code
   float unscale = 1;   // 2^-exponent
   int64_t tile_bytes() const { return int64_t{chunks} * LayoutOf(form).record(); }
   int tiles() const { return (rows + kTileRows - 1) / kTileRows; }
