@@ -95,8 +95,7 @@ Engine::~Engine() {
   FailAll(Error{ErrorCode::kUnavailable, "the server is stopping", {}});
 }
 
-// ---- any thread
-// --------------------------------------------------------------------------------------
+// ---- any thread ----
 
 Result<std::unique_ptr<TokenStream>> Engine::Submit(Request request) {
   auto refuse = [this](Error error) {
@@ -189,8 +188,7 @@ EngineStats Engine::Stats() const {
 
 void Engine::StopAccepting() { inbox_->Close(); }
 
-// ---- the step
-// ----------------------------------------------------------------------------------------
+// ---- the step ----
 
 bool Engine::Step() {
   const int64_t start_us = clock_->NowMicros();
@@ -422,8 +420,7 @@ void Engine::ShiftContext(Sequence& s) {
   s.stream->Push(std::move(event));
 }
 
-// ---- endings
-// -----------------------------------------------------------------------------------------
+// ---- endings ----
 
 void Engine::Finish(Sequence& s, FinishReason reason, TokenId stop_token) {
   CompleteUsage(s);
