@@ -31,6 +31,11 @@ Opened Open() {
     }
     places.push_back(kLibrary);
   }
+  // Without a driver the library would be loaded, with all it depends on, for nothing.
+  if (dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL) == nullptr) {
+    opened.why = "no NVIDIA driver (libcuda.so.1)";
+    return opened;
+  }
   void* library = nullptr;
   for (const std::string& place : places) {
     library = dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL);
