@@ -64,7 +64,7 @@ def test_the_map_lives_while_clients_press(open_page):
         assert used == 0 and cached > 0
         assert page.locator(".tree-picture .run").count() > 1
         page.get_by_text("As a table").click()
-        assert page.locator(".tree-table tbody tr").count() == page.locator(".tree-picture .run").count()
+        expect(page.locator(".tree-table tbody tr")).to_have_count(page.locator(".tree-picture .run").count())
         # The same again: found in the cache, and the hit rate says so.
         common.post(server.url, "/v1/completions", {
             "prompt": common.exact_prompt(server.url, "hit", 64), "max_tokens": 1})
