@@ -98,6 +98,8 @@ def test_stops_in_three_seconds_with_answers_running(start_server, signal_number
     received = b""
     while b"content" not in received:
         received += stream.recv(65536)
+    # Both run: a request that nobody has read yet has no answer to lose.
+    assert wait_for(lambda: metric(server, "vllm:num_requests_running") == 2)
     start = time.monotonic()
     assert server.stop(signal_number) == 0
     assert time.monotonic() - start < 3
