@@ -50,6 +50,15 @@ Result<void> CheckWeight(const TensorView& raw) {
   return {};
 }
 
+Result<void> CheckVector(const TensorView& raw) {
+  const DTypeInfo& info = Info(raw.dtype);
+  if (raw.data == nullptr || info.decode == nullptr || raw.cols() % info.block_size != 0) {
+    return Fail(ErrorCode::kUnsupported, "a vector of {} values of type {} cannot be read",
+                raw.num_elements(), info.name);
+  }
+  return {};
+}
+
 Result<DeviceMemory> HostOps::Allocate(size_t bytes) {
   void* memory = AllocateMemory(bytes);
   if (memory == nullptr) {
@@ -73,14 +82,10 @@ Result<std::unique_ptr<Matrix>> HostOps::LoadTable(const TensorView& raw) {
 }
 
 Result<DeviceMemory> HostOps::LoadVector(const TensorView& raw) {
-  const DTypeInfo& info = Info(raw.dtype);
-  if (raw.data == nullptr || info.decode == nullptr || raw.cols() % info.block_size != 0) {
-    return Fail(ErrorCode::kUnsupported, "a vector of {} values of type {} cannot be read",
-                raw.num_elements(), info.name);
-  }
+  LB_RETURN_IF_ERROR(CheckVector(raw));
   LB_ASSIGN_OR_RETURN(DeviceMemory memory,
                       Allocate(static_cast<size_t>(raw.num_elements()) * sizeof(float)));
-  info.decode(raw.data, static_cast<float*>(memory.get()), raw.num_elements());
+  Info(raw.dtype).decode(raw.data, static_cast<float*>(memory.get()), raw.num_elements());
   return memory;
 }
 

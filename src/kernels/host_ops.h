@@ -27,6 +27,8 @@ class HostOps : public Ops {
 
 // A weight as [rows, cols], or why it cannot be one.
 Result<void> CheckWeight(const TensorView& raw);
+// Whether it can be decoded to f32.
+Result<void> CheckVector(const TensorView& raw);
 
 // The bytes of one K (or V) row in the pool, and where row `i` of head `h` of block `b` begins.
 inline char* KvRow(void* base, DType dtype, int dim, int num_kv_heads, int64_t block, int head,

@@ -56,6 +56,14 @@ bool Runs(SamplerStage stage, bool greedy, int mirostat) {
   return mirostat == 0 || stage == SamplerStage::kTemperature;
 }
 
+void ApplyStages(const SamplingParams& params, const History& history, Workspace& workspace,
+                 Candidates& candidates) {
+  const bool greedy = params.temperature <= 0.0f;
+  for (const SamplerStage stage : params.stages) {
+    if (Runs(stage, greedy, params.mirostat)) ApplyStage(stage, params, history, workspace, candidates);
+  }
+}
+
 // What the client may see of the model's own distribution, before anything changed it.
 class Logprobs {
  public:
@@ -138,11 +146,8 @@ Result<Sampled> Sampler::Sample(std::span<const float> logits, std::span<const T
                 vocab_size_);
   }
 
+  ApplyStages(params_, history, scratch, candidates);
   const bool greedy = params_.temperature <= 0.0f;
-  for (const SamplerStage stage : params_.stages) {
-    if (!Runs(stage, greedy, params_.mirostat)) continue;
-    ApplyStage(stage, params_, history, scratch, candidates);
-  }
 
   Sampled sampled;
   if (greedy) {
@@ -202,12 +207,9 @@ Result<Sampled> Sampler::SampleBest(std::span<const TokenLogit> best, std::span<
   }
   const History history{prompt, generated};
   Candidates candidates(best, scratch);
-  const bool greedy = params_.temperature <= 0.0f;
-  for (const SamplerStage stage : params_.stages) {
-    if (Runs(stage, greedy, params_.mirostat)) ApplyStage(stage, params_, history, scratch, candidates);
-  }
+  ApplyStages(params_, history, scratch, candidates);
   Sampled sampled;
-  if (greedy) {
+  if (params_.temperature <= 0.0f) {
     const auto& list = candidates.List();
     sampled.token = std::min_element(list.begin(), list.end(), sampling::Better)->id;
   } else {

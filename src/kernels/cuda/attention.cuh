@@ -162,14 +162,6 @@ struct Tile {
   static __device__ __forceinline__ int DimOf(int i, int column) { return i / 8 * 64 + column * 8 + i % 8; }
 };
 
-__device__ __forceinline__ void StoreResult(const Attention& args, int64_t at, float v) {
-  if (args.half) {
-    static_cast<__half*>(args.out)[at] = __low2half(AsHalf2(PackHalves(v * kActivationScale, 0)));
-  } else {
-    static_cast<float*>(args.out)[at] = v;
-  }
-}
-
 // What a query is multiplied by: scores come out in log2 units, but for a soft cap, which comes first.
 __device__ __forceinline__ float QueryScale(const AttentionParams& params) {
   return params.softcap > 0 ? params.scale : params.scale * kLog2E;

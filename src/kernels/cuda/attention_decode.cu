@@ -186,11 +186,6 @@ size_t AttentionPartialBytes(const Attention& args) {
          static_cast<size_t>(MostSplits(args)) * static_cast<size_t>(args.kv.v_dim + kPartExtra);
 }
 
-bool DecodeAttentionFits(const Attention& args) {
-  return args.kv.k_dim == args.kv.v_dim && (args.kv.k_dim == 64 || args.kv.k_dim == 128) &&
-         args.kv.k_dtype == args.kv.v_dtype && args.tokens <= 65535;
-}
-
 void LaunchDecodeAttention(const Launcher& on, const Attention& args) {
   args.kv.k_dim == 64 ? Launch<64>(on, args) : Launch<128>(on, args);
 }

@@ -54,8 +54,8 @@ __global__ void __launch_bounds__(kWarps * 32, 1) PrefillAttentionKernel(const _
     if (at[r] < 0) continue;
 #pragma unroll
     for (int i = 0; i < kDim / 8; ++i) {
-      StoreResult(args, at[r] + tile.DimOf(i, 2 * t), tile.o[i][2 * r] * inverse);
-      StoreResult(args, at[r] + tile.DimOf(i, 2 * t + 1), tile.o[i][2 * r + 1] * inverse);
+      StoreScaled(args.out, args.half, at[r] + tile.DimOf(i, 2 * t), tile.o[i][2 * r] * inverse);
+      StoreScaled(args.out, args.half, at[r] + tile.DimOf(i, 2 * t + 1), tile.o[i][2 * r + 1] * inverse);
     }
   }
 }
@@ -70,11 +70,6 @@ void Launch(const Launcher& on, const Attention& args) {
 }
 
 }  // namespace
-
-bool PrefillAttentionFits(const Attention& args) {
-  return args.kv.k_dim == args.kv.v_dim && (args.kv.k_dim == 64 || args.kv.k_dim == 128) &&
-         args.kv.k_dtype == args.kv.v_dtype && args.sequences <= 65535;
-}
 
 void LaunchPrefillAttention(const Launcher& on, const Attention& args) {
   args.kv.k_dim == 64 ? Launch<64>(on, args) : Launch<128>(on, args);

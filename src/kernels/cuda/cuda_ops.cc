@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "kernels/cuda/pack_weight.h"
+#include "kernels/host_ops.h"
 
 namespace lb::cuda {
 namespace {
@@ -43,7 +44,6 @@ CudaOps::CudaOps(const CudaOptions& options, const DeviceFacts& facts, std::stri
     : options_(options), name_(std::move(name)), staging_(kStagingBytes) {
   launcher_.facts = facts;
   plan_options_.facts = facts;
-  if (options.few_rows > 0) plan_options_.few_rows = options.few_rows;
   if (options.deterministic) plan_options_.few_rows = INT32_MAX;
   LB_CUDA_CHECK(cudaStreamCreateWithFlags(&launcher_.stream, cudaStreamNonBlocking));
 }
@@ -96,10 +96,9 @@ int64_t CudaOps::free_memory() const {
 // ---- weights ----------------------------------------------------------------------------------------
 
 Result<std::unique_ptr<CudaMatrix>> CudaOps::Upload(const TensorView& raw, bool with_copy) {
-  const DTypeInfo& info = Info(raw.dtype);
-  if (raw.data == nullptr || info.decode == nullptr || raw.cols() % info.block_size != 0 || raw.cols() > INT32_MAX / 64 ||
-      raw.rows() > INT32_MAX / 64) {
-    return Fail(ErrorCode::kUnsupported, "a matrix {} x {} of type {} cannot be a weight", raw.rows(), raw.cols(), info.name);
+  LB_RETURN_IF_ERROR(CheckWeight(raw));
+  if (raw.cols() > INT32_MAX / 64 || raw.rows() > INT32_MAX / 64) {
+    return Fail(ErrorCode::kUnsupported, "a weight of {} x {} is larger than this backend counts", raw.rows(), raw.cols());
   }
   PackedWeight packed = PackWeight(raw);
   LB_ASSIGN_OR_RETURN(DeviceMemory memory, Allocate(packed.data.size()));
@@ -126,7 +125,7 @@ Result<std::unique_ptr<CudaMatrix>> CudaOps::Upload(const TensorView& raw, bool 
 }
 
 Result<std::unique_ptr<Matrix>> CudaOps::LoadMatrix(const TensorView& raw) {
-  LB_ASSIGN_OR_RETURN(auto matrix, Upload(raw, options_.prefill_copy && !options_.deterministic));
+  LB_ASSIGN_OR_RETURN(auto matrix, Upload(raw, !options_.deterministic));
   return std::unique_ptr<Matrix>(std::move(matrix));
 }
 
@@ -136,12 +135,9 @@ Result<std::unique_ptr<Matrix>> CudaOps::LoadTable(const TensorView& raw) {
 }
 
 Result<DeviceMemory> CudaOps::LoadVector(const TensorView& raw) {
-  const DTypeInfo& info = Info(raw.dtype);
-  if (raw.data == nullptr || info.decode == nullptr || raw.cols() % info.block_size != 0) {
-    return Fail(ErrorCode::kUnsupported, "a vector of {} values of type {} cannot be read", raw.num_elements(), info.name);
-  }
+  LB_RETURN_IF_ERROR(CheckVector(raw));
   std::vector<float> values(static_cast<size_t>(raw.num_elements()));
-  info.decode(raw.data, values.data(), raw.num_elements());
+  Info(raw.dtype).decode(raw.data, values.data(), raw.num_elements());
   LB_ASSIGN_OR_RETURN(DeviceMemory memory, Allocate(values.size() * sizeof(float)));
   CopyBytes(values.data(), memory.get(), values.size() * sizeof(float));
   return memory;
@@ -153,6 +149,15 @@ Op& CudaOps::Record(OpKind kind) {
   Op& op = ops_.emplace_back();
   std::memset(static_cast<void*>(&op), 0, sizeof op);
   op.kind = kind;
+  return op;
+}
+
+Op& CudaOps::Record(OpKind kind, const TensorView& x, void* y) {
+  Op& op = Record(kind);
+  op.x = x.data;
+  op.y = y;
+  op.tokens = static_cast<int>(x.rows());
+  op.cols = static_cast<int>(x.cols());
   return op;
 }
 
@@ -169,10 +174,7 @@ void CudaOps::Embed(const Matrix& table, std::span<const int32_t> ids, float sca
 
 void CudaOps::Matmul(const TensorView& x, std::span<const MatmulOut> outs) {
   CHECK_LE(outs.size(), size_t{3});
-  Op& op = Record(OpKind::kMatmul);
-  op.x = x.data;
-  op.tokens = static_cast<int>(x.rows());
-  op.cols = static_cast<int>(x.cols());
+  Op& op = Record(OpKind::kMatmul, x, nullptr);
   op.num_outs = static_cast<int>(outs.size());
   for (size_t i = 0; i < outs.size(); ++i) {
     op.w[i] = static_cast<const CudaMatrix*>(outs[i].w);
@@ -186,11 +188,7 @@ void CudaOps::Matmul(const TensorView& x, std::span<const MatmulOut> outs) {
 }
 
 void CudaOps::RmsNorm(const TensorView& x, const float* weight, float eps, const TensorView& y) {
-  Op& op = Record(OpKind::kNorm);
-  op.x = x.data;
-  op.y = y.data;
-  op.tokens = static_cast<int>(x.rows());
-  op.cols = static_cast<int>(x.cols());
+  Op& op = Record(OpKind::kNorm, x, y.data);
   op.norm_weight = weight;
   op.eps = eps;
 }
@@ -248,64 +246,37 @@ void CudaOps::PagedAttention(const TensorView& q, const KvLayer& kv, const Seque
 }
 
 void CudaOps::GluMul(Activation act, const TensorView& gate, const TensorView& up, const TensorView& y) {
-  Op& op = Record(OpKind::kGlu);
+  Op& op = Record(OpKind::kGlu, gate, y.data);
   op.act = act;
-  op.x = gate.data;
   op.x2 = up.data;
-  op.y = y.data;
-  op.tokens = static_cast<int>(gate.rows());
-  op.cols = static_cast<int>(gate.cols());
 }
 
 void CudaOps::Activate(Activation act, const TensorView& x) {
-  Op& op = Record(OpKind::kActivate);
-  op.act = act;
-  op.x = op.y = x.data;
-  op.tokens = static_cast<int>(x.rows());
-  op.cols = static_cast<int>(x.cols());
+  Record(OpKind::kActivate, x, x.data).act = act;
 }
 
 void CudaOps::Add(const TensorView& x, const TensorView& y) {
-  Op& op = Record(OpKind::kAdd);
-  op.x = x.data;
-  op.y = y.data;
-  op.tokens = static_cast<int>(x.rows());
-  op.cols = static_cast<int>(x.cols());
+  Record(OpKind::kAdd, x, y.data);
 }
 
 void CudaOps::Softcap(const TensorView& x, float cap) {
-  Op& op = Record(OpKind::kSoftcap);
-  op.x = op.y = x.data;
-  op.tokens = static_cast<int>(x.rows());
-  op.cols = static_cast<int>(x.cols());
-  op.scale = cap;
+  Record(OpKind::kSoftcap, x, x.data).scale = cap;
 }
 
 void CudaOps::Scale(const TensorView& x, float factor) {
-  Op& op = Record(OpKind::kScale);
-  op.x = op.y = x.data;
-  op.tokens = static_cast<int>(x.rows());
-  op.cols = static_cast<int>(x.cols());
-  op.scale = factor;
+  Record(OpKind::kScale, x, x.data).scale = factor;
 }
 
 void CudaOps::GatherRows(const TensorView& x, std::span<const int32_t> rows, const TensorView& y) {
   for (int32_t row : rows) CHECK(row >= 0 && row < x.rows());
-  Op& op = Record(OpKind::kGather);
-  op.x = x.data;
-  op.y = y.data;
-  op.tokens = static_cast<int>(x.rows());
-  op.cols = static_cast<int>(x.cols());
+  Op& op = Record(OpKind::kGather, x, y.data);
   op.count = static_cast<int>(rows.size());
   op.ints = staging_.Put(rows);
 }
 
 void CudaOps::Top(const TensorView& logits, int count, float* values, int32_t* ids) {
   CHECK(count >= 1 && count <= kMostTop);
-  Op& op = Record(OpKind::kTop);
-  op.x = logits.data;
-  op.tokens = static_cast<int>(logits.rows());
-  op.cols = op.vocab = static_cast<int>(logits.cols());
+  Op& op = Record(OpKind::kTop, logits, nullptr);
   op.count = count;
   tops_.push_back({op.tokens, count, values, ids});
 }

@@ -63,10 +63,15 @@ class CudaOps final : public Ops {
 
   CudaOps(const CudaOptions& options, const DeviceFacts& facts, std::string name);
   Op& Record(OpKind kind);
+  // Of the rows of `x`, to `y`.
+  Op& Record(OpKind kind, const TensorView& x, void* y);
   void CopyBytes(const void* src, void* dst, size_t bytes);
   Result<std::unique_ptr<CudaMatrix>> Upload(const TensorView& raw, bool with_copy);
   // Everything the planned step needs beside its tensors, before any of it runs.
   bool PrepareScratch();
+  // Of all calls of Top in this step: on the device, at the end of top_.
+  size_t TopResultBytes() const;
+  char* TopResults() const;
   void Run();
   void RunOp(const Op& op);
   void RunMatmul(const Op& op);

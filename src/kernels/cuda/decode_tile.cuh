@@ -7,8 +7,6 @@
 
 namespace lb::cuda {
 
-inline constexpr int kTileHeads = 8;
-
 // An 8 x 8 tile of halves, two neighbours of row lane / 4 in each lane: transposed.
 __device__ __forceinline__ uint32_t Transposed(uint32_t v) {
   uint32_t out;

@@ -131,6 +131,15 @@ struct Chunk {
   }
 };
 
+// One activation: f32, or fp16 times kActivationScale as products read it.
+__device__ __forceinline__ void StoreScaled(void* y, bool half, int64_t at, float v) {
+  if (half) {
+    static_cast<__half*>(y)[at] = __low2half(AsHalf2(PackHalves(v * kActivationScale, 0)));
+  } else {
+    static_cast<float*>(y)[at] = v;
+  }
+}
+
 // Programmatic dependent launch: what follows may start; what came before has ended.
 __device__ __forceinline__ void LaunchNext() {
 #if __CUDA_ARCH__ >= 900

@@ -125,11 +125,17 @@ struct Attention {
 };
 // Bytes of `partial` for tokens that are split (decode).
 size_t AttentionPartialBytes(const Attention& args);
-// Each token on its own, its keys split over blocks.
-bool DecodeAttentionFits(const Attention& args);
+// What the tensor-core kernels take.
+constexpr bool HeadsFit(const KvLayer& kv) {
+  return kv.k_dim == kv.v_dim && (kv.k_dim == 64 || kv.k_dim == 128) && kv.k_dtype == kv.v_dtype;
+}
+inline constexpr int kMostGridRows = 65535;  // blocks in the second and third direction
+// Each token on its own, its keys split over blocks; kTileHeads of the heads that share a KV head are one block's.
+inline constexpr int kTileHeads = 8;
+constexpr bool DecodeAttentionFits(const KvLayer& kv, int tokens) { return HeadsFit(kv) && tokens <= kMostGridRows; }
 void LaunchDecodeAttention(const Launcher& on, const Attention& args);
 // Tiles of neighbouring tokens, each over all its keys.
-bool PrefillAttentionFits(const Attention& args);
+constexpr bool PrefillAttentionFits(const KvLayer& kv, int sequences) { return HeadsFit(kv) && sequences <= kMostGridRows; }
 void LaunchPrefillAttention(const Launcher& on, const Attention& args);
 // Every shape, type and mask; slow.
 void LaunchPlainAttention(const Launcher& on, const Attention& args);

@@ -121,12 +121,7 @@ __device__ __forceinline__ void Write(const FewProducts& args, const FewSegment&
     }
     const int64_t at = static_cast<int64_t>(first_token + token) * rows + row;
     if constexpr (S::kGlu) {
-      const float result = Activated(args.act, value[0]) * value[1];
-      if (args.glu_half) {
-        static_cast<__half*>(args.glu_out)[at] = __low2half(AsHalf2(PackHalves(result * kActivationScale, 0)));
-      } else {
-        static_cast<float*>(args.glu_out)[at] = result;
-      }
+      StoreScaled(args.glu_out, args.glu_half, at, Activated(args.act, value[0]) * value[1]);
     } else {
       segment.y[at] = segment.accumulate ? segment.y[at] + value[0] : value[0];
     }

@@ -177,9 +177,9 @@ void FuseAttention(std::vector<Op>& ops, int at) {
   const int before = Before(ops, at);
   if (before < 0 || op.most_queries != 1 || op.tokens != op.sequences) return;
   Op& store = ops[before];
-  const bool same = store.kind == OpKind::kStoreKv && store.q == op.x && store.kv.k == op.kv.k && store.tokens == op.tokens &&
-                    store.kv.k_dim == store.kv.v_dim && store.kv.k_dtype == store.kv.v_dtype;
-  if (!same || (store.kv.k_dim != 64 && store.kv.k_dim != 128) || op.heads / op.kv.num_kv_heads > 8 || op.tokens > 65535) return;
+  const bool same = store.kind == OpKind::kStoreKv && store.q == op.x && store.kv.k == op.kv.k && store.tokens == op.tokens;
+  // One block must see the new key that another heads' block would store.
+  if (!same || !DecodeAttentionFits(op.kv, op.tokens) || op.heads / op.kv.num_kv_heads > kTileHeads) return;
   op.store = &store;
   store.done = 1;
 }

@@ -13,9 +13,6 @@ namespace lb {
 struct CudaOptions {
   int device = 0;
   bool deterministic = false;   // every product and attention by the kernels of one fixed order
-  int few_rows = 0;             // rows up to which products take the kernel for few; 0: as measured best
-  bool graphs = true;
-  bool prefill_copy = true;     // keep an fp16 copy of the weights for products of many rows while memory allows
 };
 
 struct CudaDevice {

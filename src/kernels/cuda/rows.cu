@@ -14,14 +14,6 @@ int BlocksFor(int64_t n, int per_block = kThreads) {
   return static_cast<int>(std::clamp<int64_t>((n + per_block - 1) / per_block, 1, 1 << 20));
 }
 
-__device__ __forceinline__ void StoreScaled(void* y, bool half, int64_t at, float v) {
-  if (half) {
-    static_cast<__half*>(y)[at] = __low2half(AsHalf2(PackHalves(v * kActivationScale, 0)));
-  } else {
-    static_cast<float*>(y)[at] = v;
-  }
-}
-
 // A warp reads a token's row out of the tiles: lanes of the row's g decode, the others idle.
 __global__ void EmbedKernel(const DeviceWeight w, const int32_t* ids, float scale, float* y) {
   LaunchNext();

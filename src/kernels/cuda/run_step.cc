@@ -59,7 +59,8 @@ void CudaOps::DropGraphs() {
 }
 
 bool CudaOps::PrepareScratch() {
-  size_t halves = 0, weights = 0, partial = 0, tickets = 0, angles = 0, top = 0, results = 0;
+  size_t halves = 0, weights = 0, partial = 0, tickets = 0, angles = 0, top = 0;
+  const size_t results = TopResultBytes();
   for (const Op& op : ops_) {
     // Room for a few tables, whichever operations share them.
     if (op.inv_freq != nullptr) {
@@ -73,14 +74,12 @@ bool CudaOps::PrepareScratch() {
         if (op.w[i]->copy == nullptr) weights = std::max(weights, static_cast<size_t>(op.w[i]->rows * op.w[i]->cols) * 2);
       }
     } else if (op.kind == OpKind::kAttention) {
-      const Attention args = AttentionArgs(op);
-      if (DecodeAttentionFits(args)) {
-        partial = std::max(partial, AttentionPartialBytes(args));
+      if (DecodeAttentionFits(op.kv, op.tokens)) {
+        partial = std::max(partial, AttentionPartialBytes(AttentionArgs(op)));
         tickets = std::max(tickets, sizeof(int) * static_cast<size_t>(op.tokens) * static_cast<size_t>(op.heads));
       }
     } else if (op.kind == OpKind::kTop) {
       top = std::max(top, TopScratchBytes(op.tokens, op.count));
-      results += TopBytes(op.tokens, op.count);
     }
   }
   top = (top + 255) / 256 * 256;
@@ -96,6 +95,14 @@ bool CudaOps::PrepareScratch() {
   }
   return true;
 }
+
+size_t CudaOps::TopResultBytes() const {
+  size_t bytes = 0;
+  for (const TopResult& top : tops_) bytes += TopBytes(top.rows, top.count);
+  return bytes;
+}
+
+char* CudaOps::TopResults() const { return static_cast<char*>(top_.data) + top_.bytes - TopResultBytes(); }
 
 Result<void> CudaOps::Finish() {
   const auto end = [this] {
@@ -114,7 +121,7 @@ Result<void> CudaOps::Finish() {
   const std::string_view bytes(reinterpret_cast<const char*>(ops_.data()), ops_.size() * sizeof(Op));
   CachedGraph* cached = last_ != nullptr && last_->key == bytes ? last_ : nullptr;
   const size_t hash = cached != nullptr ? 0 : std::hash<std::string_view>{}(bytes);
-  if (cached == nullptr && options_.graphs) {
+  if (cached == nullptr) {
     const auto seen = graphs_.find(hash);
     if (seen != graphs_.end() && seen->second.key == bytes) cached = &seen->second;
   }
@@ -144,14 +151,10 @@ Result<void> CudaOps::Finish() {
   } else {
     Run();
     if (graphs_.size() >= kMostGraphs) DropGraphs();
-    if (options_.graphs && !key.empty()) graphs_[hash] = {std::move(key), nullptr};
+    if (!key.empty()) graphs_[hash] = {std::move(key), nullptr};
   }
-  const size_t first = tops_.empty() ? 0 : top_.bytes;
-  size_t results = 0;
-  for (const TopResult& top : tops_) results += TopBytes(top.rows, top.count);
-  if (results > 0) {
-    LB_CUDA_CHECK(cudaMemcpyAsync(top_host_, static_cast<char*>(top_.data) + first - results, results, cudaMemcpyDeviceToHost,
-                                  launcher_.stream));
+  if (const size_t results = TopResultBytes(); results > 0) {
+    LB_CUDA_CHECK(cudaMemcpyAsync(top_host_, TopResults(), results, cudaMemcpyDeviceToHost, launcher_.stream));
   }
   const cudaError_t error = cudaStreamSynchronize(launcher_.stream);
   size_t at = 0;
@@ -169,14 +172,12 @@ Result<void> CudaOps::Finish() {
 }
 
 void CudaOps::Run() {
-  size_t results = 0;
-  for (const TopResult& top : tops_) results += TopBytes(top.rows, top.count);
-  char* result = static_cast<char*>(top_.data) + top_.bytes - results;
+  char* result = TopResults();
   for (const Op& op : ops_) {
     if (op.done) continue;
     if (op.kind == OpKind::kTop) {
       const size_t n = static_cast<size_t>(op.tokens) * static_cast<size_t>(op.count);
-      LaunchTop(launcher_, static_cast<const float*>(op.x), op.tokens, op.vocab, op.count, top_.data,
+      LaunchTop(launcher_, static_cast<const float*>(op.x), op.tokens, op.cols, op.count, top_.data,
                 reinterpret_cast<float*>(result), reinterpret_cast<int32_t*>(result + n * sizeof(float)));
       result += TopBytes(op.tokens, op.count);
     } else {
@@ -274,8 +275,8 @@ void CudaOps::RunAttention(const Op& op) {
     args.store = StoreArgs(*op.store);
   }
   const bool single = options_.deterministic || op.most_queries <= 2;
-  if (single && DecodeAttentionFits(args)) return LaunchDecodeAttention(launcher_, args);
-  if (!options_.deterministic && PrefillAttentionFits(args)) return LaunchPrefillAttention(launcher_, args);
+  if (single && DecodeAttentionFits(op.kv, op.tokens)) return LaunchDecodeAttention(launcher_, args);
+  if (!options_.deterministic && PrefillAttentionFits(op.kv, op.sequences)) return LaunchPrefillAttention(launcher_, args);
   LaunchPlainAttention(launcher_, args);
 }
 
@@ -303,7 +304,7 @@ void CudaOps::RunMatmul(const Op& op) {
         args.num_tiles += segment.w.tiles();
         launched[i] = true;
       }
-          args.tokens = op.tokens;
+      args.tokens = op.tokens;
       args.cols = op.cols;
       args.x = {op.x, op.x_half != 0};
       args.norm_weight = op.norm_weight;

@@ -35,9 +35,9 @@ const int32_t* Staging::Take(const void* key, int use, size_t n, int32_t** host)
   return it->second;
 }
 
-const int32_t* Staging::Put(std::span<const int32_t> values, int use) {
+const int32_t* Staging::Put(std::span<const int32_t> values) {
   int32_t* host;
-  const int32_t* place = Take(values.data(), use, values.size(), &host);
+  const int32_t* place = Take(values.data(), kValues, values.size(), &host);
   if (host != nullptr) std::ranges::copy(values, host);
   return place;
 }

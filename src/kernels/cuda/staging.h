@@ -20,7 +20,7 @@ class Staging {
 
   // Where `values` will be on the device; the same place for the same host array again. Steps that stage
   // arrays of the same sizes in the same order find them in the same places.
-  const int32_t* Put(std::span<const int32_t> values) { return Put(values, 0); }
+  const int32_t* Put(std::span<const int32_t> values);
   // A table of rows of `width`, on the device of `stride`; what is behind a row's end is -1.
   const int32_t* PutTable(std::span<const int32_t> values, int width, int stride);
   // For each token the number of its sequence.
@@ -31,7 +31,6 @@ class Staging {
   void Reset();
 
  private:
-  const int32_t* Put(std::span<const int32_t> values, int use);
   // Room for n integers under the key; null `host` when they are there already.
   const int32_t* Take(const void* key, int use, size_t n, int32_t** host);
 

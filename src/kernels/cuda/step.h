@@ -58,7 +58,7 @@ struct Op {
   KvLayer kv;
   AttentionParams params;
   int32_t heads, table_stride, sequences, most_queries;
-  int32_t vocab, count;  // kTop
+  int32_t count;  // kTop, kGather
   // Staged integers on the device: ids, positions or rows; then of a batch.
   const int32_t* ints;
   const int32_t* slots;
