@@ -31,7 +31,7 @@ Error LoadError(const std::string& name, const Error& error) {
 }  // namespace
 
 ModelHub::ModelHub(HubConfig config, Flags flags, std::vector<ListedModel> models)
-    : config_(config), flags_(std::move(flags)) {
+    : config_(config), flags_(std::move(flags)), coming_up_(!config.many) {
   for (ListedModel& model : models) {
     entries_.push_back(std::make_unique<Entry>());
     entries_.back()->model = std::move(model);
@@ -44,6 +44,7 @@ ModelHub::~ModelHub() { Stop(); }
 void ModelHub::Start(LoadProgress progress, std::function<void(Result<void>)> first) {
   progress_ = std::move(progress);
   if (!config_.many) {
+    std::lock_guard lock(mutex_);
     first_ = std::move(first);
     Want(entries_.front().get());
   }
@@ -151,7 +152,7 @@ server::ModelSource::Found ModelHub::Find(std::string_view name, server::Purpose
     found.error = Unknown(name);
   } else if (entry->state == ModelState::kLoaded && !entry->leaves) {
     found.lease = Take(entry, purpose != server::Purpose::kLook);
-  } else if (!config_.many && first_ != nullptr) {
+  } else if (coming_up_) {
     found.starting = entry->progress;
   } else if (!accepting_) {
     found.error = Error{ErrorCode::kUnavailable, "the server is shutting down", {}};
@@ -289,6 +290,7 @@ void ModelHub::LoadNow(Entry* entry, const Room& room, std::unique_lock<std::mut
   lock.lock();
   auto ticket = std::exchange(entry->ticket, nullptr);
   const auto first = std::exchange(first_, nullptr);
+  coming_up_ = false;
   server::Lease lease;
   Result<void> how;
   if (loaded.has_value()) {

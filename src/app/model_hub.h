@@ -97,6 +97,8 @@ class ModelHub final : public server::ModelSource {
   const Flags flags_;
   LoadProgress progress_;
   std::function<void(Result<void>)> first_;
+  // The only model has not been up yet: from the constructor on, since requests may come before Start.
+  bool coming_up_;
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
   std::vector<std::unique_ptr<Entry>> entries_;
