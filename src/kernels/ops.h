@@ -35,6 +35,9 @@ struct MatmulOut {
   TensorView y;                 // [T, w->rows] f32
   const float* bias = nullptr;  // [w->rows] or null
   bool accumulate = false;      // add to what y holds: the residual stream
+  // Where weights of integers meet activations rounded to 8 bits: what the rounding left is rounded,
+  // too, and its product added. Twice the work, 15 bits. Backends that do not round take no notice.
+  bool fine = false;
 };
 
 enum class RopeStyle {

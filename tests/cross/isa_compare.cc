@@ -35,9 +35,10 @@ void Compare(const char* what, int number, const std::vector<float>& a, const st
 
 std::vector<float> Product(const CpuKernels& k, int pack, const uint8_t* panel, int64_t cols,
                            int64_t tokens, const std::vector<float>& x) {
-  std::vector<int8_t> q(static_cast<size_t>(tokens * cols));
-  std::vector<ActBlock> blocks(static_cast<size_t>(tokens * cols / 32));
-  k.quantise(x.data(), tokens * cols / 32, q.data(), blocks.data());
+  std::vector<int8_t> q(static_cast<size_t>(2 * tokens * cols));
+  const int64_t num_blocks = tokens * cols / 32;
+  std::vector<ActBlock> blocks(static_cast<size_t>(2 * num_blocks));
+  k.quantise(x.data(), num_blocks, q.data(), blocks.data(), q.data() + tokens * cols, blocks.data() + num_blocks);
   std::vector<float> y(static_cast<size_t>(tokens * 16), 1.0f);
   void* scratch = aligned_alloc(64, kScratchBytes);
   PanelJob job = {};
@@ -55,6 +56,12 @@ std::vector<float> Product(const CpuKernels& k, int pack, const uint8_t* panel, 
   job.accumulate = tokens == 3;
   job.scratch = scratch;
   k.matmul[pack](job);
+  if (kPackInfo[pack].unit > 1) {  // and what rounding left
+    job.q += tokens * cols;
+    job.blocks += num_blocks;
+    job.accumulate = true;
+    k.matmul[pack](job);
+  }
   free(scratch);
   return y;
 }

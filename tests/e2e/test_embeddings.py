@@ -60,15 +60,15 @@ def ranker(serve_module, models, tmp_path_factory):
 
 # ---- the numbers
 
-@pytest.mark.parametrize("kind, least", [("f32", 0.9999), ("f16", 0.9999), ("q8_0", 0.999)])
-def test_minilm_is_the_reference(kind, least, models, start_server):
+@pytest.mark.parametrize("kind", ["f32", "f16", "q8_0"])
+def test_minilm_is_the_reference(kind, models, start_server):
     model = models(f"all-MiniLM-L6-v2.{kind}.gguf")
     server = start_server(model=model)
     reference = ReferenceEncoder(str(model))
     got = vectors(server, TEXTS)
     for text, vector in zip(TEXTS, got):
         want = reference.vector(whole(server, text))
-        assert vector @ want > least, text
+        assert vector @ want > 0.99999, text
         assert abs(np.linalg.norm(vector) - 1) < 1e-5
 
 
@@ -89,6 +89,21 @@ def test_tiny_encoders_are_the_reference(name, make, start_server, tmp_path):
         np.testing.assert_allclose(vector, want, atol=2e-5)
     assert abs(wants[1] @ wants[2]) < 0.999, "the model says nothing"
     assert post(server, PATH, {"input": [ids[-1] + [3]]})[0] == 400  # -c is the limit
+
+
+def test_outliers_cost_a_quantised_encoder_nothing(start_server, tmp_path):
+    """Rounded to 8 bits beside an outlier, the other activations would have few steps left: a cosine of
+    0.9965 here, of 0.992 in a text of nine tokens with EmbeddingGemma."""
+    model = tmp_path / "outliers.gguf"
+    write_gemma(model, quantised=True)
+    reference = ReferenceEncoder(str(model))
+    rng = np.random.default_rng(4)
+    ids = [rng.integers(3, VOCAB, n).tolist() for n in (1, 2, 9, 40)]
+    server = start_server(model=model)
+    got = vectors(server, ids)
+    for one, vector in zip(ids, got):
+        assert vector @ reference.vector(one) > 0.99999, len(one)
+        assert np.array_equal(vectors(server, [one])[0], vector)
 
 
 def test_the_whole_context_of_a_window_model(start_server, tmp_path):

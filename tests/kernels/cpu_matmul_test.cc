@@ -15,10 +15,11 @@ std::unique_ptr<Ops> MakeCpu(const std::string& isa, int threads) {
   return std::move(ops).value();
 }
 
-std::vector<float> Product(Ops& ops, const TensorView& w, std::vector<float>& x, int64_t tokens) {
+std::vector<float> Product(Ops& ops, const TensorView& w, std::vector<float>& x, int64_t tokens,
+                           bool fine = false) {
   auto matrix = std::move(ops.LoadMatrix(w)).value();
   std::vector<float> y(static_cast<size_t>(tokens * w.rows()));
-  const MatmulOut out{matrix.get(), View(y, {tokens, w.rows()}), nullptr, false};
+  const MatmulOut out{matrix.get(), View(y, {tokens, w.rows()}), nullptr, false, fine};
   ops.Matmul(View(x, {tokens, w.cols()}), {&out, 1});
   return y;
 }
@@ -39,8 +40,10 @@ TEST_P(CpuMatmul, GivesTheBitsOfTheSpecification) {
       for (const int64_t tokens : {1, 2, 3, 4, 5, 7, 8, 9, 23, 43}) {
         if (rows == 410 && tokens != 1 && tokens != 5 && tokens != 43) continue;
         std::vector<float> x = RandomFloats(tokens * cols, static_cast<uint32_t>(tokens));
-        EXPECT_TRUE(SameBits(Product(*ref, w.view, x, tokens), Product(*cpu, w.view, x, tokens)))
-            << rows << " x " << cols << ", " << tokens << " tokens";
+        for (const bool fine : {false, true}) {
+          EXPECT_TRUE(SameBits(Product(*ref, w.view, x, tokens, fine), Product(*cpu, w.view, x, tokens, fine)))
+              << rows << " x " << cols << ", " << tokens << " tokens" << (fine ? ", fine" : "");
+        }
       }
     }
   }
@@ -74,15 +77,17 @@ TEST_P(CpuMatmul, ATokensResultDependsOnNothingBesideIt) {
   const RandomWeight w(dtype, rows, cols, 7);
   std::vector<float> x = RandomFloats(tokens * cols, 8);
   auto one = MakeCpu(isa, 1);
-  const std::vector<float> all = Product(*one, w.view, x, tokens);
-  for (const int threads : {2, 3}) {
-    auto many = MakeCpu(isa, threads);
-    EXPECT_TRUE(SameBits(all, Product(*many, w.view, x, tokens))) << threads << " threads";
-  }
-  for (const int64_t t : {0, 5, 127, 128, 299}) {
-    std::vector<float> row(x.begin() + t * cols, x.begin() + (t + 1) * cols);
-    const std::vector<float> alone = Product(*one, w.view, row, 1);
-    EXPECT_TRUE(SameBits(alone, {all.begin() + t * rows, all.begin() + (t + 1) * rows})) << t;
+  for (const bool fine : {false, true}) {
+    const std::vector<float> all = Product(*one, w.view, x, tokens, fine);
+    for (const int threads : {2, 3}) {
+      auto many = MakeCpu(isa, threads);
+      EXPECT_TRUE(SameBits(all, Product(*many, w.view, x, tokens, fine))) << threads << " threads";
+    }
+    for (const int64_t t : {0, 5, 127, 128, 299}) {
+      std::vector<float> row(x.begin() + t * cols, x.begin() + (t + 1) * cols);
+      const std::vector<float> alone = Product(*one, w.view, row, 1, fine);
+      EXPECT_TRUE(SameBits(alone, {all.begin() + t * rows, all.begin() + (t + 1) * rows})) << t;
+    }
   }
 }
 
@@ -119,6 +124,30 @@ TEST(CpuMatmulSeveral, ProductsOfOneInputWithBiasAndAccumulate) {
   for (size_t i = 0; i < want.size(); ++i) EXPECT_TRUE(SameBits(want[i], got[i])) << i;
 }
 
+// Fine and plain products share the rounded input, and each keeps its own bias and residual stream.
+TEST(CpuMatmulSeveral, FineBesidePlain) {
+  const int64_t cols = 256, tokens = 9;
+  const RandomWeight a(DType::kQ4_K, 48, cols, 1), b(DType::kQ8_0, 20, cols, 2), c(DType::kF32, 5, cols, 3);
+  std::vector<float> x = RandomFloats(tokens * cols, 4), bias = RandomFloats(48, 5);
+  std::vector<std::vector<float>> want, got;
+  auto ref = MakeRefOps();
+  auto cpu = MakeCpu("", 2);
+  for (Ops* ops : {ref.get(), cpu.get()}) {
+    auto wa = std::move(ops->LoadMatrix(a.view)).value();
+    auto wb = std::move(ops->LoadMatrix(b.view)).value();
+    auto wc = std::move(ops->LoadMatrix(c.view)).value();
+    std::vector<float> ya = RandomFloats(tokens * 48, 6), yb(tokens * 20), yc(tokens * 5);
+    const MatmulOut outs[] = {{wa.get(), View(ya, {tokens, 48}), bias.data(), true, true},
+                              {wb.get(), View(yb, {tokens, 20}), nullptr, false, false},
+                              {wc.get(), View(yc, {tokens, 5}), nullptr, false, true}};
+    ops->Matmul(View(x, {tokens, cols}), outs);
+    (ops == ref.get() ? want : got) = {ya, yb, yc};
+    EXPECT_TRUE(SameBits(yb, Product(*ops, b.view, x, tokens)));
+    EXPECT_TRUE(SameBits(yc, Product(*ops, c.view, x, tokens)));  // floats are not rounded
+  }
+  for (size_t i = 0; i < want.size(); ++i) EXPECT_TRUE(SameBits(want[i], got[i])) << i;
+}
+
 TEST(CpuMatmulFaults, NotANumberShowsInItsRowOnly) {
   for (const std::string& isa : CpuIsas()) {
     for (const float bad : {std::nanf(""), INFINITY}) {
@@ -127,8 +156,10 @@ TEST(CpuMatmulFaults, NotANumberShowsInItsRowOnly) {
         std::vector<float> x = RandomFloats(tokens * 256, 7);
         x[300] = bad;
         auto cpu = MakeCpu(isa, 1);
-        const std::vector<float> y = Product(*cpu, w.view, x, tokens);
-        for (int64_t i = 0; i < tokens * 20; ++i) EXPECT_EQ(std::isfinite(y[i]), i / 20 != 1) << i;
+        for (const bool fine : {false, true}) {
+          const std::vector<float> y = Product(*cpu, w.view, x, tokens, fine);
+          for (int64_t i = 0; i < tokens * 20; ++i) EXPECT_EQ(std::isfinite(y[i]), i / 20 != 1) << i;
+        }
       }
     }
   }

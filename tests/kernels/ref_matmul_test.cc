@@ -1,5 +1,5 @@
 // Proves that the specification of the products is right: against the decoded weights in double,
-// within the bound that rounding activations to 8 bits allows, for every weight format.
+// within the bound that rounding activations to 8 bits, or finely, allows, for every weight format.
 #include <gtest/gtest.h>
 
 #include "kernels/backends.h"
@@ -10,19 +10,19 @@ namespace {
 
 class RefMatmul : public testing::TestWithParam<DType> {};
 
-TEST_P(RefMatmul, IsTheProductWithinTheBound) {
-  const DType dtype = GetParam();
+// `step`: of the grid that 32 activations are rounded to, in largest of them.
+void ExpectTheProduct(DType dtype, bool fine, double step) {
   const int64_t rows = 7, cols = 512, tokens = 3;
   const RandomWeight w(dtype, rows, cols, 1);
   std::vector<float> x = RandomFloats(tokens * cols, 2);
+  x[40] = 300;  // an outlier: the 31 beside it have few steps left
   std::vector<float> y(tokens * rows), bias = RandomFloats(rows, 3);
   auto ops = MakeRefOps();
   auto matrix = ops->LoadMatrix(w.view);
   ASSERT_TRUE(matrix.has_value()) << matrix.error().message;
-  const MatmulOut out{matrix->get(), View(y, {tokens, rows}), bias.data(), false};
+  const MatmulOut out{matrix->get(), View(y, {tokens, rows}), bias.data(), false, fine};
   ops->Matmul(View(x, {tokens, cols}), {&out, 1});
   const std::vector<double> decoded = w.Decoded();
-  const bool integer = Info(dtype).block_size > 1;
   for (int64_t t = 0; t < tokens; ++t) {
     for (int64_t r = 0; r < rows; ++r) {
       double want = bias[r], bound = 1e-6;
@@ -31,17 +31,25 @@ TEST_P(RefMatmul, IsTheProductWithinTheBound) {
         for (int64_t c = b; c < b + 32; ++c) {
           largest = std::max(largest, std::fabs(static_cast<double>(x[t * cols + c])));
         }
-        // Half a step of the block's 8-bit grid, when there is one; and float rounding.
-        const double step = integer ? largest / 127 * 0.5001 : 0;
+        // Half a step of the block's grid, and float rounding.
         for (int64_t c = b; c < b + 32; ++c) {
           const double weight = decoded[r * cols + c];
           want += weight * x[t * cols + c];
-          bound += std::fabs(weight) * (step + std::fabs(x[t * cols + c]) * 1e-5);
+          bound += std::fabs(weight) * (largest * step * 0.5001 + std::fabs(x[t * cols + c]) * 1e-5);
         }
       }
       EXPECT_NEAR(y[t * rows + r], want, bound) << "token " << t << " row " << r;
     }
   }
+}
+
+TEST_P(RefMatmul, IsTheProductWithinTheBound) {
+  ExpectTheProduct(GetParam(), false, Info(GetParam()).block_size > 1 ? 1.0 / 127 : 0);
+}
+
+TEST_P(RefMatmul, FineIsTheProductWithinAFinerBound) {
+  // What rounding leaves is at most half a step, and rounded to 127 steps again.
+  ExpectTheProduct(GetParam(), true, Info(GetParam()).block_size > 1 ? 0.5 / (127 * 127) : 0);
 }
 
 TEST_P(RefMatmul, AccumulateAddsToWhatIsThere) {

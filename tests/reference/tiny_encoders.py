@@ -9,7 +9,8 @@ TINY_CONTEXT = 96
 
 
 class _Writer:
-    def __init__(self, path, arch, seed, keys):
+    def __init__(self, path, arch, seed, keys, quantised=False):
+        self.quantised = quantised
         self.rng = np.random.default_rng(seed)
         self.writer = gguf.GGUFWriter(str(path), arch)
         self.writer.add_name(f"tiny {arch}")
@@ -19,10 +20,17 @@ class _Writer:
 
     def matrix(self, name, rows, cols, gain=1.0):
         data = self.rng.normal(0, gain / np.sqrt(cols), (rows, cols)).astype(np.float32)
-        self.writer.add_tensor(name, data)
+        if self.quantised:
+            kind = gguf.GGMLQuantizationType.Q8_0
+            self.writer.add_tensor(name, gguf.quantize(data, kind), raw_dtype=kind)
+        else:
+            self.writer.add_tensor(name, data)
 
     def vector(self, name, size, mean=0.0, spread=0.3):
-        self.writer.add_tensor(name, self.rng.normal(mean, spread, size).astype(np.float32))
+        data = self.rng.normal(mean, spread, size).astype(np.float32)
+        if self.quantised and name.endswith((".attn_norm.weight", ".ffn_norm.weight")):
+            data[1] = 20 * mean  # what it scales is an outlier among the activations
+        self.writer.add_tensor(name, data)
 
     def norm(self, name, size):
         self.vector(f"{name}.weight", size, 1.0)
@@ -73,15 +81,16 @@ def write_bert(path, arch="bert", pooling=1, scores=False, seed=31):
     w.close()
 
 
-def write_gemma(path, seed=32, dense=48):
-    """gemma-embedding with a window smaller than its context, and dense layers behind the mean."""
+def write_gemma(path, seed=32, dense=48, quantised=False):
+    """gemma-embedding with a window smaller than its context, and dense layers behind the mean.
+    `quantised`: with matrices of Q8_0, and norms that make outliers."""
     width, heads, kv_heads, dim, ffn, layers = 64, 4, 1, 32, 96, 7
     w = _Writer(path, "gemma-embedding", seed, {
         "block_count": layers, "context_length": TINY_CONTEXT, "embedding_length": width,
         "feed_forward_length": ffn, "attention.head_count": heads,
         "attention.head_count_kv": kv_heads, "attention.key_length": dim,
         "attention.value_length": dim, "attention.sliding_window": 24, "rope.freq_base": 1e6,
-        "attention.layer_norm_rms_epsilon": 1e-6, "pooling_type": 1})
+        "attention.layer_norm_rms_epsilon": 1e-6, "pooling_type": 1}, quantised)
     w.matrix("token_embd.weight", VOCAB, width)
     w.vector("output_norm.weight", width, 1.5)
     for layer in range(layers):

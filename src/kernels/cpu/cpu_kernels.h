@@ -76,8 +76,9 @@ static constexpr int64_t AttentionScratchBytes(int k_dim, int v_dim) {
 
 struct CpuKernels {
   const char* name;
-  // x [32 * num_blocks] to q and blocks.
-  void (*quantise)(const float* x, int64_t num_blocks, int8_t* q, ActBlock* blocks);
+  // x [32 * num_blocks] to q and blocks; what that rounding left to q2 and blocks2, unless they are null.
+  void (*quantise)(const float* x, int64_t num_blocks, int8_t* q, ActBlock* blocks, int8_t* q2,
+                   ActBlock* blocks2);
   void (*matmul[kNumPacks])(const PanelJob& job);
   void (*rms_norm)(const float* x, const float* weight, float eps, int64_t n, float* y);
   void (*layer_norm)(const float* x, const float* weight, const float* bias, float eps, int64_t n,

@@ -13,21 +13,24 @@ int64_t NumGroups(const MatmulOut& out, int64_t panels_each) {
 
 }  // namespace
 
-void CpuOps::Quantise(const TensorView& x) {
+void CpuOps::Quantise(const TensorView& x, bool fine) {
   const int64_t cols = x.cols(), blocks = cols / 32, tokens = x.rows();
   CHECK_EQ(cols % 32, 0);
-  q_.resize(std::max(q_.size(), static_cast<size_t>(tokens * cols)));
-  blocks_.resize(std::max(blocks_.size(), static_cast<size_t>(tokens * blocks)));
+  const int64_t terms = fine ? 2 : 1;
+  q_.resize(std::max(q_.size(), static_cast<size_t>(terms * tokens * cols)));
+  blocks_.resize(std::max(blocks_.size(), static_cast<size_t>(terms * tokens * blocks)));
   OverRows(tokens, cols, [&](int64_t begin, int64_t end) {
-    kernels_.quantise(x.f32() + begin * cols, (end - begin) * blocks, q_.data() + begin * cols,
-                      blocks_.data() + begin * blocks);
+    int8_t* q = q_.data() + begin * cols;
+    ActBlock* block = blocks_.data() + begin * blocks;
+    kernels_.quantise(x.f32() + begin * cols, (end - begin) * blocks, q, block,
+                      fine ? q + tokens * cols : nullptr, fine ? block + tokens * blocks : nullptr);
   });
 }
 
 void CpuOps::Matmul(const TensorView& x, std::span<const MatmulOut> outs) {
   const int64_t tokens = x.rows(), cols = x.cols();
   if (tokens == 0) return;
-  bool integers = false;
+  bool integers = false, fine = false;
   int64_t num_panels = 0;
   int64_t bytes = 0;
   for (const MatmulOut& out : outs) {
@@ -37,10 +40,11 @@ void CpuOps::Matmul(const TensorView& x, std::span<const MatmulOut> outs) {
     CHECK_EQ(out.y.rows(), tokens);
     CHECK_EQ(out.y.cols(), w->rows);
     integers = integers || kPackInfo[w->pack()].unit > 1;
+    fine = fine || (out.fine && kPackInfo[w->pack()].unit > 1);
     num_panels += w->num_panels();
     bytes += w->bytes;
   }
-  if (integers) Quantise(x);
+  if (integers) Quantise(x, fine);
   ReserveScratch(kScratchBytes);
 
   // A piece of work is a group of neighbouring panels and a run of tokens: as large as a job may be,
@@ -81,6 +85,13 @@ void CpuOps::Matmul(const TensorView& x, std::span<const MatmulOut> outs) {
       job.bias = out.bias == nullptr ? nullptr : out.bias + row;
       job.accumulate = out.accumulate;
       job.scratch = Scratch(thread, kScratchBytes);
+      kernels_.matmul[w->pack()](job);
+      if (!out.fine || kPackInfo[w->pack()].unit == 1) continue;
+      // What rounding left, while the panels are in a near cache.
+      job.q += tokens * cols;
+      job.blocks += tokens * (cols / 32);
+      job.bias = nullptr;
+      job.accumulate = true;
       kernels_.matmul[w->pack()](job);
     }
   };

@@ -52,7 +52,8 @@ class CpuOps : public HostOps {
   };
 
   const Angles& AnglesOf(const RopeTable& table, std::span<const int32_t> positions);
-  void Quantise(const TensorView& x);
+  // x to q_ and blocks_; behind them, when `fine`, what that left.
+  void Quantise(const TensorView& x, bool fine);
   // `bytes` of 64-byte aligned memory for `thread`.
   void* Scratch(int thread, int64_t bytes);
   void ReserveScratch(int64_t bytes);

@@ -53,6 +53,13 @@ ActBlock Quantise(const float* x) {
   return b;
 }
 
+// What rounding 32 activations left.
+ActBlock QuantiseRest(const float* x, const ActBlock& b) {
+  float rest[32];
+  for (int i = 0; i < 32; ++i) rest[i] = std::fma(-b.d, static_cast<float>(b.q[i]), x[i]);
+  return Quantise(rest);
+}
+
 // The weights of one row, read once for all activations.
 std::vector<WeightBlock> ReadRow(const RefMatrix& w, int64_t row) {
   std::vector<WeightBlock> blocks(static_cast<size_t>(w.cols / 32));
@@ -101,6 +108,10 @@ float DotSuper(const WeightFormat& format, std::span<const WeightBlock> w, const
   return acc;
 }
 
+float DotIntegers(const WeightFormat& format, std::span<const WeightBlock> w, const ActBlock* a) {
+  return format.kind == WeightKind::kBlock ? DotBlocks(format, w, a) : DotSuper(format, w, a);
+}
+
 constexpr int64_t kFloatChunk = 128;
 
 float DotFloat(const float* w, const float* x, int64_t n) {
@@ -130,7 +141,7 @@ Result<std::unique_ptr<Matrix>> RefOps::LoadMatrix(const TensorView& raw) {
 void RefOps::Matmul(const TensorView& x, std::span<const MatmulOut> outs) {
   const int64_t num_tokens = x.rows();
   const int64_t cols = x.cols();
-  std::vector<ActBlock> act;
+  std::vector<ActBlock> act, rest;
   for (const MatmulOut& out : outs) {
     const auto* w = dynamic_cast<const RefMatrix*>(out.w);
     CHECK(w != nullptr);
@@ -152,13 +163,14 @@ void RefOps::Matmul(const TensorView& x, std::span<const MatmulOut> outs) {
     if (act.empty()) {
       for (int64_t b = 0; b < num_tokens * blocks; ++b) act.push_back(Quantise(x.f32() + b * 32));
     }
+    if (out.fine && rest.empty()) {
+      for (size_t b = 0; b < act.size(); ++b) rest.push_back(QuantiseRest(x.f32() + b * 32, act[b]));
+    }
     for (int64_t r = 0; r < w->rows; ++r) {
       const std::vector<WeightBlock> row = ReadRow(*w, r);
       for (int64_t t = 0; t < num_tokens; ++t) {
-        const ActBlock* a = act.data() + t * blocks;
-        Write(out, t, r,
-              format.kind == WeightKind::kBlock ? DotBlocks(format, row, a)
-                                                : DotSuper(format, row, a));
+        Write(out, t, r, DotIntegers(format, row, act.data() + t * blocks));
+        if (out.fine) out.y.f32_row(t)[r] += DotIntegers(format, row, rest.data() + t * blocks);
       }
     }
   }

@@ -29,7 +29,7 @@ int RowsOf(ConfigReader& keys, const std::string& name, int cols) {
 
 void Multiply(Ops& ops, const Matrix& w, const Vector& bias, const TensorView& x,
               const TensorView& y) {
-  const MatmulOut product{&w, y, bias.get(), false};
+  const MatmulOut product{&w, y, bias.get(), false, true};
   ops.Matmul(x, std::span(&product, 1));
 }
 

@@ -1,6 +1,7 @@
 #include "model/layers/pass.h"
 
 #include <algorithm>
+#include <array>
 
 #include "model/adapter.h"
 
@@ -17,7 +18,13 @@ TensorView Rows(const TensorView& x, int64_t first, int64_t end) {
 // of its own adapters alone.
 void Pass::Multiply(const TensorView& from, std::span<const MatmulOut> outs) {
   CHECK_LE(static_cast<int>(outs.size()), kMostProducts);
-  ops.Matmul(from, outs);
+  // Of models that make vectors all is fine: with 8 bits one outlier among 32 values can cost a short
+  // text's vector a hundredth of its cosine.
+  const bool fine = !model_.config().generates;
+  std::array<MatmulOut, kMostProducts> products;
+  std::ranges::copy(outs, products.begin());
+  for (MatmulOut& product : products) product.fine = fine;
+  ops.Matmul(from, std::span(products).first(outs.size()));
   for (const AdapterRun& run : runs_) {
     const int64_t end = std::min<int64_t>(run.end, from.rows());
     if (run.first >= end) break;
@@ -30,8 +37,8 @@ void Pass::Multiply(const TensorView& from, std::span<const MatmulOut> outs) {
       for (const MatmulOut& out : outs) {
         const Adapter::Pair* pair = adapter.Find(out.w);
         if (pair == nullptr) continue;
-        down.push_back({pair->a.get(), arena.Alloc({part.rows(), pair->a->rows}), nullptr, false});
-        up.push_back({pair->b.get(), Rows(out.y, run.first, end), nullptr, true});
+        down.push_back({pair->a.get(), arena.Alloc({part.rows(), pair->a->rows}), nullptr, false, fine});
+        up.push_back({pair->b.get(), Rows(out.y, run.first, end), nullptr, true, fine});
         scales.push_back(use.scale * pair->scale);
       }
       if (down.empty()) continue;

@@ -28,24 +28,34 @@ LB_FN void ForEach16(int64_t n, float* y, const Fn& fn) {
 }
 LB_FN Vf LoadUpTo16(const float* p, int64_t n) { return n == 16 ? LoadF(p) : LoadTail(p, n); }
 
-void Quantise(const float* x, int64_t num_blocks, int8_t* q, ActBlock* blocks) {
-  for (int64_t b = 0; b < num_blocks; ++b, x += 32, q += 32) {
-    const Vf lo = LoadF(x), hi = LoadF(x + 16);
-    const float largest = Largest(Max(Abs(lo), Abs(hi)));
-    // Zero, or NaN when one of the 32 is no number or infinite: it must show in the product.
-    const float poison = Sum(Add(Mul(lo, Set(0.0f)), Mul(hi, Set(0.0f))));
-    const bool tiny = !(largest >= 1e-30f);
-    const Vf inverse = Set(tiny ? 0.0f : 127.0f / largest);
-    StoreS8(q, ToInt(Mul(lo, inverse)));
-    StoreS8(q + 16, ToInt(Mul(hi, inverse)));
-    ActBlock& block = blocks[b];
-    block.d = (tiny ? 0.0f : largest / 127.0f) + poison;
-    SumPairs(q, block.pair);
-    block.sum[0] = block.pair[0] + block.pair[1];
-    block.sum[1] = block.pair[2] + block.pair[3];
-    block.pairs[0] = static_cast<int16_t>(block.pair[0] + block.pair[2]);
-    block.pairs[1] = static_cast<int16_t>(block.pair[1] + block.pair[3]);
-    block.dsum = block.d * static_cast<float>(block.sum[0] + block.sum[1]);
+// 32 values to integers; what the rounding leaves stays in their place.
+LB_FN void Quantise32(Vf* lo, Vf* hi, int8_t* q, ActBlock* block) {
+  const float largest = Largest(Max(Abs(*lo), Abs(*hi)));
+  // Zero, or NaN when one of the 32 is no number or infinite: it must show in the product.
+  const float poison = Sum(Add(Mul(*lo, Set(0.0f)), Mul(*hi, Set(0.0f))));
+  const bool tiny = !(largest >= 1e-30f);
+  const Vf inverse = Set(tiny ? 0.0f : 127.0f / largest);
+  const Vi q_lo = ToInt(Mul(*lo, inverse)), q_hi = ToInt(Mul(*hi, inverse));
+  StoreS8(q, q_lo);
+  StoreS8(q + 16, q_hi);
+  block->d = (tiny ? 0.0f : largest / 127.0f) + poison;
+  SumPairs(q, block->pair);
+  block->sum[0] = block->pair[0] + block->pair[1];
+  block->sum[1] = block->pair[2] + block->pair[3];
+  block->pairs[0] = static_cast<int16_t>(block->pair[0] + block->pair[2]);
+  block->pairs[1] = static_cast<int16_t>(block->pair[1] + block->pair[3]);
+  block->dsum = block->d * static_cast<float>(block->sum[0] + block->sum[1]);
+  const Vf minus_d = Set(-block->d);
+  *lo = Fma(minus_d, ToFloat(q_lo), *lo);
+  *hi = Fma(minus_d, ToFloat(q_hi), *hi);
+}
+
+void Quantise(const float* x, int64_t num_blocks, int8_t* q, ActBlock* blocks, int8_t* q2,
+              ActBlock* blocks2) {
+  for (int64_t b = 0; b < num_blocks; ++b) {
+    Vf lo = LoadF(x + 32 * b), hi = LoadF(x + 32 * b + 16);
+    Quantise32(&lo, &hi, q + 32 * b, &blocks[b]);
+    if (q2 != nullptr) Quantise32(&lo, &hi, q2 + 32 * b, &blocks2[b]);
   }
 }
 
