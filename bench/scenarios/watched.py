@@ -7,12 +7,15 @@ with the page in a browser on the same machine.
 
 What the reader costs is counted directly, since clocks on a busy machine are coarser than it: the engine's own
 measure of its pictures, and the processor time of the threads that serve HTTP, less what they take with nobody there.
-Tokens per second are what clients see; with a browser on the same machine it takes processors from the server, too.
+Of the page, the processor time of all of the browser's processes. Tokens per second are what clients see; a browser on
+the same machine takes processors from the server, too. Each measurement begins seconds after a page was opened or
+closed: having it open is meant, not loading it (bench/scenarios/page_load.py).
 """
 
 import argparse
 import contextlib
 import http.client
+import os
 import pathlib
 import re
 import statistics
@@ -20,6 +23,8 @@ import threading
 import time
 
 from common import SMOLLM2, at_once, exact_prompt, llama_box, machine, post
+
+SETTLE = 3  # seconds: a browser goes on for a while after a page is there, or gone
 
 
 class Reader:
@@ -58,6 +63,25 @@ def page(browser, url):
     context.close()
 
 
+def browser_seconds():
+    """Processor time of the browser's processes that run now, all below this one."""
+    parents, times = {}, {}
+    for folder in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            name, rest = (folder / "stat").read_text().split(" (", 1)[1].rsplit(") ", 1)
+            parents[int(folder.name)] = int(rest.split()[1])
+            if name.startswith("chrom"):
+                times[int(folder.name)] = sum(
+                    int(file.read_text().split()[0]) for file in folder.glob("task/*/schedstat")) * 1e-9
+
+    def is_ours(pid):
+        while pid > 1 and pid != os.getpid():
+            pid = parents.get(pid, 0)
+        return pid == os.getpid()
+
+    return sum(seconds for pid, seconds in times.items() if is_ours(pid))
+
+
 def serving_seconds(server, computing):
     """Processor time of the threads that do not compute."""
     tasks = pathlib.Path(f"/proc/{server.process.pid}/task")
@@ -80,13 +104,15 @@ def work(server, args, seed):
 
 
 def measure(server, args, seed, watching, computing):
-    """Tokens a second; and of one second, what serving took and what pictures took the engine."""
+    """Tokens a second; and of one second, what serving took, what pictures took the engine, what the browser took."""
     with watching as watcher:
-        before, start = serving_seconds(server, computing), time.perf_counter()
+        time.sleep(SETTLE)
+        before, browser, start = serving_seconds(server, computing), browser_seconds(), time.perf_counter()
         work(server, args, seed)
-        took, serving = time.perf_counter() - start, serving_seconds(server, computing) - before
+        took = time.perf_counter() - start
+        serving, browser = serving_seconds(server, computing) - before, browser_seconds() - browser
     pictures = sum(watcher.pictures_us) * 1e-6 if isinstance(watcher, Reader) else 0
-    return args.clients * args.answer / took, serving / took, pictures / took
+    return args.clients * args.answer / took, serving / took, pictures / took, browser / took
 
 
 def main():
@@ -111,9 +137,10 @@ def main():
         browser.close()
     base = [statistics.median(column) for column in zip(*results["nobody"])]
     for kind, rows in results.items():
-        speed, serving, pictures = (statistics.median(column) for column in zip(*rows))
+        speed, serving, pictures, browser = (statistics.median(column) for column in zip(*rows))
         print(f"{kind:9} {speed:6.1f} tok/s ({100 * (speed / base[0] - 1):+.1f} %); of a processor: "
-              f"serving {100 * (serving - base[1]):.3f} % more, pictures {100 * pictures:.3f} %")
+              f"serving {100 * (serving - base[1]):.3f} % more, pictures {100 * pictures:.3f} %, "
+              f"browser {100 * browser:.1f} %")
 
 
 if __name__ == "__main__":

@@ -4,13 +4,15 @@ import {Tile} from './chart.js';
 import {SequenceColours} from './colours.js';
 import {h} from './dom.js';
 import {History, SequenceSpeeds} from './kv_history.js';
+import {setAttributes, setText, ViewList} from './live_dom.js';
 import {PoolMap} from './pool_map.js';
 import {PrefixTreeView} from './prefix_tree.js';
 import {RequestTable} from './request_table.js';
 import {server} from './server_state.js';
 
-const INTERVAL_MS = 500;
+const INTERVAL_MS = 1000;
 const RETRY_MS = 2000;
+const TOGETHER_MS = 120;  // what comes within is drawn at once: a picture comes a step after the numbers of its time
 
 const number = new Intl.NumberFormat('en', {maximumFractionDigits: 0});
 
@@ -27,6 +29,45 @@ function panel(title, note, ...children) {
 
 const history = new History();  // outlives the view: who comes back sees the last minute, with a gap
 
+class Count {
+  constructor() {
+    this.name = h('dt');
+    this.value = h('dd');
+    this.element = h('div', {}, this.name, this.value);
+  }
+
+  show([name, value]) {
+    setText(this.name, name);
+    setText(this.value, typeof value === 'number' ? number.format(value) : value);
+  }
+}
+
+// What the colours of the map mean, and how many blocks each has.
+class Legend {
+  constructor() {
+    const entry = (kind, text) => h('li', {}, h('span', {class: `swatch ${kind}`}), text);
+    this.free = h('span');
+    this.cached = h('span');
+    this.used = h('span');
+    const swatches = h('span', {class: 'swatches'});
+    this.owners = new ViewList(swatches, () => {
+      const element = h('span');
+      return {element, show: (colour) => setAttributes(element, {class: `swatch seq-${colour}`})};
+    });
+    this.shared = entry('shared', 'shared by several');
+    this.element = h('ul', {class: 'legend'}, entry('free', this.free), entry('cached', this.cached),
+      h('li', {}, swatches, this.used), this.shared);
+  }
+
+  show({groups: [{blocks, map}], sequences}, colours) {
+    setText(this.free, `free ${number.format(blocks.free)}`);
+    setText(this.cached, `cached ${number.format(blocks.cached)}`);
+    setText(this.used, `in use ${number.format(blocks.used)}, a colour a request`);
+    this.owners.show(sequences.filter((s) => s.blocks[0] > 0).slice(0, 8).map((s) => colours.of(s.id)));
+    this.shared.hidden = !map.runs.some((state, i) => i % 2 === 0 && state === 2);
+  }
+}
+
 class CacheView {
   constructor() {
     this.colours = new SequenceColours();
@@ -41,20 +82,21 @@ class CacheView {
     this.state = h('p', {class: 'live', role: 'status'}, 'connecting');
     this.poolNote = h('p', {class: 'note'});
     this.pools = h('div', {class: 'pools'});
-    this.counts = h('dl', {class: 'counts'});
+    const counts = h('dl', {class: 'counts'});
+    this.counts = new ViewList(counts, () => new Count());
     this.requests = new RequestTable();
     this.requestNote = h('p', {class: 'note'});
     this.treeNote = h('p', {class: 'note'});
     this.tree = new PrefixTreeView();
-    this.legend = h('ul', {class: 'legend'});
+    this.legend = new Legend();
     this.element = h('div', {class: 'cache-layout'},
       h('header', {class: 'cache-head'}, h('h1', {}, 'Cache'), this.state),
       h('div', {class: 'tiles'}, ...Object.values(this.tiles).map((tile) => tile.element)),
-      panel('Blocks', this.poolNote, this.pools, this.legend),
+      panel('Blocks', this.poolNote, this.pools, this.legend.element),
       panel('Requests', this.requestNote, this.requests.element),
       panel('Prefix tree', this.treeNote, this.tree.element),
-      panel('Since the server started', null, this.counts));
-    this.redraw = () => this.maps.forEach((map) => map.draw());
+      panel('Since the server started', null, counts));
+    this.redraw = () => this.maps.forEach((map) => map.drawAnew());
     this.watch = () => (document.hidden ? this.stop() : this.start());
     this.onServer = () => server.status === 'ready' && !this.stream && this.start();
   }
@@ -77,6 +119,8 @@ class CacheView {
 
   stop() {
     clearTimeout(this.timer);
+    clearTimeout(this.drawing);
+    this.drawing = 0;
     this.stream?.abort();
     this.stream = null;
   }
@@ -87,9 +131,11 @@ class CacheView {
     try {
       for await (const {event, data} of await server.api.events(`kv/events?interval_ms=${INTERVAL_MS}`, stream.signal)) {
         if (stream.signal.aborted) return;
-        if (event === 'stats') this.#showStats(JSON.parse(data));
-        if (event === 'kv') this.#showPicture(JSON.parse(data));
         if (event === 'error') break;
+        const news = JSON.parse(data);
+        if (event === 'stats') history.add(this.stats = news);
+        if (event === 'kv') this.speeds.update((this.kv = news).sequences);
+        this.drawing ||= setTimeout(() => this.#draw(), TOGETHER_MS);
         this.#say('live', 'live');
       }
     } catch (error) {
@@ -108,8 +154,14 @@ class CacheView {
     this.state.textContent = text;
   }
 
+  #draw() {
+    this.drawing = 0;
+    if (this.stats) this.#showStats(this.stats);
+    if (this.kv) this.#showPicture(this.kv);
+    this.stats = this.kv = null;
+  }
+
   #showStats(stats) {
-    history.add(stats);
     const {tiles} = this;
     const {points} = history;
     const speed = (name) => {
@@ -125,30 +177,27 @@ class CacheView {
     const first = history.lastValue('first');
     tiles.first.show(first === null ? '–' : time(1000 * first),
       first === null ? 'no answer in the last minute' : 'mean of ten seconds', points.first);
-    this.requestNote.textContent = `${stats.running} running, ${stats.waiting} waiting${stats.paused ? `, ${stats.paused} paused` : ''}`;
+    setText(this.requestNote, `${stats.running} running, ${stats.waiting} waiting${stats.paused ? `, ${stats.paused} paused` : ''}`);
     this.#showCounts(stats);
   }
 
   #showCounts(s) {
     const mean = (times) => (times.count > 0 ? time(1000 * times.seconds / times.count) : '–');
-    const rows = [['Answers finished', s.finished], ['Left by their clients', s.cancelled], ['Failed', s.failed], ['Refused, queue full', s.rejected],
+    this.counts.show([['Answers finished', s.finished], ['Left by their clients', s.cancelled], ['Failed', s.failed], ['Refused, queue full', s.rejected],
       ['Prompt tokens', s.prompt_tokens], ['of them cached', s.cached_prompt_tokens],
       ['Generated tokens', s.generated_tokens], ['Blocks evicted', s.evicted_blocks],
       ['Pauses', s.pauses], ['Tokens computed again', s.recomputed_tokens],
-      ['Mean wait in the queue', mean(s.queue)], ['Mean time between tokens', mean(s.token_gap)]];
-    this.counts.replaceChildren(...rows.map(([name, value]) => h('div', {},
-      h('dt', {}, name), h('dd', {}, typeof value === 'number' ? number.format(value) : value))));
+      ['Mean wait in the queue', mean(s.queue)], ['Mean time between tokens', mean(s.token_gap)]]);
   }
 
   #showPicture(kv) {
     this.colours.update(kv.sequences.filter((s) => s.blocks.some((n) => n > 0)).map((s) => s.id));
-    this.speeds.update(kv.sequences);
     this.#showPools(kv);
-    this.#showLegend(kv);
+    this.legend.show(kv, this.colours);
     this.requests.show(kv.sequences, kv.sequences_left_out, this.colours, this.speeds);
     const {blocks, tokens, evicted_blocks: evicted} = kv.tree;
-    this.treeNote.textContent = `${number.format(tokens)} tokens in ${number.format(blocks)} blocks`
-      + (evicted > 0 ? `, ${number.format(evicted)} evicted so far` : '');
+    setText(this.treeNote, `${number.format(tokens)} tokens in ${number.format(blocks)} blocks`
+      + (evicted > 0 ? `, ${number.format(evicted)} evicted so far` : ''));
     this.tree.show(kv.tree);
   }
 
@@ -163,19 +212,7 @@ class CacheView {
     }
     kv.groups.forEach((group, i) => this.maps[i].show(group, kv.sequences, this.colours));
     const whole = kv.groups.reduce((sum, group) => sum + group.bytes, 0);
-    this.poolNote.textContent = `${number.format(kv.pool_tokens)} tokens, ${kv.block_tokens} in a block, ${bytes(whole)}`;
-  }
-
-  #showLegend(kv) {
-    const {free, cached, used} = kv.groups[0].blocks;
-    const shared = kv.groups[0].map.runs.some((state, i) => i % 2 === 0 && state === 2);
-    const entry = (kind, text) => h('li', {}, h('span', {class: `swatch ${kind}`}), text);
-    const owners = kv.sequences.filter((s) => s.blocks[0] > 0);
-    this.legend.replaceChildren(
-      entry('free', `free ${number.format(free)}`), entry('cached', `cached ${number.format(cached)}`),
-      h('li', {}, h('span', {class: 'swatches'}, ...owners.slice(0, 8).map(
-        (s) => h('span', {class: `swatch seq-${this.colours.of(s.id)}`}))), `in use ${number.format(used)}, a colour a request`),
-      ...(shared ? [entry('shared', 'shared by several')] : []));
+    setText(this.poolNote, `${number.format(kv.pool_tokens)} tokens, ${kv.block_tokens} in a block, ${bytes(whole)}`);
   }
 }
 

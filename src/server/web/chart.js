@@ -1,23 +1,31 @@
 // A number with its last minute as a line.
 import {h, svg} from './dom.js';
 import {SPAN_MS} from './kv_history.js';
+import {setAttributes, setText} from './live_dom.js';
 
 const WIDTH = 240, HEIGHT = 44;
 
-// Points to line segments: a gap where nothing is known.
+// Points to line segments: a gap where nothing is known; none within what is level.
 function path(points, now, most) {
-  let text = '';
-  let pen = 'M';
+  let text = '', held = '', level = '', pen = 'M';
   for (const {time, value} of points) {
     if (value === null) {
+      text += held;
+      held = '';
       pen = 'M';
       continue;
     }
-    const x = WIDTH * (1 - (now - time) / SPAN_MS), y = HEIGHT - 2 - (HEIGHT - 6) * value / most;
-    text += `${pen}${x.toFixed(1)} ${y.toFixed(1)}`;
-    pen = 'L';
+    const x = (WIDTH * (1 - (now - time) / SPAN_MS)).toFixed(1), y = (HEIGHT - 2 - (HEIGHT - 6) * value / most).toFixed(1);
+    if (pen === 'L' && y === level) {
+      held = `L${x} ${y}`;
+    } else {
+      text += `${held}${pen}${x} ${y}`;
+      held = '';
+      level = y;
+      pen = 'L';
+    }
   }
-  return text;
+  return text + held;
 }
 
 export class Tile {
@@ -37,17 +45,17 @@ export class Tile {
   }
 
   show(text, note, points) {
-    this.value.textContent = text;
-    this.note.textContent = note;
+    setText(this.value, text);
+    setText(this.note, note);
     if (points.length === 0) return;
     const now = points[points.length - 1].time;
     const most = this.most ?? Math.max(1e-9, ...points.map(({value}) => value ?? 0));
     const line = path(points, now, most);
-    this.line.setAttribute('d', line);
+    setAttributes(this.line, {d: line});
     const known = points.filter(({value}) => value !== null);
     const at = (time) => (WIDTH * (1 - (now - time) / SPAN_MS)).toFixed(1);
     const whole = known.length > 1 && !line.slice(1).includes('M');
-    this.area.setAttribute('d', whole
-      ? `${line}L${at(known[known.length - 1].time)} ${HEIGHT}L${at(known[0].time)} ${HEIGHT}Z` : '');
+    setAttributes(this.area, {d: whole
+      ? `${line}L${at(known[known.length - 1].time)} ${HEIGHT}L${at(known[0].time)} ${HEIGHT}Z` : ''});
   }
 }

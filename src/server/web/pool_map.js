@@ -1,6 +1,7 @@
 // The pool as a map: one square a block (or some neighbours, in a large pool), by who holds it.
 import {h} from './dom.js';
 import {styleColours} from './colours.js';
+import {setAttributes} from './live_dom.js';
 
 const FREE = 0, CACHED = 1, SHARED = 2, FIRST_OWNER = 3;
 const LARGEST = 18, SMALLEST = 4;  // pixels of a square, its gap included
@@ -22,7 +23,10 @@ export class PoolMap {
     this.name = name;
     this.canvas.addEventListener('pointermove', (event) => this.#point(event));
     this.canvas.addEventListener('pointerleave', () => { this.hint.hidden = true; });
-    this.observer = new ResizeObserver(() => this.draw());
+    this.observer = new ResizeObserver(([{contentRect}]) => {
+      this.width = Math.floor(contentRect.width);
+      this.draw();
+    });
     this.observer.observe(this.element);
   }
 
@@ -40,48 +44,64 @@ export class PoolMap {
     this.sequences = sequences;
     this.colours = colours;
     const {total, free, cached, used} = group.blocks;
-    this.canvas.setAttribute('aria-label',
-      `${this.name}: of ${total} blocks ${used} are in use, ${cached} cached, ${free} free`);
+    setAttributes(this.canvas,
+      {'aria-label': `${this.name}: of ${total} blocks ${used} are in use, ${cached} cached, ${free} free`});
     this.draw();
   }
 
-  // The wrapper's width decides, so that the page can be of any.
+  // All of it: the page has other colours now.
+  drawAnew() {
+    this.palette = null;
+    this.draw();
+  }
+
+  // The squares whose colour is another than before. The wrapper's width decides, so that the page can be of any.
   draw() {
-    const width = Math.floor(this.element.clientWidth);
-    if (!this.cells || width < SMALLEST) return;
-    const side = this.side = sideFor(this.cells.length, width);
-    this.perRow = Math.floor(width / side);
-    const height = Math.ceil(this.cells.length / this.perRow) * side;
+    const {width} = this;
+    if (!this.cells || !(width >= SMALLEST)) return;
+    const side = sideFor(this.cells.length, width);
+    const perRow = Math.floor(width / side);
+    const height = Math.ceil(this.cells.length / perRow) * side;
     const scale = devicePixelRatio || 1;
-    if (this.canvas.width !== Math.round(width * scale) || this.canvas.height !== Math.round(height * scale)) {
-      this.canvas.width = Math.round(width * scale);
+    const shape = [side, perRow, height, scale].join();
+    if (shape !== this.shape || !this.palette) {
+      Object.assign(this, {shape, side, perRow, palette: styleColours(), painted: []});
+      this.canvas.width = Math.round(width * scale);  // clears it, too
       this.canvas.height = Math.round(height * scale);
       this.canvas.style.width = `${width}px`;
       this.canvas.style.height = `${height}px`;
     }
-    const context = this.canvas.getContext('2d');
-    context.setTransform(scale, 0, 0, scale, 0, 0);
-    context.clearRect(0, 0, width, height);
-    const palette = styleColours();
-    const gap = side > 7 ? 2 : 1;
     this.cells.forEach((state, i) => {
-      context.fillStyle = this.#colour(state, palette);
-      const x = (i % this.perRow) * side, y = Math.floor(i / this.perRow) * side;
-      if (side < 8) {
-        context.fillRect(x, y, side - gap, side - gap);
-      } else {
-        context.beginPath();
-        context.roundRect(x, y, side - gap, side - gap, side / 6);
-        context.fill();
-      }
+      const colour = this.#colour(state);
+      if (this.painted[i] === colour) return;
+      this.painted[i] = colour;
+      this.#paint(i, colour, scale);
     });
+  }
+
+  #paint(cell, colour, scale) {
+    const {side} = this;
+    const gap = side > 7 ? 2 : 1;
+    const x = (cell % this.perRow) * side, y = Math.floor(cell / this.perRow) * side;
+    const context = this.context ??= this.canvas.getContext('2d');
+    context.setTransform(scale, 0, 0, scale, 0, 0);
+    context.fillStyle = colour;
+    if (side < 8) {
+      context.fillRect(x, y, side - gap, side - gap);
+    } else {
+      context.clearRect(x, y, side, side);  // or its corners would keep a rim of the colour before
+      context.beginPath();
+      context.roundRect(x, y, side - gap, side - gap, side / 6);
+      context.fill();
+    }
   }
 
   #owner(state) {
     return this.sequences[state - FIRST_OWNER];
   }
 
-  #colour(state, palette) {
+  #colour(state) {
+    const {palette} = this;
     if (state === FREE) return palette.free;
     if (state === CACHED) return palette.cached;
     if (state === SHARED) return palette.shared;
@@ -98,7 +118,7 @@ export class PoolMap {
     const what = state === FREE ? 'free' : state === CACHED ? 'cached, free to be used again'
       : state === SHARED ? 'in use by several' : `in use by ${this.#owner(state)?.id ?? 'a request'}`;
     this.hint.textContent = `${this.perCell > 1 ? `blocks ${first} to ${first + this.perCell - 1}, most` : `block ${first}`}: ${what}`;
-    this.hint.style.left = `${Math.min(offsetX + 12, this.element.clientWidth - 180)}px`;
+    this.hint.style.left = `${Math.min(offsetX + 12, this.width - 180)}px`;
     this.hint.style.top = `${offsetY + 16}px`;
   }
 }

@@ -1,25 +1,33 @@
 // The requests that the engine has: who runs, who waits, how far each is.
 import {time} from './answer.js';
 import {h} from './dom.js';
+import {setAttributes, setText, ViewList} from './live_dom.js';
 
 const MOST_ROWS = 40;
 
 // The prompt's part of the bar: what the cache gave, what was computed.
-function bar(s, colour) {
-  const whole = Math.max(1, s.prompt_tokens + (s.max_answer_tokens ?? s.answer_tokens));
-  const prompt = Math.min(s.computed, s.prompt_tokens);
-  const part = (kind, tokens) => {
-    const piece = h('span', {class: kind});
-    piece.style.width = `${100 * tokens / whole}%`;
-    return piece;
-  };
-  const cached = Math.min(s.cached_tokens, prompt);
-  const percent = Math.round(100 * (prompt + s.answer_tokens) / whole);
-  const track = h('div', {class: 'progress', role: 'progressbar', 'aria-valuenow': String(percent), 'aria-valuemin': '0',
-    'aria-valuemax': '100', 'aria-label': `Progress of ${s.id}`},
-  part('cached', cached), part(`prompt seq-${colour}`, prompt - cached), part(`seq-${colour}`, s.answer_tokens));
-  track.title = `${cached} from the cache, ${prompt - cached} of the prompt computed, ${s.answer_tokens} answered`;
-  return track;
+class Progress {
+  constructor() {
+    this.cached = h('span', {class: 'cached'});
+    this.prompt = h('span', {});
+    this.answer = h('span', {});
+    this.element = h('div', {class: 'progress', role: 'progressbar', 'aria-valuemin': '0', 'aria-valuemax': '100'},
+      this.cached, this.prompt, this.answer);
+  }
+
+  show(s, colour) {
+    const whole = Math.max(1, s.prompt_tokens + (s.max_answer_tokens ?? s.answer_tokens));
+    const prompt = Math.min(s.computed, s.prompt_tokens);
+    const cached = Math.min(s.cached_tokens, prompt);
+    for (const [piece, tokens] of [[this.cached, cached], [this.prompt, prompt - cached], [this.answer, s.answer_tokens]]) {
+      piece.style.width = `${(100 * tokens / whole).toFixed(1)}%`;
+    }
+    setAttributes(this.prompt, {class: `prompt seq-${colour}`});
+    setAttributes(this.answer, {class: `seq-${colour}`});
+    setAttributes(this.element, {
+      'aria-valuenow': Math.round(100 * (prompt + s.answer_tokens) / whole), 'aria-label': `Progress of ${s.id}`,
+      title: `${cached} from the cache, ${prompt - cached} of the prompt computed, ${s.answer_tokens} answered`});
+  }
 }
 
 // Ids that the server made count up at their end; of others a short form must do.
@@ -34,31 +42,52 @@ function stateOf(s) {
   return s.computed < s.prompt_tokens ? 'reading' : 'writing';
 }
 
+class Row {
+  constructor() {
+    this.swatch = h('span');
+    this.name = h('span');
+    this.id = h('td', {class: 'id'}, this.swatch, this.name);
+    this.tag = h('span');
+    this.paused = h('small');
+    this.progress = new Progress();
+    this.numbers = ['prompt', 'answer', 'speed', 'age'].map(() => h('td'));
+    this.element = h('tr', {}, this.id, h('td', {}, this.tag, this.paused),
+      h('td', {class: 'wide'}, this.progress.element), ...this.numbers);
+  }
+
+  show({sequence: s, colour, speed}) {
+    const state = stateOf(s);
+    setAttributes(this.element, {class: `state-${s.status}`});
+    setAttributes(this.id, {title: s.id});
+    setAttributes(this.swatch, {class: `swatch seq-${colour}`});
+    setText(this.name, shortId(s.id));
+    setAttributes(this.tag, {class: `tag ${state}`});
+    setText(this.tag, state);
+    setText(this.paused, s.pauses > 0 ? ` paused ${s.pauses}×` : '');
+    this.progress.show(s, colour);
+    const texts = [
+      s.cached_tokens > 0 ? `${s.prompt_tokens} (${s.cached_tokens} cached)` : String(s.prompt_tokens),
+      String(s.answer_tokens), s.status === 'running' ? speed.toFixed(1) : '–', time(s.age_ms)];
+    this.numbers.forEach((cell, i) => setText(cell, texts[i]));
+  }
+}
+
 export class RequestTable {
   constructor() {
-    this.body = h('tbody');
+    const body = h('tbody');
+    this.rows = new ViewList(body, () => new Row());
     this.note = h('p', {class: 'note'});
     this.element = h('div', {class: 'requests'},
       h('div', {class: 'table', tabindex: '0', role: 'region', 'aria-label': 'Requests'},
         h('table', {}, h('thead', {}, h('tr', {},
           ...['Request', 'State', 'Progress', 'Prompt', 'Answer', 'tok/s', 'Age'].map((name) => h('th', {scope: 'col'}, name)))),
-        this.body)), this.note);
+        body)), this.note);
   }
 
   show(sequences, leftOut, colours, speeds) {
     const shown = sequences.slice(0, MOST_ROWS);
-    this.body.replaceChildren(...shown.map((s) => {
-      const state = stateOf(s);
-      return h('tr', {class: `state-${s.status}`},
-        h('td', {class: 'id', title: s.id}, h('span', {class: `swatch seq-${colours.of(s.id)}`}), shortId(s.id)),
-        h('td', {}, h('span', {class: `tag ${state}`}, state), s.pauses > 0 ? h('small', {}, ` paused ${s.pauses}×`) : null),
-        h('td', {class: 'wide'}, bar(s, colours.of(s.id))),
-        h('td', {}, s.cached_tokens > 0 ? `${s.prompt_tokens} (${s.cached_tokens} cached)` : String(s.prompt_tokens)),
-        h('td', {}, String(s.answer_tokens)),
-        h('td', {}, s.status === 'running' ? speeds.of(s).toFixed(1) : '–'),
-        h('td', {}, time(s.age_ms)));
-    }));
+    this.rows.show(shown.map((sequence) => ({sequence, colour: colours.of(sequence.id), speed: speeds.of(sequence)})));
     const more = sequences.length - shown.length + leftOut;
-    this.note.textContent = sequences.length === 0 ? 'Nobody asks anything now.' : more > 0 ? `${more} more wait.` : '';
+    setText(this.note, sequences.length === 0 ? 'Nobody asks anything now.' : more > 0 ? `${more} more wait.` : '');
   }
 }
