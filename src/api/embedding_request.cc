@@ -135,18 +135,19 @@ Result<RerankRequest> ParseRerankRequest(const json::object& body) {
   RerankRequest request;
   LB_RETURN_IF_ERROR(fields.Read("query", &request.query));
   if (request.query.empty()) return fields.Bad("query", "a text that is not empty");
-  LB_ASSIGN_OR_RETURN(const auto* list, fields.Array("documents"));
+  request.tei = body.contains("texts") && !body.contains("documents");
+  const char* name = request.tei ? "texts" : "documents";
+  LB_ASSIGN_OR_RETURN(const auto* list, fields.Array(name));
   if (list == nullptr || list->empty()) {
-    return BadField("documents", "documents must be a list of at least one text");
+    return BadField(name, fmt::format("{} must be a list of at least one text", name));
   }
   request.documents.reserve(list->size());
   for (size_t i = 0; i < list->size(); ++i) {
     const json::value* text = &(*list)[i];
     if (text->is_object()) text = text->get_object().if_contains("text");
     if (text == nullptr || !text->is_string()) {
-      return BadField("documents", fmt::format("documents[{}] must be a text or an object with a "
-                                               "text, not {}",
-                                               i, Describe((*list)[i])));
+      return BadField(name, fmt::format("{}[{}] must be a text or an object with a text, not {}",
+                                        name, i, Describe((*list)[i])));
     }
     request.documents.emplace_back(text->get_string());
   }
@@ -154,8 +155,16 @@ Result<RerankRequest> ParseRerankRequest(const json::object& body) {
   if (top_n) {
     request.top_n = static_cast<int>(std::min<int64_t>(*top_n, std::ssize(request.documents)));
   }
-  LB_RETURN_IF_ERROR(fields.Read("return_documents", &request.return_documents));
-  LB_RETURN_IF_ERROR(fields.Read("normalize", &request.normalize));
+  if (request.tei) {
+    bool raw = false;
+    request.return_documents = false;
+    LB_RETURN_IF_ERROR(fields.Read("return_text", &request.return_documents));
+    LB_RETURN_IF_ERROR(fields.Read("raw_scores", &raw));
+    request.normalize = !raw;
+  } else {
+    LB_RETURN_IF_ERROR(fields.Read("return_documents", &request.return_documents));
+    LB_RETURN_IF_ERROR(fields.Read("normalize", &request.normalize));
+  }
   LB_RETURN_IF_ERROR(fields.Read("truncate", &request.truncate));
   LB_RETURN_IF_ERROR(fields.Read("model", &request.model));
   return request;

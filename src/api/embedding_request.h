@@ -29,12 +29,13 @@ struct RerankRequest {
   std::vector<std::string> documents;  // at least one
   std::optional<int> top_n;            // of the best; all when unset
   bool return_documents = true;
+  bool tei = false;       // asked in the form of Text Embeddings Inference, which has a reply of its own
   bool normalize = true;  // scores as probabilities: logistic of what the model gives
   bool truncate = false;  // a document that is too long is cut
   std::string model;
 };
 
-// `documents` are texts or objects with a `text`.
+// `documents` are texts or objects with a `text`; or `texts` with `return_text` and `raw_scores` (TEI).
 Result<RerankRequest> ParseRerankRequest(const boost::json::object& body);
 
 // Scales a vector as llama.cpp's embd_normalize says: -1 not at all, 0 so that the largest value is

@@ -179,6 +179,7 @@ Service::Pending Service::Rerank(std::string_view body, const Caller& caller) co
   reply.num_texts = request.documents.size();
   reply.top_n = static_cast<size_t>(request.top_n.value_or(static_cast<int>(reply.num_texts)));
   reply.normalize = request.normalize;
+  reply.tei = request.tei;
   std::vector<Request> requests;
   requests.reserve(request.documents.size());
   for (size_t i = 0; i < request.documents.size(); ++i) {
@@ -190,7 +191,7 @@ Service::Pending Service::Rerank(std::string_view body, const Caller& caller) co
     if (request.truncate && head.size() + 1 < limit) {
       CutTo(limit, end >= 0, &ids);
     } else if (ids.size() > limit) {
-      return TooLong("documents", i, ids.size(), limits().max_request_tokens);
+      return TooLong(request.tei ? "texts" : "documents", i, ids.size(), limits().max_request_tokens);
     }
     reply.prompt_tokens += std::ssize(ids);
     requests.push_back(MakeVectorRequest(caller, i, std::move(ids)));

@@ -154,19 +154,25 @@ class RerankWriter final : public VectorWriter {
                      [&](size_t a, size_t b) { return scores_[a] > scores_[b]; });
     order.resize(std::min(order.size(), reply_.top_n));
     JsonWriter w;
-    w.BeginObject().Key("model").String(reply_.model).Key("object").String("list");
-    WriteUsage(reply_.prompt_tokens, &w);
-    w.Key("results").BeginArray();
+    if (!reply_.tei) {
+      w.BeginObject().Key("model").String(reply_.model).Key("object").String("list");
+      WriteUsage(reply_.prompt_tokens, &w);
+      w.Key("results");
+    }
+    w.BeginArray();
     for (const size_t i : order) {
       w.BeginObject().Key("index").Int(static_cast<int64_t>(i));
-      w.Key("relevance_score").Float(scores_[i]);
-      if (!reply_.documents.empty()) {
+      w.Key(reply_.tei ? "score" : "relevance_score").Float(scores_[i]);
+      if (!reply_.documents.empty() && reply_.tei) {
+        w.Key("text").String(reply_.documents[i]);
+      } else if (!reply_.documents.empty()) {
         w.Key("document").BeginObject().Key("text").String(reply_.documents[i]).EndObject();
       }
       w.EndObject();
     }
     w.EndArray();
-    return w.EndObject().Take();
+    if (!reply_.tei) w.EndObject();
+    return w.Take();
   }
 
  private:

@@ -34,12 +34,13 @@ struct RerankReply {
   size_t num_texts = 0;
   size_t top_n = 0;
   bool normalize = true;
+  bool tei = false;
   std::vector<std::string> documents;  // empty: they are not returned
   int64_t prompt_tokens = 0;
 };
 
 // Jina's: {"model":...,"results":[{"index":2,"relevance_score":0.9,"document":{"text":...}}],...},
-// the best first; of equal scores the one that came first.
+// or TEI's: [{"index":2,"score":0.9,"text":...}]. The best first; of equal scores the one that came first.
 std::unique_ptr<VectorWriter> MakeRerankWriter(RerankReply reply);
 
 }  // namespace lb::api

@@ -71,6 +71,19 @@ TEST(RerankRequests, DocumentsAndTopN) {
   }
 }
 
+TEST(RerankRequests, TextsAreTheFormOfTextEmbeddingsInference) {
+  const auto plain = Reranking(R"({"query":"q","texts":["a","b"],"top_n":1})");
+  EXPECT_EQ(plain->documents, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(plain->top_n, 1);
+  EXPECT_TRUE(plain->tei && plain->normalize);
+  EXPECT_FALSE(plain->return_documents);
+  const auto all = Reranking(R"({"query":"q","texts":["a"],"return_text":true,"raw_scores":true})");
+  EXPECT_TRUE(all->return_documents);
+  EXPECT_FALSE(all->normalize);
+  EXPECT_FALSE(Reranking(R"({"query":"q","documents":["a"],"texts":["b"]})")->tei);
+  EXPECT_EQ(Reranking(R"({"query":"q","texts":[1]})").error().param, "texts");
+}
+
 TEST(Normalizing, ByEachNorm) {
   const auto scaled = [](int kind) {
     std::vector<float> v{3, -4};
@@ -134,6 +147,22 @@ TEST(Rankings, BestFirstAndNoMoreThanAskedFor) {
       R"({"model":"m","object":"list","usage":{"prompt_tokens":0,"total_tokens":0},"results":[)"
       R"({"index":1,"relevance_score":1.5,"document":{"text":"b"}},)"
       R"({"index":2,"relevance_score":1.5,"document":{"text":"c"}}]})");
+}
+
+TEST(Rankings, OfTextEmbeddingsInferenceAreAList) {
+  RerankReply reply;
+  reply.num_texts = reply.top_n = 2;
+  reply.normalize = false;
+  reply.tei = true;
+  const auto whole = [&] {
+    auto writer = MakeRerankWriter(reply);
+    writer->Add(0, {-1});
+    writer->Add(1, {1.5f});
+    return writer->Whole();
+  };
+  EXPECT_EQ(whole(), R"([{"index":1,"score":1.5},{"index":0,"score":-1.0}])");
+  reply.documents = {"a", "b"};
+  EXPECT_EQ(whole(), R"([{"index":1,"score":1.5,"text":"b"},{"index":0,"score":-1.0,"text":"a"}])");
 }
 
 // Counts what is open at a time.

@@ -327,6 +327,9 @@ def test_c26_rerank(ranker):
     assert all("document" not in r for r in scores(ranker, return_documents=False))
     for path in ("/rerank", "/reranking", "/v1/reranking"):
         assert ok(ranker, path, {"query": QUERY, "documents": DOCUMENTS})["results"] == best
+    texts = {"query": QUERY, "texts": DOCUMENTS, "return_text": True}  # as Text Embeddings Inference is asked
+    assert ok(ranker, "/rerank", texts) == [
+        {"index": r["index"], "score": r["relevance_score"], "text": r["document"]["text"]} for r in best]
     for bad in ({"top_n": -1}, {"query": ""}, {"query": None}, {"documents": []},
                 {"documents": None}, {"documents": ["a", 5]}, {"documents": [{}]}):
         status, reply = post(ranker, "/v1/rerank", {"query": QUERY, "documents": DOCUMENTS, **bad})

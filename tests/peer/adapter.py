@@ -47,7 +47,9 @@ _context = None  # of the running test, where the suite's is too large for our m
 def _start_with_our_model(self, timeout_seconds=utils.DEFAULT_HTTP_TIMEOUT):
     models = _EXPECTATIONS["models"]
     # A router has no model of its own; the tests of it that remain are not about routing.
-    self.model_file = str(_MODELS / models.get(self.model_hf_repo, models["default"]))
+    name = models.get(self.model_hf_file) or models.get(self.model_hf_repo, models["default"])
+    made = _RESULTS.parent / name
+    self.model_file = str(made if made.exists() else _MODELS / name)
     self.model_hf_repo = self.model_hf_file = self.model_url = None
     self.offline = False
     # What the test asks for, also when it starts its server again.
