@@ -27,15 +27,21 @@ void ApplyMask(std::span<const uint32_t> allowed, Candidates& candidates) {
 
 void ApplyBias(const SamplingParams& params, Candidates& candidates) {
   if (params.logit_bias.empty()) return;
-  const std::span<float> logits = candidates.EditableLogits();
-  for (const auto& [token, bias] : params.logit_bias) {
-    float& logit = logits[token];
-    if (bias <= kBan) {
-      logit = kNegInf;
-    } else if (logit != kNegInf) {
-      logit = Candidates::Clamp(logit + bias);
+  const auto biased = [](float logit, float bias) {
+    if (bias <= kBan || logit == kNegInf) return kNegInf;
+    return Candidates::Clamp(logit + bias);
+  };
+  if (!candidates.dense()) {
+    for (const auto& [token, bias] : params.logit_bias) {
+      for (Candidate& c : candidates.List()) {
+        if (c.id == token) c.logit = biased(c.logit, bias);
+      }
     }
+    std::erase_if(candidates.List(), [](const Candidate& c) { return c.logit == kNegInf; });
+    return;
   }
+  const std::span<float> logits = candidates.EditableLogits();
+  for (const auto& [token, bias] : params.logit_bias) logits[token] = biased(logits[token], bias);
 }
 
 void ApplyPenalties(const SamplingParams& params, const History& history, Workspace& workspace,

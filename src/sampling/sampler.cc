@@ -107,6 +107,11 @@ Error NotFinite(std::span<const float> logits) {
               logits[i]);
 }
 
+Error NothingLeft(int vocab_size) {
+  return Fail(ErrorCode::kInvalidArgument,
+              "no token is left to choose from: the grammar and logit_bias ban all {}", vocab_size);
+}
+
 }  // namespace
 
 SamplerWorkspace::SamplerWorkspace() : impl_(new Workspace) {}
@@ -141,9 +146,7 @@ Result<Sampled> Sampler::Sample(std::span<const float> logits, std::span<const T
   if (!allowed.empty()) sampling::ApplyMask(allowed, candidates);
   sampling::ApplyBias(params_, candidates);
   if (candidates.edited() && !std::isfinite(candidates.MaxLogit())) {
-    return Fail(ErrorCode::kInvalidArgument,
-                "no token is left to choose from: the grammar and logit_bias ban all {}",
-                vocab_size_);
+    return NothingLeft(vocab_size_);
   }
 
   ApplyStages(params_, history, scratch, candidates);
@@ -180,11 +183,12 @@ Result<Sampled> Sampler::Sample(std::span<const float> logits, std::span<const T
 
 int Sampler::BestNeeded() const {
   const SamplingParams& p = params_;
-  if (p.num_logprobs >= 0 || p.mirostat != 0 || !p.logit_bias.empty() || p.dry_multiplier != 0) return 0;
+  if (p.num_logprobs >= 0 || p.mirostat != 0 || p.dry_multiplier != 0) return 0;
+  if (std::ranges::any_of(p.logit_bias, [](const auto& entry) { return entry.second > 0; })) return 0;
   const bool penalties = p.repeat_penalty != 1 || p.presence_penalty != 0 || p.frequency_penalty != 0;
-  // Penalties that only lower: what they can push out of the best is at most what they look back on.
+  // Biases and penalties that only lower: what they can push out of the best is at most what they name.
   if (penalties && (p.repeat_penalty < 1 || p.presence_penalty < 0 || p.frequency_penalty < 0 || p.repeat_last_n < 0)) return 0;
-  const int lowered = penalties ? p.repeat_last_n : 0;
+  const int lowered = (penalties ? p.repeat_last_n : 0) + static_cast<int>(p.logit_bias.size());
   if (p.temperature <= 0) return 1 + lowered;
   for (const SamplerStage stage : p.stages) {
     if (stage == SamplerStage::kTopK && p.top_k > 0) return p.top_k + lowered;
@@ -207,6 +211,8 @@ Result<Sampled> Sampler::SampleBest(std::span<const TokenLogit> best, std::span<
   }
   const History history{prompt, generated};
   Candidates candidates(best, scratch);
+  sampling::ApplyBias(params_, candidates);
+  if (candidates.size() == 0) return NothingLeft(vocab_size_);
   ApplyStages(params_, history, scratch, candidates);
   Sampled sampled;
   if (params_.temperature <= 0.0f) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <random>
 
@@ -12,6 +13,7 @@ namespace lb {
 namespace {
 
 constexpr int kVocab = 3000;
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 std::vector<TokenLogit> BestOf(const std::vector<float>& logits, int count) {
   std::vector<TokenId> order(logits.size());
@@ -44,15 +46,19 @@ TEST(SampleBest, ChoosesAsTheWholeRowDoes) {
   SamplerWorkspace workspace;
   int compared = 0;
   for (int round = 0; round < 3000; ++round) {
-    auto made = Sampler::Create(RandomParams(rng), kVocab);
+    std::normal_distribution<float> normal(0, 3);
+    std::vector<float> logits(kVocab);
+    for (float& x : logits) x = std::round(normal(rng) * 4) / 4;  // with many equals
+    SamplingParams params = RandomParams(rng);
+    for (const TokenLogit& t : BestOf(logits, 20)) {  // some of the best are banned or lowered
+      if (rng() % 8 == 0) params.logit_bias.emplace_back(t.token, rng() % 2 == 0 ? -kInfinity : -2.0f);
+    }
+    auto made = Sampler::Create(params, kVocab);
     ASSERT_TRUE(made.has_value());
     Sampler sampler = *made;
     const int needed = sampler.BestNeeded();
     if (needed == 0) continue;
     ++compared;
-    std::normal_distribution<float> normal(0, 3);
-    std::vector<float> logits(kVocab);
-    for (float& x : logits) x = std::round(normal(rng) * 4) / 4;  // with many equals
     const auto best = BestOf(logits, needed);
     std::vector<TokenId> prompt, generated;
     for (int i = 0; i < 40; ++i) {  // what the penalties strike is among the best
@@ -81,7 +87,19 @@ TEST(SampleBest, SomeParametersNeedTheWholeRow) {
   EXPECT_EQ(needed([](SamplingParams& p) { p.top_n_sigma = 2; }), 0);
   EXPECT_EQ(needed([](SamplingParams& p) { p.mirostat = 2; }), 0);
   EXPECT_EQ(needed([](SamplingParams& p) { p.logit_bias = {{3, 5.0f}}; }), 0);
+  EXPECT_EQ(needed([](SamplingParams& p) { p.logit_bias = {{3, -5.0f}, {4, -kInfinity}}; }), 40 + 2);
   EXPECT_EQ(needed([](SamplingParams& p) { p.dry_multiplier = 0.8f; }), 0);
+}
+
+TEST(SampleBest, AllBannedIsAnError) {
+  SamplingParams params;
+  params.logit_bias = {{7, -kInfinity}, {1, -kInfinity}};
+  auto sampler = Sampler::Create(params, kVocab);
+  SamplerWorkspace workspace;
+  const std::vector<TokenLogit> best = {{7, 3.0f}, {1, 2.0f}};  // a vocabulary of two
+  const auto result = sampler->SampleBest(best, {}, {}, workspace);
+  ASSERT_FALSE(result.has_value());
+  EXPECT_EQ(result.error().code, ErrorCode::kInvalidArgument);
 }
 
 TEST(SampleBest, ANanIsAFailedPass) {
