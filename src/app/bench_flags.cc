@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "app/cpu_flags.h"
+#include "app/gpu_flags.h"
 
 namespace lb::app {
 
@@ -29,6 +30,7 @@ Result<Flags> ParseBenchFlags(int argc, const char* const* argv) {
   app.add_option("--cache-type-k", flags.cache_type_k, "Type of cached keys (-ctk): f16, bf16, f32, q8_0, q4_0")->capture_default_str();
   app.add_option("--cache-type-v", flags.cache_type_v, "Type of cached values (-ctv)")->capture_default_str();
   app.add_option("--verbosity", flags.verbosity, "As of the server")->capture_default_str();
+  AddGpuFlags(app, &flags.gpu);
   AddCpuFlags(app, &flags.cpu);
 
   std::vector<std::string> arguments(argv + 1, argv + argc);
@@ -36,6 +38,9 @@ Result<Flags> ParseBenchFlags(int argc, const char* const* argv) {
     if (argument == "-ctk") argument = "--cache-type-k";
     if (argument == "-ctv") argument = "--cache-type-v";
     if (argument == "-Cr") argument = "--cpu-range";
+    if (argument == "-ngl") argument = "--gpu-layers";
+    if (argument == "-dev") argument = "--device";
+    if (argument == "-mg") argument = "--main-gpu";
   }
   std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
   try {
