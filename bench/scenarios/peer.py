@@ -1,4 +1,5 @@
-"""llama.cpp's server beside ours: the one that the `xllamacpp` wheel carries, in a process of its own.
+"""llama.cpp's server beside ours: the one that the `xllamacpp` wheel carries, in a process of its own,
+or the program that LLAMA_SERVER names (a build for a GPU, say), all layers on the GPU where it has one.
 
     peer.py '{"model": "A.gguf", "port": 8081, "ctx": 4096, "parallel": 6, "threads": 2,
               "batch": null, "embedding": false}'
@@ -11,16 +12,34 @@ import importlib.metadata
 import json
 import os
 import signal
+import subprocess
 import sys
 
 from common import Server, free_port, llama_box
 
 
+PROGRAM = os.environ.get("LLAMA_SERVER")
+
+
 def version():
+    if PROGRAM:
+        ran = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True)
+        words = [line for line in (ran.stdout + ran.stderr).splitlines() if line.startswith("version")]
+        return f"llama.cpp's server, {' '.join(words)}"
     return f"llama.cpp's server, xllamacpp {importlib.metadata.version('xllamacpp')}"
 
 
+def program(model, ctx, parallel, *flags, name="llama.cpp"):
+    """LLAMA_SERVER with these flags."""
+    port = free_port()
+    return Server(name, [PROGRAM, "-m", model, "--port", port, "-c", ctx, "-np", parallel, "-ngl", "99",
+                         "-fa", "on", "-fit", "off", *flags], port)
+
+
 def llama_cpp(model, ctx, parallel, threads=None, batch=None, embedding=False):
+    if PROGRAM:
+        return program(model, ctx, parallel, "-kvu", "-t", threads or os.cpu_count(),
+                       *(["-b", batch] if batch else []), *(["--embedding"] if embedding else []))
     settings = {"model": str(model), "port": free_port(), "ctx": ctx, "parallel": parallel,
                 "threads": threads or os.cpu_count(), "batch": batch, "embedding": embedding}
     return Server("llama.cpp", [sys.executable, __file__, json.dumps(settings)], settings["port"])
