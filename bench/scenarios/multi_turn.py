@@ -3,7 +3,7 @@
 
     bench/scenarios/multi_turn.py [--model models/SmolLM2-135M-Instruct.Q4_1.gguf] [--turns 20]
                                   [--runs 3] [--threads N] [--no-peer] [--no-uncached]
-                                  [--png docs/plots/multi_turn.png]
+                                  [--png docs/plots/multi_turn.png | --png ""]
 
 The model must be one whose chats are written in ChatML (SmolLM2, Qwen2.5).
 
@@ -51,10 +51,10 @@ class Chat:
         self.cached, self.by_hand, self.lengths = [], [], []
         self._before = []  # pieces whose keys and values are in the cache
 
-    def turn(self, text):
+    def turn(self, text, **more):
         self.messages.append({"role": "user", "content": text})
         body = {"messages": self.messages, "max_tokens": self.answer, "temperature": 0,
-                "logprobs": True, "stream_options": {"include_usage": True}, **self.options}
+                "stream_options": {"include_usage": True}, **self.options, **more}
         said, sampled, first, usage, reason = "", [], None, None, None
         before = self.server.cpu_seconds()
         for seconds, event in stream(self.server.url, "/v1/chat/completions", body):
@@ -79,7 +79,8 @@ class Chat:
         prompt = pieces(self.server.url, render(self.messages + [{"role": "user", "content": text}]))
         common = len(os.path.commonprefix([self._before, prompt]))
         self.by_hand.append(min(common, len(prompt) - 1) // BLOCK * BLOCK)
-        sampled, usage, reason = self.turn(text)
+        # Only here: what is measured of the others does not pay for log probabilities.
+        sampled, usage, reason = self.turn(text, logprobs=True)
         if usage["prompt_tokens"] != len(prompt) or usage["completion_tokens"] != len(sampled):
             raise RuntimeError(f"the server counts {usage}, here are {len(prompt)} and {len(sampled)}")
         # The last token of an answer that was cut was sampled but never computed.
@@ -105,8 +106,8 @@ def run_chats(servers, run, args):
         first = chats[0]
         right = first.cached[turn] == first.by_hand[turn]
         wrong += not right
-        cells = "   ".join(f"{c.label} {1000 * c.times[turn]:.0f} ms, processor "
-                           f"{1000 * c.processor[turn]:.0f} ms ({c.cached[turn]} of "
+        cells = "   ".join(f"{c.label} {1000 * c.times[turn]:.1f} ms, processor "
+                           f"{1000 * c.processor[turn]:.1f} ms ({c.cached[turn]} of "
                            f"{c.lengths[turn]} cached)" for c in chats)
         print(f"  turn {turn + 1:2}: by hand {first.by_hand[turn]:4} "
               f"{'' if right else 'WRONG '}  {cells}", flush=True)
@@ -130,15 +131,16 @@ def report(chats, args):
                      ylim=(0, None), title=title)
         return draw
 
-    plot(args.png, panel("times", f"Time to first token, {args.model.stem}, {args.threads} thread(s)"),
-         panel("processor", "Processor time to first token"))
+    if args.png:
+        plot(args.png, panel("times", f"Time to first token, {args.model.stem}, {args.threads} thread(s)"),
+             panel("processor", "Processor time to first token"))
     growth = {}
     for label in labels:
         for what in ("times", "processor"):
             per_turn = medians(label, what)
             early, late = statistics.median(per_turn[1:6]), statistics.median(per_turn[-5:])
             growth[label] = late / early
-            print(f"{label}, {what}: turns 2 to 6 {early:.0f} ms, last five {late:.0f} ms, "
+            print(f"{label}, {what}: turns 2 to 6 {early:.1f} ms, last five {late:.1f} ms, "
                   f"{growth[label]:.2f} times")
     return growth
 
