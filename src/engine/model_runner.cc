@@ -14,6 +14,31 @@ static_assert(kKvBlockTokens == kv::kBlockTokens, "kernels and cache agree on th
 
 constexpr double kMiB = 1024.0 * 1024.0;
 
+// Of a step in which every sequence decodes one token: all that its operations depend on but for what its arrays hold. Two steps of
+// one shape are the same operations.
+struct DecodeShape {
+  const int32_t *ids = nullptr, *positions = nullptr, *query_start = nullptr, *context_len = nullptr, *logit_rows = nullptr;
+  size_t tokens = 0;  // and sequences
+  int best = 0;
+  std::vector<std::tuple<const int32_t*, const int32_t*, int>> kv;  // slots, table, its width
+  bool operator==(const DecodeShape&) const = default;
+
+  // False: the step is another kind.
+  bool Take(const ForwardBatch& batch) {
+    const SequenceBatch& s = batch.sequences;
+    tokens = batch.token_ids.size();
+    if (s.context_len.size() != tokens || batch.logit_rows.size() != tokens || !batch.hidden_rows.empty() || !batch.adapters.empty()) {
+      return false;
+    }
+    ids = batch.token_ids.data(), positions = s.positions.data(), query_start = s.query_start.data();
+    context_len = s.context_len.data(), logit_rows = batch.logit_rows.data();
+    best = batch.best;
+    kv.clear();
+    for (const KvBatch& group : batch.kv) kv.emplace_back(group.slots.data(), group.block_table.data(), group.max_blocks);
+    return true;
+  }
+};
+
 class PagedModelRunner final : public ModelRunner {
  public:
   PagedModelRunner(const Model& model, Ops& ops, std::vector<DeviceMemory> kv_memory,
@@ -37,20 +62,25 @@ class PagedModelRunner final : public ModelRunner {
     const auto rows = static_cast<int64_t>(batch.logit_rows.size());
     const size_t values = static_cast<size_t>(rows) * static_cast<size_t>(vocab_size());
     CHECK_LE(values, most_logits_);
-    arena_->Reset();
+    const bool whole = batch.best == 0;
+    const size_t wanted = static_cast<size_t>(rows) * static_cast<size_t>(batch.best);
     const TensorView logits(logits_.get(), DType::kF32, {rows, vocab_size()});
     const auto states = static_cast<int64_t>(batch.hidden_rows.size());
     CHECK_LE(states * width(), static_cast<int64_t>(host_hidden_.size()));
     const TensorView hidden(hidden_.get(), DType::kF32, {states, width()});
-    model_.Forward(ops_, batch, layers_, *arena_, {logits, hidden});
-    const bool whole = batch.best == 0;
-    const size_t wanted = static_cast<size_t>(rows) * static_cast<size_t>(batch.best);
-    if (!whole && rows > 0) {
-      best_values_.resize(wanted);
-      best_ids_.resize(wanted);
-      ops_.Top(logits, batch.best, best_values_.data(), best_ids_.data());
+    const bool decodes = shape_.Take(batch);
+    if (!decodes || shape_ != last_shape_ || !ops_.Repeat(last_step_)) {
+      arena_->Reset();
+      model_.Forward(ops_, batch, layers_, *arena_, {logits, hidden});
+      if (!whole && rows > 0) {
+        best_values_.resize(wanted);
+        best_ids_.resize(wanted);
+        ops_.Top(logits, batch.best, best_values_.data(), best_ids_.data());
+      }
     }
+    last_shape_ = decodes ? shape_ : DecodeShape{};
     LB_RETURN_IF_ERROR(ops_.Finish());
+    last_step_ = ops_.last_step();
     best_.clear();
     for (size_t i = 0; i < wanted; ++i) best_.push_back({best_ids_[i], best_values_[i]});
     if (whole && rows > 0) {
@@ -133,6 +163,8 @@ class PagedModelRunner final : public ModelRunner {
   std::vector<float> best_values_;
   std::vector<int32_t> best_ids_;
   std::vector<TokenLogit> best_;
+  DecodeShape shape_, last_shape_;  // of this step; of the one before, when it was one
+  int64_t last_step_ = 0;
 };
 
 Result<DeviceMemory> Take(Ops& ops, size_t bytes, std::string_view what) {

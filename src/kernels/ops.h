@@ -144,6 +144,12 @@ class Ops {
 
   // Ends a step: waits for the device and says what went wrong in it (kComputeFault), if anything.
   virtual Result<void> Finish() = 0;
+
+  // The number of the step that ended last.
+  virtual int64_t last_step() const { return 0; }
+  // Instead of recording a step's operations: those of step `number` again, which read the same host arrays, with what these hold
+  // now, and leave their results where that step did. False: record them.
+  virtual bool Repeat(int64_t /*number*/) { return false; }
 };
 
 }  // namespace lb

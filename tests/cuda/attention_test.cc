@@ -97,6 +97,21 @@ TEST(CudaAttention, SingleTokensOverShortAndLongContexts) {
   }
 }
 
+// So many that short contexts are not split.
+TEST(CudaAttention, SingleTokensOfManySequences) {
+  for (DType dtype : {DType::kF16, DType::kQ8_0}) {
+    Shape shape;
+    shape.k_dtype = shape.v_dtype = dtype;
+    std::vector<int> lengths, queries(150, 1);
+    for (int i = 0; i < 150; ++i) lengths.push_back(1 + i * 97 % 700);
+    Compare(shape, lengths, queries);
+    lengths[7] = 1500;
+    Compare(shape, lengths, queries);
+    shape.params.window = 50;
+    Compare(shape, lengths, queries);
+  }
+}
+
 TEST(CudaAttention, VeryLongContextsTakeLargerSplits) {
   Shape shape;
   shape.heads = 2;

@@ -23,8 +23,6 @@ class CudaMatmulTest : public testing::TestWithParam<DType> {};
 TEST_P(CudaMatmulTest, IsTheExactProduct) {
   Ops& gpu = Gpu();
   const int64_t block = std::max(32, Info(GetParam()).block_size);
-  // Activations and scales are rounded to fp16; with a minimum beside the scale, what is left after both cancel too.
-  const double tolerance = 2e-3;
   for (const auto& [rows, blocks] : {std::pair<int64_t, int64_t>{16, 1}, {200, 3}, {1001, 9}}) {
     const int64_t cols = block * blocks;
     const RandomWeight weight(GetParam(), rows, cols, static_cast<uint32_t>(rows));
@@ -33,6 +31,9 @@ TEST_P(CudaMatmulTest, IsTheExactProduct) {
     const auto bias = RandomFloats(rows, 7);
     const Tensor device_bias(gpu, {rows}, &bias);
     for (int64_t tokens : {1, 2, 3, 7, 8, 9, 16, 17, 40, 130}) {
+      // Activations and scales are rounded to fp16; with a minimum beside the scale, what is left after both cancel too.
+      // A few rows of activations are rounded to 8 bits.
+      const double tolerance = tokens <= 4 ? 1.2e-2 : 2e-3;
       const auto x = RandomFloats(tokens * cols, static_cast<uint32_t>(tokens));
       const Tensor device_x(gpu, {tokens, cols}, &x);
       const Tensor y(gpu, {tokens, rows});
@@ -50,6 +51,37 @@ TEST_P(CudaMatmulTest, IsTheExactProduct) {
       auto twice = Exact(weight.view, x, tokens, {});
       for (size_t i = 0; i < twice.size(); ++i) twice[i] += exact[i];
       EXPECT_LT(Distance(y.Read(), twice), tolerance) << tokens;
+    }
+  }
+}
+
+// Where one kernel begins while the one before it ends, and reads what that one writes.
+TEST_P(CudaMatmulTest, ProductsInARowAreTheExactOnes) {
+  Ops& gpu = Gpu();
+  const int64_t block = std::max(32, Info(GetParam()).block_size);
+  for (const auto& [rows, blocks] : {std::pair<int64_t, int64_t>{16, 1}, {200, 3}, {1001, 9}, {2600, 20}, {30000, 1}}) {
+    const int64_t cols = block * blocks;
+    const RandomWeight weight(GetParam(), rows, cols, static_cast<uint32_t>(rows));
+    auto matrix = gpu.LoadMatrix(weight.view);
+    ASSERT_TRUE(matrix.has_value()) << matrix.error().message;
+    const auto bias = RandomFloats(rows, 7);
+    const Tensor device_bias(gpu, {rows}, &bias);
+    for (int64_t tokens = 1; tokens <= (rows < 2000 ? 3 : 2); ++tokens) {
+      const auto x = RandomFloats(tokens * cols, static_cast<uint32_t>(tokens));
+      const Tensor device_x(gpu, {tokens, cols}, &x);
+      const Tensor y(gpu, {tokens, rows}), z(gpu, {tokens, rows});
+      const MatmulOut both[] = {{matrix->get(), y.view, device_bias.view.f32(), false}, {matrix->get(), z.view, nullptr, false}};
+      const MatmulOut more{matrix->get(), y.view, nullptr, true};
+      const auto exact = Exact(weight.view, x, tokens, {});
+      auto twice = Exact(weight.view, x, tokens, bias);
+      for (size_t i = 0; i < twice.size(); ++i) twice[i] += exact[i];
+      for (int times = 0; times < 3; ++times) {  // directly, captured, as a graph
+        gpu.Matmul(device_x.view, both);
+        gpu.Matmul(device_x.view, std::span(&more, 1));
+        ASSERT_TRUE(gpu.Finish().has_value());
+        EXPECT_LT(Distance(z.Read(), exact), 1.2e-2) << rows << " x " << cols << ", " << tokens << " tokens";
+        EXPECT_LT(Distance(y.Read(), twice), 1.2e-2) << rows << " x " << cols << ", " << tokens << " tokens";
+      }
     }
   }
 }

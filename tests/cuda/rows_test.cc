@@ -137,6 +137,44 @@ TEST(CudaTop, TheLargestOfEachRow) {
   }
 }
 
+TEST(CudaStep, ARepeatedOneReadsWhatItsArraysHoldNow) {
+  Ops& gpu = Gpu();
+  const int64_t rows = 40, vocab = 300;
+  const auto values = RandomFloats(rows * vocab, 1);
+  const Tensor all(gpu, {rows, vocab}, &values), some(gpu, {3, vocab});
+  std::vector<int32_t> wanted = {0, 1, 2}, best(3);
+  std::vector<float> logits(3);
+  const auto record = [&] {
+    gpu.GatherRows(all.view, wanted, some.view);
+    gpu.Top(some.view, 1, logits.data(), best.data());
+  };
+  const auto expect = [&] {
+    ASSERT_TRUE(gpu.Finish().has_value());
+    for (size_t i = 0; i < 3; ++i) {
+      const auto row = values.begin() + wanted[i] * vocab;
+      EXPECT_EQ(best[i], std::max_element(row, row + vocab) - row) << wanted[i];
+    }
+  };
+  record();
+  expect();
+  EXPECT_FALSE(gpu.Repeat(gpu.last_step())) << "not yet a graph";
+  record();
+  expect();
+  for (int32_t first = 3; first + 2 < rows; ++first) {
+    std::iota(wanted.begin(), wanted.end(), first);
+    ASSERT_TRUE(gpu.Repeat(gpu.last_step()));
+    expect();
+  }
+  EXPECT_FALSE(gpu.Repeat(gpu.last_step() - 1));
+  // Another step in between.
+  gpu.Scale(some.view, 2.0f);
+  const int64_t before = gpu.last_step();
+  ASSERT_TRUE(gpu.Finish().has_value());
+  EXPECT_FALSE(gpu.Repeat(before));
+  record();
+  expect();
+}
+
 TEST(CudaTop, ANanComesFirst) {
   Ops& gpu = Gpu();
   auto logits = RandomFloats(3000, 1);

@@ -26,15 +26,16 @@ __device__ __forceinline__ float WarpSum(float v) {
 
 inline constexpr int kRowThreads = 256;
 
-// The sum over the first kRowThreads threads of a block, to all of its threads. `scratch` [warps of the block] is free
+// The sum over the first kThreads threads of a block, to all of its threads. `scratch` [warps of the block] is free
 // afterwards once the block has met again.
+template <int kThreads = kRowThreads>
 __device__ __forceinline__ float BlockSum(float v, float* scratch) {
   v = WarpSum(v);
   if (threadIdx.x % 32 == 0) scratch[threadIdx.x / 32] = v;
   __syncthreads();
   float sum = 0;
 #pragma unroll
-  for (int i = 0; i < kRowThreads / 32; ++i) sum += scratch[i];
+  for (int i = 0; i < kThreads / 32; ++i) sum += scratch[i];
   return sum;
 }
 

@@ -11,9 +11,14 @@ namespace {
 constexpr int kWarps = 8;
 static_assert(kSplitKeys == kWarps * kUnitKeys);
 constexpr int kPartExtra = 4;       // behind the values of a part: largest score, sum of weights, two to round up
-constexpr int kLongSplits = 16384;  // positions after which splits grow, so that there are at most 64
+constexpr int kLongSplits = 16384;  // positions after which splits grow, so that there are at most kMostParts
+constexpr int kMostParts = 96;
+static_assert(kLongSplits / kSplitKeys + 1 <= kMostParts);
 
-__host__ __device__ int KeysOfSplit(int last) { return kSplitKeys * (1 + last / kLongSplits); }
+constexpr int kWholeKeys = 1024;    // with many sequences fewer are one split: joining parts takes longer than reading these
+
+// `whole`: at least so many keys are one split.
+__host__ __device__ int KeysOfSplit(int last, int whole) { return last < whole ? whole : kSplitKeys * (1 + last / kLongSplits); }
 
 // Asks for 32 keys and values, a row for each lane.
 template <int kDim, DType kDType>
@@ -33,22 +38,59 @@ struct Joined {
   float4 sum;
   float most, total;
 
-  template <bool kOthers>  // written by other blocks: past this one's L1
+  // Of a block's warps, in shared memory.
   __device__ __forceinline__ void Join(const float* part, int step, int parts, int dim, int d) {
-    const auto load = [](const float* p) { return kOthers ? __ldcg(p) : *p; };
     most = kNothing;
 #pragma unroll 8
-    for (int w = 0; w < parts; ++w) most = fmaxf(most, load(part + w * step + dim));
+    for (int w = 0; w < parts; ++w) most = fmaxf(most, part[w * step + dim]);
     sum = make_float4(0, 0, 0, 0);
     total = 0;
 #pragma unroll 8
     for (int w = 0; w < parts; ++w) {
-      const float weight = exp2f(load(part + w * step + dim) - most);
-      const float4* at = reinterpret_cast<const float4*>(part + w * step + d);
-      const float4 v = kOthers ? __ldcg(at) : *at;
-      sum.x += weight * v.x, sum.y += weight * v.y, sum.z += weight * v.z, sum.w += weight * v.w;
-      total += weight * load(part + w * step + dim + 1);
+      const float weight = exp2f(part[w * step + dim] - most);
+      Add(weight, *reinterpret_cast<const float4*>(part + w * step + d));
+      total += weight * part[w * step + dim + 1];
     }
+  }
+  // Of splits that other blocks have written, by a warp: past this one's L1, kAtOnce of them under way at once.
+  template <int kAtOnce>
+  __device__ __forceinline__ void JoinSplits(const float* part, int step, int parts, int dim, int d, int lane) {
+    float weight[kMostParts / 32], all[kMostParts / 32];
+    most = kNothing;
+#pragma unroll
+    for (int i = 0; i < kMostParts / 32; ++i) {
+      const int p = lane + 32 * i;
+      weight[i] = p < parts ? __ldcg(part + p * step + dim) : kNothing;
+      all[i] = p < parts ? __ldcg(part + p * step + dim + 1) : 0.0f;
+      most = fmaxf(most, weight[i]);
+    }
+#pragma unroll
+    for (int lanes = 16; lanes > 0; lanes /= 2) most = fmaxf(most, __shfl_xor_sync(0xffffffff, most, lanes));
+    total = 0;
+#pragma unroll
+    for (int i = 0; i < kMostParts / 32; ++i) {
+      weight[i] = exp2f(weight[i] - most);
+      total += weight[i] * all[i];
+    }
+    total = WarpSum(total);
+    sum = make_float4(0, 0, 0, 0);
+#pragma unroll
+    for (int i = 0; i < kMostParts / 32; ++i) {
+#pragma unroll 1
+      for (int first = 0; first < min(parts - 32 * i, 32); first += kAtOnce) {
+        float4 v[kAtOnce];
+#pragma unroll
+        for (int p = 0; p < kAtOnce; ++p) {
+          const int from = 32 * i + first + p;
+          v[p] = from < parts && d < dim ? __ldcg(reinterpret_cast<const float4*>(part + from * step + d)) : make_float4(0, 0, 0, 0);
+        }
+#pragma unroll
+        for (int p = 0; p < kAtOnce; ++p) Add(__shfl_sync(0xffffffff, weight[i], first + p), v[p]);
+      }
+    }
+  }
+  __device__ __forceinline__ void Add(float weight, float4 v) {
+    sum.x += weight * v.x, sum.y += weight * v.y, sum.z += weight * v.z, sum.w += weight * v.w;
   }
   __device__ __forceinline__ void Store(const Attention& args, int64_t at) const {
     const float inverse = 1.0f / total;
@@ -64,8 +106,11 @@ struct Joined {
 };
 
 // Parts lie as [token][kv head][split][row]{kDim values, most, total}.
-template <int kDim, DType kDType>
-__global__ void __launch_bounds__(kWarps * 32) DecodeAttentionKernel(const __grid_constant__ Attention args, int splits) {
+// Many: two blocks of a multiprocessor, each warp with the keys of a block at a time, so that one waits for memory while the other
+// computes. Else two blocks of keys at a time.
+template <int kDim, DType kDType, bool kMany>
+__global__ void __launch_bounds__(kWarps * 32, kMany ? 2 : 1)
+    DecodeAttentionKernel(const __grid_constant__ Attention args, int splits, int whole) {
   extern __shared__ float shared[];  // [warp][group][kPart], then heads [group + 2][kDim]
   __shared__ bool is_last;
   constexpr int kPart = kDim + kPartExtra;
@@ -80,7 +125,7 @@ __global__ void __launch_bounds__(kWarps * 32) DecodeAttentionKernel(const __gri
   const int s = args.stores ? token : args.sequence_of[token];  // each token has a sequence of its own there
   const int context = args.context_len[s], position = args.positions[token];
   const Sight sight = SightOf(args.params, position, context);
-  const int keys = KeysOfSplit(sight.last);
+  const int keys = KeysOfSplit(sight.last, whole);
   const int first_split = sight.first / keys, active = sight.last / keys - first_split + 1;
   const bool idle = split >= active;
   const int from = (first_split + split) * keys;
@@ -107,9 +152,16 @@ __global__ void __launch_bounds__(kWarps * 32) DecodeAttentionKernel(const __gri
     q = rows;
   }
   tile.LoadQuery(g < group ? q + g * kDim : nullptr, scale, t);
-  for (int key0 = from + warp * kUnitKeys; key0 < from + keys && key0 <= sight.last; key0 += kSplitKeys) {
-    if (key0 + kUnitKeys > sight.first) {
-      tile.template Add<kDType>(args.kv, table, head, key0, sight, args.params.softcap, lane);
+  for (int unit = from + warp * kUnitKeys; unit < from + keys && unit <= sight.last; unit += kSplitKeys) {
+    const int end = min(unit + kUnitKeys - 1, sight.last);
+    constexpr int kBlocks = kMany ? 1 : kUnitKeys / kKvBlockTokens;
+#pragma unroll
+    for (int key0 = unit; key0 < unit + kUnitKeys; key0 += kBlocks * kKvBlockTokens) {
+      if (key0 > end || key0 + kBlocks * kKvBlockTokens <= sight.first) continue;
+      int32_t block[kBlocks];
+#pragma unroll
+      for (int m = 0; m < kBlocks; ++m) block[m] = key0 + m * kKvBlockTokens <= end ? table[key0 / kKvBlockTokens + m] : -1;
+      if (kBlocks > 1 || block[0] >= 0) tile.template Add<kDType>(args.kv, block, head, key0, sight, args.params.softcap, lane);
     }
   }
 #pragma unroll
@@ -133,9 +185,8 @@ __global__ void __launch_bounds__(kWarps * 32) DecodeAttentionKernel(const __gri
   float* out_part = parts + static_cast<int64_t>(split) * group * kPart;
   for (int i = threadIdx.x; i < group * kDim / 4; i += kWarps * 32) {
     const int row = i / (kDim / 4), d = i % (kDim / 4) * 4;
-    const float* part = shared + row * kPart;
     Joined joined;
-    joined.Join<false>(part, group * kPart, warps, kDim, d);
+    joined.Join(shared + row * kPart, group * kPart, warps, kDim, d);
     if (active == 1) {
       joined.Store(args, (static_cast<int64_t>(token) * args.heads + first_head + row) * kDim + d);
     } else {
@@ -153,29 +204,40 @@ __global__ void __launch_bounds__(kWarps * 32) DecodeAttentionKernel(const __gri
   __syncthreads();
   if (!is_last) return;
   __threadfence();
-  for (int i = threadIdx.x; i < group * kDim / 4; i += kWarps * 32) {
-    const int row = i / (kDim / 4), d = i % (kDim / 4) * 4;
+  for (int row = warp; row < group; row += kWarps) {
     Joined joined;
-    joined.Join<true>(parts + row * kPart, group * kPart, active, kDim, d);
-    joined.Store(args, (static_cast<int64_t>(token) * args.heads + first_head + row) * kDim + d);
+    joined.template JoinSplits<kMany ? 8 : 16>(parts + row * kPart, group * kPart, active, kDim, lane * 4, lane);
+    if (lane * 4 < kDim) joined.Store(args, (static_cast<int64_t>(token) * args.heads + first_head + row) * kDim + lane * 4);
   }
 }
 
+int HeadTiles(const Attention& args) {
+  const int sharing = args.heads / args.kv.num_kv_heads;
+  return args.kv.num_kv_heads * ((sharing + kTileHeads - 1) / kTileHeads);
+}
+
 // Splits that any token of this launch can have.
-int MostSplits(const Attention& args) {
+int MostSplits(const Attention& args, int whole) {
   const int keys = args.table_stride * kKvBlockTokens;
-  return std::min((keys + kSplitKeys - 1) / kSplitKeys, kLongSplits / kSplitKeys + 1);
+  return keys <= whole ? 1 : std::min((keys + kSplitKeys - 1) / kSplitKeys, kLongSplits / kSplitKeys + 1);
 }
 
 template <int kDim>
 void Launch(const Launcher& on, const Attention& args) {
-  const int kv_heads = args.kv.num_kv_heads, sharing = args.heads / kv_heads, splits = MostSplits(args);
-  const int group = std::min(kTileHeads, sharing), tiles = (sharing + kTileHeads - 1) / kTileHeads;
+  const int sharing = args.heads / args.kv.num_kv_heads, group = std::min(kTileHeads, sharing);
   const size_t shared = sizeof(float) * (kWarps * static_cast<size_t>(group) * (kDim + kPartExtra) + static_cast<size_t>(group + 2) * kDim);
+  // What is chosen by the number of tokens has no place where bits may not depend on it.
+  const int blocks = args.tokens * HeadTiles(args), sms = on.facts.num_sms;
+  const int whole = !args.fixed && blocks >= sms ? kWholeKeys : 0;
+  const bool many = !args.fixed && 4 * blocks >= sms;
+  const int splits = MostSplits(args, whole);
   WithKvType(args.kv.k_dtype, [&]<DType kDType>() {
-    AllowShared(DecodeAttentionKernel<kDim, kDType>, shared);
-    LaunchKernel(on, DecodeAttentionKernel<kDim, kDType>, dim3(splits, kv_heads * tiles, args.tokens), dim3(kWarps * 32), shared,
-                 args, splits);
+    const auto launch = [&]<bool kMany>() {
+      AllowShared(DecodeAttentionKernel<kDim, kDType, kMany>, shared);
+      LaunchKernel(on, DecodeAttentionKernel<kDim, kDType, kMany>, dim3(splits, HeadTiles(args), args.tokens), dim3(kWarps * 32), shared,
+                   args, splits, whole);
+    };
+    many ? launch.template operator()<true>() : launch.template operator()<false>();
   });
 }
 
@@ -183,7 +245,7 @@ void Launch(const Launcher& on, const Attention& args) {
 
 size_t AttentionPartialBytes(const Attention& args) {
   return sizeof(float) * static_cast<size_t>(args.tokens) * static_cast<size_t>(args.heads) *
-         static_cast<size_t>(MostSplits(args)) * static_cast<size_t>(args.kv.v_dim + kPartExtra);
+         static_cast<size_t>(MostSplits(args, 0)) * static_cast<size_t>(args.kv.v_dim + kPartExtra);
 }
 
 void LaunchDecodeAttention(const Launcher& on, const Attention& args) {

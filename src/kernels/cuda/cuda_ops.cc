@@ -146,6 +146,7 @@ Result<DeviceMemory> CudaOps::LoadVector(const TensorView& raw) {
 // ---- recording --------------------------------------------------------------------------------------
 
 Op& CudaOps::Record(OpKind kind) {
+  if (ended_) Clear();
   Op& op = ops_.emplace_back();
   std::memset(static_cast<void*>(&op), 0, sizeof op);
   op.kind = kind;

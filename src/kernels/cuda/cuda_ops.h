@@ -47,6 +47,8 @@ class CudaOps final : public Ops {
   int64_t free_memory() const override;
   DeviceWalls MeasureWalls() override;
   Result<void> Finish() override;
+  int64_t last_step() const override { return steps_; }
+  bool Repeat(int64_t number) override;
 
  private:
   struct Angles {
@@ -69,12 +71,13 @@ class CudaOps final : public Ops {
   Result<std::unique_ptr<CudaMatrix>> Upload(const TensorView& raw, bool with_copy);
   // Everything the planned step needs beside its tensors, before any of it runs.
   bool PrepareScratch();
-  // Of all calls of Top in this step: on the device, at the end of top_.
+  // Of the results of all calls of Top in this step.
   size_t TopResultBytes() const;
-  char* TopResults() const;
+  void Clear();
   void Run();
   void RunOp(const Op& op);
   void RunMatmul(const Op& op);
+  void RunFewProducts(const Op& op);
   void RunAttention(const Op& op);
   void RunStore(const Op& op);
   RopeStore StoreArgs(const Op& op);
@@ -96,6 +99,9 @@ class CudaOps final : public Ops {
   Staging staging_;
   std::vector<Op> ops_;
   int64_t num_matrices_ = 0;
+  int64_t steps_ = 0;     // that have ended
+  bool ended_ = false;    // ops_ are of the step that ended last
+  bool repeats_ = false;  // and are its once more
   std::vector<Angles> angles_;  // of this step
   std::unordered_map<size_t, CachedGraph> graphs_;  // by hash of the key
   CachedGraph* last_ = nullptr;  // of the step before, which the next one mostly is again
@@ -107,7 +113,7 @@ class CudaOps final : public Ops {
     int32_t* ids;
   };
   std::vector<TopResult> tops_;  // of this step
-  char* top_host_ = nullptr;     // pinned
+  char* top_host_ = nullptr;     // results of Top: pinned, kernels write here
   size_t top_host_bytes_ = 0;
 };
 

@@ -1,4 +1,4 @@
-// Attention of up to 8 heads of one token over 32 keys by one warp. Keys are the tall side of the tensor-core
+// Attention of up to 8 heads of one token over the keys of a block or two by one warp. Keys are the tall side of the tensor-core
 // product, so that few heads waste little: scores are K q, results V p. K and V come straight from the paged pool
 // (attention.cuh says why that works).
 #pragma once
@@ -45,23 +45,19 @@ struct DecodeTile {
     }
   }
 
-  // Keys key0 to key0 + 31 (a multiple of 32), as far as they are in sight. None of a dropped block is read.
-  template <DType kDType>
-  __device__ __forceinline__ void Add(const KvLayer& kv, const int32_t* table, int head, int key0, const Sight& sight,
+  // The keys of kBlocks blocks, the first of them key0, as far as they are in sight. None of a block below 0, a dropped one.
+  template <DType kDType, int kBlocks>
+  __device__ __forceinline__ void Add(const KvLayer& kv, const int32_t (&block)[kBlocks], int head, int key0, const Sight& sight,
                                       float softcap, int lane) {
     const int g = lane / 4, t = lane % 4;
-    const int entry = key0 / kKvBlockTokens;
-    const int block[2] = {table[entry], key0 + kKvBlockTokens <= sight.last ? table[entry + 1] : -1};
-    const int64_t row_bytes = KvRowBytes(kDType, kDim);
     const auto row_of = [&](const void* base, int m, int i) {
-      const bool there = block[m] >= 0 && key0 + m * kKvBlockTokens + i <= sight.last;
-      const char* row = static_cast<const char*>(base) +
-                        ((static_cast<int64_t>(there ? block[m] : 0) * kv.num_kv_heads + head) * kKvBlockTokens + i) * row_bytes;
-      return row;
+      const int64_t of = static_cast<int64_t>(max(block[m], 0)) * kv.num_kv_heads + head;
+      return static_cast<const char*>(base) + (of * kKvBlockTokens + i) * KvRowBytes(kDType, kDim);
     };
-    float s[2][4] = {};
+    const auto there = [&](int m, int i) { return block[m] >= 0 && key0 + m * kKvBlockTokens + i <= sight.last; };
+    float s[kBlocks][4] = {};
 #pragma unroll
-    for (int m = 0; m < 2; ++m) {
+    for (int m = 0; m < kBlocks; ++m) {
       const char* low = row_of(kv.k, m, g);
       const char* high = row_of(kv.k, m, g + 8);
 #pragma unroll
@@ -72,31 +68,29 @@ struct DecodeTile {
         Mma(s[m], second, q[2 * b + 1][0], q[2 * b + 1][1]);
       }
     }
-    // The values are on their way while the weights are worked out.
-    uint4 v[2][kDim / 64][4];
+    // The values are on their way while the weights are worked out. What lies behind the last token may be anything.
+    uint4 v[kBlocks][kDim / 64][4];
 #pragma unroll
-    for (int m = 0; m < 2; ++m) {
+    for (int m = 0; m < kBlocks; ++m) {
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         const int in = 2 * t + i % 2 + i / 2 * 8;
-        const bool there = block[m] >= 0 && key0 + m * kKvBlockTokens + in <= sight.last;
         const char* row = row_of(kv.v, m, in);
 #pragma unroll
         for (int j = 0; j < kDim / 64; ++j) {
           v[m][j][i] = LoadKv8<kDType>(row, j * 8 + g);
-          if (!there) v[m][j][i] = make_uint4(0, 0, 0, 0);
+          if (!there(m, in)) v[m][j][i] = make_uint4(0, 0, 0, 0);
         }
       }
     }
     float largest[2] = {kNothing, kNothing};
 #pragma unroll
-    for (int m = 0; m < 2; ++m) {
+    for (int m = 0; m < kBlocks; ++m) {
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        const int key = key0 + m * kKvBlockTokens + g + i / 2 * 8;
-        float score = s[m][i];
-        if (softcap > 0) score = softcap * tanhf(score / softcap) * kLog2E;
-        s[m][i] = key >= sight.first && key <= sight.last && block[m] >= 0 ? score : -INFINITY;
+        const int in = g + i / 2 * 8;
+        if (softcap > 0) s[m][i] = softcap * tanhf(s[m][i] / softcap) * kLog2E;
+        if (key0 + m * kKvBlockTokens + in < sight.first || !there(m, in)) s[m][i] = -INFINITY;
         largest[i % 2] = fmaxf(largest[i % 2], s[m][i]);
       }
     }
@@ -112,7 +106,7 @@ struct DecodeTile {
       for (int i = 0; i < kDim / 16; ++i) o[i][h] *= keep, o[i][h + 2] *= keep;
     }
 #pragma unroll
-    for (int m = 0; m < 2; ++m) {
+    for (int m = 0; m < kBlocks; ++m) {
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         s[m][i] = exp2f(s[m][i] - most[i % 2]);

@@ -8,12 +8,24 @@
 namespace lb::cuda {
 
 enum class HeadKind { kQuery, kKey, kValue };
+inline constexpr int kAheadPairs = 2;  // rotated pairs of a lane whose angles are loaded early: of heads of up to 128
 
 // The head's `global` values [dim] to `row`, as attention wants them; the warp has met when it returns.
 __device__ __forceinline__ void PrepareHead(const RopeStore& args, HeadKind kind, int token, const float* global, int dim,
                                             float* row, int lane) {
   const float* norm = kind == HeadKind::kQuery ? args.q_norm : kind == HeadKind::kKey ? args.k_norm : nullptr;
+  const bool rotates = kind != HeadKind::kValue && args.cosines != nullptr;
+  const float* cosines = args.cosines + static_cast<int64_t>(token) * args.pairs;
+  const float* sines = args.sines + static_cast<int64_t>(token) * args.pairs;
+  // All loads are under way before the first is used.
+  float2 turn[kAheadPairs];
+#pragma unroll
+  for (int v = 0; v < kAheadPairs; ++v) {
+    const int i = lane + 32 * v;
+    if (rotates && i < args.pairs) turn[v] = make_float2(cosines[i], sines[i]);
+  }
   float squares = 0;
+#pragma unroll 4
   for (int i = lane; i < dim; i += 32) {
     const float v = global[i];
     squares += v * v;
@@ -24,16 +36,19 @@ __device__ __forceinline__ void PrepareHead(const RopeStore& args, HeadKind kind
     for (int i = lane; i < dim; i += 32) row[i] = row[i] * scale * norm[i];
   }
   __syncwarp();
-  if (kind == HeadKind::kValue || args.cosines == nullptr) return;
-  const float* cosines = args.cosines + static_cast<int64_t>(token) * args.pairs;
-  const float* sines = args.sines + static_cast<int64_t>(token) * args.pairs;
-  for (int i = lane; i < args.pairs; i += 32) {
+  if (!rotates) return;
+  const auto rotate = [&](int i, float2 by) {
     float& a = row[args.halves ? i : 2 * i];
     float& b = row[args.halves ? i + args.pairs : 2 * i + 1];
-    const float c = cosines[i], s = sines[i], old_a = a, old_b = b;
-    a = old_a * c - old_b * s;
-    b = old_a * s + old_b * c;
+    const float old_a = a, old_b = b;
+    a = old_a * by.x - old_b * by.y;
+    b = old_a * by.y + old_b * by.x;
+  };
+#pragma unroll
+  for (int v = 0; v < kAheadPairs; ++v) {
+    if (lane + 32 * v < args.pairs) rotate(lane + 32 * v, turn[v]);
   }
+  for (int i = lane + 32 * kAheadPairs; i < args.pairs; i += 32) rotate(i, make_float2(cosines[i], sines[i]));
   __syncwarp();
 }
 

@@ -31,7 +31,7 @@ struct FewSegment {
 };
 
 // Products of few rows: bandwidth of the weights is the limit. Sums go over 64 columns at a time, a warp's
-// chunks in order, then the warps in order: independent of the number of tokens.
+// chunks in order, then the warps in order.
 struct FewProducts {
   FewSegment segments[3];
   int num_segments = 0;
@@ -46,8 +46,14 @@ struct FewProducts {
   Activation act = Activation::kSilu;
   void* glu_out = nullptr;
   bool glu_half = false;
+  bool fixed = false;  // the bits of a row do not depend on the number of rows
 };
 void LaunchFewProducts(const Launcher& on, const FewProducts& args);
+// The same of at most kByteTokens rows, with activations rounded to 8 bits, a scale for 32 columns.
+inline constexpr int kByteTokens = 4;
+// Narrow codes take most of a kernel's work when they become fp16; 8-bit ones measured the same either way.
+constexpr bool GainsByBytes(WeightForm form) { return form != WeightForm::k8 && form != WeightForm::kHalf; }
+void LaunchByteProducts(const Launcher& on, const FewProducts& args);
 // Whether the rows of x fit a block's memory.
 bool FewProductsFit(const DeviceFacts& facts, int cols);
 
@@ -119,6 +125,7 @@ struct Attention {
   bool half = false;
   float* partial = nullptr;  // AttentionPartialBytes
   int* tickets = nullptr;    // [tokens * heads], zero between launches
+  bool fixed = false;  // decode only: a token's sums are split the same way whatever else is in the step
   // Decode only: q, k and v are as the products left them, and K and V of these tokens are stored on the way.
   bool stores = false;
   RopeStore store;

@@ -4,6 +4,7 @@
 #include "kernels/cuda/activation.cuh"
 #include "kernels/cuda/fragments.cuh"
 #include "kernels/cuda/kernel_launch.cuh"
+#include "kernels/cuda/stage_rows.cuh"
 
 namespace lb::cuda {
 namespace {
@@ -53,6 +54,41 @@ __global__ void ToHalfKernel(const float* x, int64_t n, __half* y) {
   }
 }
 
+// A row that its block's threads hold in registers, in the order of sums of the norm inside FewProducts.
+__global__ void __launch_bounds__(kThreads) ShortNormKernel(const Norm args) {
+  __shared__ float scratch[kThreads / 32];
+  LaunchNext();
+  const int vectors = args.cols / 4;
+  float4 w[kVectors], x[kVectors];
+#pragma unroll
+  for (int v = 0; v < kVectors; ++v) {
+    const int i = threadIdx.x + v * kThreads;
+    if (i < vectors) w[v] = reinterpret_cast<const float4*>(args.weight)[i];
+  }
+  WaitForPrevious();
+  const int64_t base = static_cast<int64_t>(blockIdx.x) * args.cols;
+  float sum = 0;
+#pragma unroll
+  for (int v = 0; v < kVectors; ++v) {
+    const int i = threadIdx.x + v * kThreads;
+    x[v] = i < vectors ? reinterpret_cast<const float4*>(args.x + base)[i] : make_float4(0, 0, 0, 0);
+  }
+#pragma unroll
+  for (int v = 0; v < kVectors; ++v) sum += SquareSum(x[v]);
+  const float scale = rsqrtf(BlockSum(sum, scratch) / static_cast<float>(args.cols) + args.eps);
+#pragma unroll
+  for (int v = 0; v < kVectors; ++v) {
+    const int i = threadIdx.x + v * kThreads;
+    if (i >= vectors) continue;
+    if (args.half) {
+      reinterpret_cast<uint2*>(static_cast<__half*>(args.y) + base)[i] = NormedHalves(x[v], w[v], scale * kActivationScale);
+    } else {
+      reinterpret_cast<float4*>(static_cast<float*>(args.y) + base)[i] =
+          make_float4(x[v].x * w[v].x * scale, x[v].y * w[v].y * scale, x[v].z * w[v].z * scale, x[v].w * w[v].w * scale);
+    }
+  }
+}
+
 __global__ void NormKernel(const Norm args) {
   __shared__ float scratch[2][kThreads / 32];
   LaunchNext();
@@ -67,7 +103,7 @@ __global__ void NormKernel(const Norm args) {
   }
   float squares = 0;
   if (args.cols % 4 == 0 && !args.layer_norm) {
-    // The same order as the norm inside FewProducts.
+    // The same order as in a short row.
 #pragma unroll 4
     for (int i = threadIdx.x; i < args.cols / 4; i += kThreads) {
       const float4 v = reinterpret_cast<const float4*>(x)[i];
@@ -153,13 +189,15 @@ __global__ void GatherRowsKernel(const uint32_t* x, const int32_t* rows, int wor
 }  // namespace
 
 void LaunchEmbed(const Launcher& on, const DeviceWeight& table, const int32_t* ids, int tokens, float scale, float* y) {
-  LaunchKernel(on, EmbedKernel, dim3(tokens), dim3(kThreads), 0, table, ids, scale, y);
+  // A chunk for each warp: all of a row is asked for at once.
+  LaunchKernel(on, EmbedKernel, dim3(tokens), dim3(32 * std::min(table.chunks, 32)), 0, table, ids, scale, y);
 }
 void LaunchToHalf(const Launcher& on, const float* x, int64_t n, void* y) {
   LaunchKernel(on, ToHalfKernel, dim3(BlocksFor(n, 4 * kThreads)), dim3(kThreads), 0, x, n, static_cast<__half*>(y));
 }
 void LaunchNorm(const Launcher& on, const Norm& args) {
-  LaunchKernel(on, NormKernel, dim3(static_cast<unsigned>(args.rows)), dim3(kThreads), 0, args);
+  const bool fits = !args.layer_norm && args.cols % 4 == 0 && args.cols <= 4 * kVectors * kThreads;
+  LaunchKernel(on, fits ? ShortNormKernel : NormKernel, dim3(static_cast<unsigned>(args.rows)), dim3(kThreads), 0, args);
 }
 void LaunchAngles(const Launcher& on, const int32_t* positions, int tokens, const float* inv_freq, int pairs,
                   float magnitude, float* cosines, float* sines) {

@@ -82,12 +82,12 @@ bool CudaOps::PrepareScratch() {
       top = std::max(top, TopScratchBytes(op.tokens, op.count));
     }
   }
-  top = (top + 255) / 256 * 256;
   if (!Grow(&halves_, halves) || !Grow(&weights_, weights) || !Grow(&partial_, partial) || !Grow(&tickets_, tickets) ||
-      !Grow(&angle_values_, angles) || !Grow(&top_, top + results)) {
+      !Grow(&angle_values_, angles) || !Grow(&top_, top)) {
     return false;
   }
   if (results > top_host_bytes_) {
+    DropGraphs();
     cudaFreeHost(top_host_);
     top_host_bytes_ = 0;
     if (cudaMallocHost(reinterpret_cast<void**>(&top_host_), 2 * results) != cudaSuccess) return false;
@@ -102,24 +102,32 @@ size_t CudaOps::TopResultBytes() const {
   return bytes;
 }
 
-char* CudaOps::TopResults() const { return static_cast<char*>(top_.data) + top_.bytes - TopResultBytes(); }
+void CudaOps::Clear() {
+  ops_.clear();
+  angles_.clear();
+  tops_.clear();
+  angles_used_ = 0;
+  staging_.Reset();
+  ended_ = repeats_ = false;
+}
+
+bool CudaOps::Repeat(int64_t number) {
+  if (!ended_ || number != steps_ || last_ == nullptr || last_->exec == nullptr) return false;
+  staging_.Again();
+  ended_ = false;
+  repeats_ = true;
+  return true;
+}
 
 Result<void> CudaOps::Finish() {
-  const auto end = [this] {
-    ops_.clear();
-    angles_.clear();
-    tops_.clear();
-    angles_used_ = 0;
-    staging_.Reset();
-  };
-  if (ops_.empty()) return {};
+  if (ended_ || ops_.empty()) return {};
   if (staging_.full()) {
-    end();
+    Clear();
     return Fail(ErrorCode::kComputeFault, "the step's tables do not fit {} MiB", 64);
   }
   // The bytes as recorded are the step's name; the plan follows from them.
   const std::string_view bytes(reinterpret_cast<const char*>(ops_.data()), ops_.size() * sizeof(Op));
-  CachedGraph* cached = last_ != nullptr && last_->key == bytes ? last_ : nullptr;
+  CachedGraph* cached = last_ != nullptr && (repeats_ || last_->key == bytes) ? last_ : nullptr;
   const size_t hash = cached != nullptr ? 0 : std::hash<std::string_view>{}(bytes);
   if (cached == nullptr) {
     const auto seen = graphs_.find(hash);
@@ -131,7 +139,7 @@ Result<void> CudaOps::Finish() {
   if (cached == nullptr || cached->exec == nullptr) {
     PlanStep(ops_, plan_options_);
     if (!PrepareScratch()) {
-      end();
+      Clear();
       return Fail(ErrorCode::kComputeFault, "no memory on {} for this step", name_);
     }
     if (graphs_.empty()) cached = last_ = nullptr;  // scratch has moved
@@ -153,9 +161,6 @@ Result<void> CudaOps::Finish() {
     if (graphs_.size() >= kMostGraphs) DropGraphs();
     if (!key.empty()) graphs_[hash] = {std::move(key), nullptr};
   }
-  if (const size_t results = TopResultBytes(); results > 0) {
-    LB_CUDA_CHECK(cudaMemcpyAsync(top_host_, TopResults(), results, cudaMemcpyDeviceToHost, launcher_.stream));
-  }
   const cudaError_t error = cudaStreamSynchronize(launcher_.stream);
   size_t at = 0;
   for (const TopResult& top : tops_) {
@@ -164,15 +169,17 @@ Result<void> CudaOps::Finish() {
     std::memcpy(top.ids, top_host_ + at + n * sizeof(float), n * sizeof(int32_t));
     at += 2 * n * sizeof(float);
   }
-  end();
+  ++steps_;
+  ended_ = true;  // what was recorded stays, should the next step be the same
   if (error != cudaSuccess) {
+    Clear();
     return Fail(ErrorCode::kComputeFault, "{}: {}", name_, cudaGetErrorString(error));
   }
   return {};
 }
 
 void CudaOps::Run() {
-  char* result = TopResults();
+  char* result = top_host_;
   for (const Op& op : ops_) {
     if (op.done) continue;
     if (op.kind == OpKind::kTop) {
@@ -270,6 +277,7 @@ void CudaOps::RunAttention(const Op& op) {
   Attention args = AttentionArgs(op);
   args.partial = static_cast<float*>(partial_.data);
   args.tickets = static_cast<int*>(tickets_.data);
+  args.fixed = options_.deterministic;
   if (op.store != nullptr) {
     args.stores = true;
     args.store = StoreArgs(*op.store);
@@ -286,40 +294,43 @@ const void* CudaOps::HalfRows(const Op& op) {
   return halves_.data;
 }
 
-void CudaOps::RunMatmul(const Op& op) {
-  if (op.few) {
-    // One launch for all outputs whose weights have the same form.
-    bool launched[3] = {};
-    for (int first = 0; first < op.num_outs; ++first) {
-      if (launched[first]) continue;
-      FewProducts args;
-      for (int i = first; i < op.num_outs; ++i) {
-        if (launched[i] || op.w[i]->view.form != op.w[first]->view.form) continue;
-        FewSegment& segment = args.segments[args.num_segments++];
-        segment.w = op.w[i]->view;
-        segment.bias = op.bias[i];
-        segment.y = op.ys[i];
-        segment.accumulate = op.accumulate[i] != 0;
-        segment.first_tile = args.num_tiles;
-        args.num_tiles += segment.w.tiles();
-        launched[i] = true;
-      }
-      args.tokens = op.tokens;
-      args.cols = op.cols;
-      args.x = {op.x, op.x_half != 0};
-      args.norm_weight = op.norm_weight;
-      args.norm_eps = op.eps;
-      if (op.glu) {
-        args.glu = true;
-        args.num_tiles = args.segments[0].w.tiles();
-        args.act = op.act;
-        args.glu_out = op.y;
-        args.glu_half = op.y_half != 0;
-      }
-      LaunchFewProducts(launcher_, args);
+void CudaOps::RunFewProducts(const Op& op) {
+  // One launch for all outputs whose weights have the same form.
+  bool launched[3] = {};
+  for (int first = 0; first < op.num_outs; ++first) {
+    if (launched[first]) continue;
+    FewProducts args;
+    for (int i = first; i < op.num_outs; ++i) {
+      if (launched[i] || op.w[i]->view.form != op.w[first]->view.form) continue;
+      FewSegment& segment = args.segments[args.num_segments++];
+      segment.w = op.w[i]->view;
+      segment.bias = op.bias[i];
+      segment.y = op.ys[i];
+      segment.accumulate = op.accumulate[i] != 0;
+      segment.first_tile = args.num_tiles;
+      args.num_tiles += segment.w.tiles();
+      launched[i] = true;
     }
-    return;
+    args.tokens = op.tokens;
+    args.cols = op.cols;
+    args.x = {op.x, op.x_half != 0};
+    args.norm_weight = op.norm_weight;
+    args.norm_eps = op.eps;
+    args.fixed = options_.deterministic;
+    if (op.glu) {
+      args.glu = true;
+      args.num_tiles = args.segments[0].w.tiles();
+      args.act = op.act;
+      args.glu_out = op.y;
+      args.glu_half = op.y_half != 0;
+    }
+    const bool bytes = op.tokens <= kByteTokens && GainsByBytes(args.segments[0].w.form) && !args.fixed;
+    bytes ? LaunchByteProducts(launcher_, args) : LaunchFewProducts(launcher_, args);
   }
+}
+
+void CudaOps::RunMatmul(const Op& op) {
+  if (op.few) return RunFewProducts(op);
   const void* x = HalfRows(op);
   for (int i = 0; i < op.num_outs; ++i) {
     const CudaMatrix& w = *op.w[i];

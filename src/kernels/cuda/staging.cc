@@ -5,7 +5,6 @@
 namespace lb::cuda {
 namespace {
 
-enum Use { kValues = 0, kTable = 1, kSequences = 2 };
 constexpr size_t kAlign = 32;  // integers
 
 }  // namespace
@@ -20,50 +19,50 @@ Staging::~Staging() {
   cudaFree(device_);
 }
 
-const int32_t* Staging::Take(const void* key, int use, size_t n, int32_t** host) {
-  const auto [it, added] = places_.try_emplace({key, {use, n}}, nullptr);
-  *host = nullptr;
-  if (!added) return it->second;
-  const size_t rounded = (n + kAlign - 1) / kAlign * kAlign;
+const int32_t* Staging::PlaceOf(Use use, std::span<const int32_t> from, int width, int stride, size_t size) {
+  for (const Place& place : places_) {
+    if (place.from.data() == from.data() && place.use == use && place.size == size) return device_ + place.at;
+  }
+  const size_t rounded = (size + kAlign - 1) / kAlign * kAlign;
   if (used_ + rounded > capacity_) {
     full_ = true;
     return nullptr;
   }
-  *host = host_ + used_;
-  it->second = device_ + used_;
+  const Place& place = places_.emplace_back(Place{use, from, width, stride, size, used_});
   used_ += rounded;
-  return it->second;
+  Fill(place);
+  return device_ + place.at;
 }
 
-const int32_t* Staging::Put(std::span<const int32_t> values) {
-  int32_t* host;
-  const int32_t* place = Take(values.data(), kValues, values.size(), &host);
-  if (host != nullptr) std::ranges::copy(values, host);
-  return place;
+void Staging::Fill(const Place& place) {
+  int32_t* to = host_ + place.at;
+  switch (place.use) {
+    case Use::kValues: std::ranges::copy(place.from, to); return;
+    case Use::kTable:
+      for (size_t at = 0; at < place.size; at += static_cast<size_t>(place.stride)) {
+        const auto row = static_cast<std::ptrdiff_t>(at) / place.stride * place.width;
+        std::copy_n(place.from.begin() + row, place.width, to + at);
+        std::fill(to + at + place.width, to + at + place.stride, -1);
+      }
+      return;
+    case Use::kSequences:
+      for (size_t s = 0; s + 1 < place.from.size(); ++s) std::fill(to + place.from[s], to + place.from[s + 1], static_cast<int32_t>(s));
+  }
 }
+
+const int32_t* Staging::Put(std::span<const int32_t> values) { return PlaceOf(Use::kValues, values, 0, 0, values.size()); }
 
 const int32_t* Staging::PutTable(std::span<const int32_t> values, int width, int stride) {
   const size_t rows = width > 0 ? values.size() / static_cast<size_t>(width) : 0;
-  int32_t* host;
-  const int32_t* place = Take(values.data(), kTable, rows * static_cast<size_t>(stride), &host);
-  if (host == nullptr) return place;
-  for (size_t r = 0; r < rows; ++r) {
-    int32_t* row = host + r * static_cast<size_t>(stride);
-    std::copy_n(values.data() + r * static_cast<size_t>(width), width, row);
-    std::fill(row + width, row + stride, -1);
-  }
-  return place;
+  return PlaceOf(Use::kTable, values, width, stride, rows * static_cast<size_t>(stride));
 }
 
 const int32_t* Staging::PutSequences(std::span<const int32_t> query_start) {
-  const size_t tokens = static_cast<size_t>(query_start.back());
-  int32_t* host;
-  const int32_t* place = Take(query_start.data(), kSequences, tokens, &host);
-  if (host == nullptr) return place;
-  for (size_t s = 0; s + 1 < query_start.size(); ++s) {
-    std::fill(host + query_start[s], host + query_start[s + 1], static_cast<int32_t>(s));
-  }
-  return place;
+  return PlaceOf(Use::kSequences, query_start, 0, 0, static_cast<size_t>(query_start.back()));
+}
+
+void Staging::Again() {
+  for (const Place& place : places_) Fill(place);
 }
 
 void Staging::Send(cudaStream_t stream) const {

@@ -3,9 +3,8 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <span>
-#include <utility>
+#include <vector>
 
 #include "kernels/cuda/device.h"
 
@@ -28,18 +27,29 @@ class Staging {
 
   bool full() const { return full_; }  // something did not fit: this step cannot run
   void Send(cudaStream_t stream) const;
+  // Reads the arrays of this step once more: their contents are those of the next.
+  void Again();
   void Reset();
 
  private:
-  // Room for n integers under the key; null `host` when they are there already.
-  const int32_t* Take(const void* key, int use, size_t n, int32_t** host);
+  enum class Use { kValues, kTable, kSequences };
+  // An array of the step and where it is.
+  struct Place {
+    Use use;
+    std::span<const int32_t> from;
+    int width, stride;  // of a table
+    size_t size;        // integers, on the device
+    size_t at;
+  };
+  const int32_t* PlaceOf(Use use, std::span<const int32_t> from, int width, int stride, size_t size);
+  void Fill(const Place& place);
 
   int32_t* host_ = nullptr;
   int32_t* device_ = nullptr;
   size_t capacity_;  // integers
   size_t used_ = 0;
   bool full_ = false;
-  std::map<std::pair<const void*, std::pair<int, size_t>>, const int32_t*> places_;
+  std::vector<Place> places_;  // a dozen
 };
 
 }  // namespace lb::cuda

@@ -12,6 +12,7 @@ constexpr int kBuffer = 2048;   // candidates a block sorts
 
 // Blocks that share a row: as many as make a second round of at most 1,024 keys.
 __host__ __device__ constexpr int PartsFor(int count) { return count <= 16 ? 64 : 1024 / kMostTop; }
+static_assert(PartsFor(1) == 64);
 
 using Key = unsigned long long;
 
@@ -120,6 +121,14 @@ __global__ void __launch_bounds__(kThreads) JoinTopKernel(const Key* parts, int 
   LaunchNext();
   WaitForPrevious();
   const int row = blockIdx.x, all = PartsFor(count) * count;
+  if (count == 1) {
+    if (threadIdx.x >= 32) return;
+    Key most = max(parts[static_cast<int64_t>(row) * all + threadIdx.x], parts[static_cast<int64_t>(row) * all + threadIdx.x + 32]);
+#pragma unroll
+    for (int i = 16; i > 0; i /= 2) most = max(most, __shfl_xor_sync(0xffffffff, most, i));
+    if (threadIdx.x == 0) values[row] = ValueOf(most), ids[row] = static_cast<int32_t>(~static_cast<uint32_t>(most));
+    return;
+  }
   int size = 2;
   while (size < all) size *= 2;
   for (int i = threadIdx.x; i < size; i += kThreads) keys[i] = i < all ? parts[static_cast<int64_t>(row) * all + i] : 0;

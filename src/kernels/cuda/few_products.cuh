@@ -1,0 +1,173 @@
+// A kernel for products of few rows: its blocks take row tiles in turn, the warps of a block share the columns. How weights and
+// activations are multiplied is a parameter: in fp16 (matmul_few.cu) or in bytes (matmul_bytes.cu).
+#pragma once
+
+#include <algorithm>
+
+#include "kernels/cuda/activation.cuh"
+#include "kernels/cuda/fragments.cuh"
+#include "kernels/cuda/kernel_launch.cuh"
+
+namespace lb::cuda {
+
+// The shape of a kernel: kWarps warps, kTiles row tiles at once (gate and up), kTokens tokens, kAhead chunks in a batch.
+template <WeightForm kFormOf, int kWarpsOf, int kBlocksOf, int kTokensOf, bool kGluOf, int kAheadOf>
+struct FewShape {
+  static constexpr WeightForm kForm = kFormOf;
+  static constexpr int kWarps = kWarpsOf;  // which share the columns; a matter of the matrices alone, never of the tokens
+  static constexpr int kThreads = kWarps * 32;
+  static constexpr int kBlocks = kBlocksOf;  // of a multiprocessor
+  static constexpr int kTokens = kTokensOf;
+  static constexpr bool kGlu = kGluOf;
+  static constexpr int kTiles = kGlu ? 2 : 1;
+  static constexpr int kAhead = kAheadOf;
+  static constexpr int kRecord = LayoutOf(kForm).record();
+  static constexpr int kStep = kWarps * kAhead;  // chunks from a batch to the next
+  // Of one half of the double buffer: [warp][tile][token][row].
+  static constexpr int kPartial = kWarps * kTiles * kTokens * kTileRows;
+};
+
+// The weights of one step of a warp: kAhead chunks of each row tile, kWarps chunks apart, the first of them `c`.
+template <typename S, typename Piece>
+struct Batch {
+  Piece chunk[S::kTiles][S::kAhead];
+
+  __device__ __forceinline__ void Load(const uint8_t* const (&at)[S::kTiles], int c, int chunks, int lane) {
+#pragma unroll
+    for (int u = 0; u < S::kAhead; ++u) {
+      if (c + u * S::kWarps < chunks) {
+#pragma unroll
+        for (int i = 0; i < S::kTiles; ++i) chunk[i][u].Load(at[i] + u * S::kWarps * S::kRecord, lane);
+      }
+    }
+  }
+};
+
+// The warps' sums of one row tile, joined in order, to where they belong. `unscale`: of the activations.
+template <typename S>
+__device__ __forceinline__ void WriteTile(const FewProducts& args, const FewSegment& segment, const float* partial, int local,
+                                          int first_token, int tokens, float unscale) {
+  constexpr int kOne = S::kTokens * kTileRows;  // values of a row tile
+  const int rows = segment.w.rows;
+  for (int i = threadIdx.x; i < min(tokens * kTileRows, kOne); i += S::kThreads) {
+    const int token = i / kTileRows, row = local * kTileRows + i % kTileRows;
+    if (token >= tokens || row >= rows) continue;
+    float value[S::kTiles];
+#pragma unroll
+    for (int tile = 0; tile < S::kTiles; ++tile) {
+      const FewSegment& part = S::kGlu ? args.segments[tile] : segment;
+      float v = 0;
+#pragma unroll
+      for (int w = 0; w < S::kWarps; ++w) v += partial[(w * S::kTiles + tile) * kOne + i];
+      v *= part.w.unscale * unscale;
+      if (part.bias != nullptr) v += part.bias[row];
+      value[tile] = v;
+    }
+    const int64_t at = static_cast<int64_t>(first_token + token) * rows + row;
+    if constexpr (S::kGlu) {
+      StoreScaled(args.glu_out, args.glu_half, at, Activated(args.act, value[0]) * value[1]);
+    } else {
+      segment.y[at] = segment.accumulate ? segment.y[at] + value[0] : value[0];
+    }
+  }
+}
+
+// Where a warp is: at chunk `c` of a tile (both tiles, of gate and up), whose record lies `at`.
+template <typename S>
+struct Cursor {
+  int tile, c, segment;
+  const uint8_t* at[S::kTiles];
+
+  __device__ __forceinline__ void Open(const FewProducts& args, int tile_in, int warp) {
+    tile = tile_in;
+    c = warp;
+    segment = 0;
+    if constexpr (!S::kGlu) {
+      while (segment + 1 < args.num_segments && tile >= args.segments[segment + 1].first_tile) ++segment;
+    }
+#pragma unroll
+    for (int i = 0; i < S::kTiles; ++i) {
+      const FewSegment& part = args.segments[S::kGlu ? i : segment];
+      const int local = S::kGlu ? tile : tile - part.first_tile;
+      at[i] = part.w.data + (static_cast<int64_t>(local) * part.w.chunks + warp) * S::kRecord;
+    }
+  }
+  // To the next batch. False when there is none.
+  __device__ __forceinline__ bool Next(const FewProducts& args, int chunks, int warp) {
+    c += S::kStep;
+    if (c - warp < chunks) {
+#pragma unroll
+      for (int i = 0; i < S::kTiles; ++i) at[i] += S::kStep * S::kRecord;
+      return true;
+    }
+    const int next = tile + static_cast<int>(gridDim.x);
+    if (next >= args.num_tiles) return false;
+    Open(args, next, warp);
+    return true;
+  }
+};
+
+// `Way` has Piece, a lane's share of a chunk of weights; Prepare(), what needs no other kernel's results, and Stage(), which
+// brings the activations; Multiply(), which adds a batch to its sums; Put(), which writes the sums down and clears them. One form of weights in
+// each kernel: with all of them in one the compiler spills.
+template <typename S, typename Way>
+__global__ void __launch_bounds__(S::kThreads, S::kBlocks)
+    FewProductsKernel(const __grid_constant__ FewProducts args) {
+  extern __shared__ __align__(16) float shared[];
+  float* partial = shared;  // twice
+  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+  const int first_token = blockIdx.y * S::kTokens;
+  const int tokens = min(S::kTokens, args.tokens - first_token);
+  const int chunks = args.segments[0].w.chunks;
+
+  // The first weights come while the kernel before still runs; they never change.
+  Batch<S, typename Way::Piece> batches[2];
+  Cursor<S> loading, cursor;
+  cursor.Open(args, blockIdx.x, warp);
+  loading = cursor;
+  batches[0].Load(loading.at, loading.c, chunks, lane);
+  bool more = loading.Next(args, chunks, warp);
+  if (more) batches[1].Load(loading.at, loading.c, chunks, lane);
+  LaunchNext();
+  Way way(args, first_token, tokens, shared + 2 * S::kPartial);
+  way.Prepare();
+  WaitForPrevious();
+  way.Stage();
+
+  int buffer = 0;
+  // Multiplies a batch, then lets it load what comes after the other one.
+  const auto step = [&](Batch<S, typename Way::Piece>& batch) {
+    const int tile = cursor.tile, segment = cursor.segment;
+    way.Multiply(batch, cursor.c, chunks);
+    if (more) {
+      more = loading.Next(args, chunks, warp);
+      if (more) batch.Load(loading.at, loading.c, chunks, lane);
+    }
+    const bool goes_on = cursor.Next(args, chunks, warp);
+    if (goes_on && cursor.tile == tile) return true;
+    way.Put(partial + buffer * S::kPartial + warp * S::kTiles * S::kTokens * kTileRows);
+    __syncthreads();
+    WriteTile<S>(args, args.segments[segment], partial + buffer * S::kPartial,
+                 S::kGlu ? tile : tile - args.segments[segment].first_tile, first_token, tokens, Way::kUnscale);
+    buffer ^= 1;
+    return goes_on;
+  };
+  while (step(batches[0]) && step(batches[1])) {
+  }
+}
+
+// `rows_bytes`: of shared memory for the activations.
+template <typename S, typename Way>
+void LaunchFew(const Launcher& on, const FewProducts& args, size_t rows_bytes) {
+  const size_t shared = sizeof(float) * 2 * S::kPartial + rows_bytes;
+  const int groups = (args.tokens + S::kTokens - 1) / S::kTokens;
+  const int at_once = std::max(1, on.facts.num_sms * S::kBlocks / groups);
+  const int blocks = std::min(args.num_tiles, at_once);
+  AllowShared(FewProductsKernel<S, Way>, shared);
+  LaunchKernel(on, FewProductsKernel<S, Way>, dim3(blocks, groups), dim3(S::kThreads), shared, args);
+}
+
+// With few row tiles a multiprocessor has one block, which then needs more warps to keep its schedulers busy.
+inline constexpr int kFewTiles = 256;
+
+}  // namespace lb::cuda

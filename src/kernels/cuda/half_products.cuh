@@ -1,0 +1,117 @@
+// Products of few rows in fp16: weights become fp16 in registers, sums are fp32.
+#pragma once
+
+#include "kernels/cuda/few_products.cuh"
+#include "kernels/cuda/stage_rows.cuh"
+
+namespace lb::cuda {
+
+inline constexpr int kColumns = 8;    // tokens of a tensor-core tile
+inline constexpr int kWideTiles = 4;  // such tiles of one block when there are many tokens
+
+// Activations are in shared memory for few tokens, else they stay fp16 rows in global memory. kChains (1 or 2) products run side by
+// side for one sum: two where little else hides what they take.
+template <typename S, int kChains>
+class HalfWay {
+ public:
+  using Piece = Chunk<S::kForm>;
+  static constexpr float kUnscale = 1.0f / kActivationScale;
+
+  __device__ __forceinline__ HalfWay(const FewProducts& args, int first_token, int tokens, float* shared)
+      : args_(args), rows_(reinterpret_cast<__half*>(shared)), lane_(threadIdx.x % 32), first_token_(first_token), tokens_(tokens) {}
+
+  __device__ __forceinline__ void Prepare() {
+    if (kWide > 1 || args_.norm_weight == nullptr) return;
+    norm_ = reinterpret_cast<float*>(rows_ + tokens_ * XStride(args_.segments[0].w.chunks));
+    for (int i = threadIdx.x; i < args_.cols / 4; i += S::kThreads) {
+      reinterpret_cast<float4*>(norm_)[i] = reinterpret_cast<const float4*>(args_.norm_weight)[i];
+    }
+  }
+  __device__ __forceinline__ void Stage() {
+    __shared__ float scratch[kColumns * S::kWarps];
+    if constexpr (kWide == 1) {
+      stride_ = XStride(args_.segments[0].w.chunks);
+      StageRows<S::kThreads>(args_, first_token_, tokens_, stride_, norm_, rows_, scratch);
+      __syncthreads();
+      row_ = rows_ + lane_ / 4 * stride_ + lane_ % 4 * 8;
+    } else {
+      stride_ = args_.cols;
+      row_ = static_cast<const __half*>(args_.x.data) + static_cast<int64_t>(first_token_ + lane_ / 4) * args_.cols + lane_ % 4 * 8;
+    }
+  }
+  __device__ __forceinline__ void Multiply(const Batch<S, Piece>& batch, int c, int chunks) {
+#pragma unroll
+    for (int u = 0; u < S::kAhead; ++u) {
+      if (c + u * S::kWarps < chunks) {
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+          uint4 b[kWide];
+#pragma unroll
+          for (int n = 0; n < kWide; ++n) b[n] = Activations(n, (c + u * S::kWarps) * kChunkCols + half * 32);
+#pragma unroll
+          for (int i = 0; i < S::kTiles; ++i) {
+            uint32_t a[2][4];
+            batch.chunk[i][u].Decode(half, a);
+#pragma unroll
+            for (int n = 0; n < kWide; ++n) {
+              Mma(sums_[i][n][half % kChains], a[0], b[n].x, b[n].y);
+              Mma(sums_[i][n][half % kChains], a[1], b[n].z, b[n].w);
+            }
+          }
+        }
+      }
+    }
+  }
+  __device__ __forceinline__ void Put(float* to) {
+    const int g = lane_ / 4, t = lane_ % 4;
+#pragma unroll
+    for (int i = 0; i < S::kTiles; ++i) {
+#pragma unroll
+      for (int n = 0; n < kWide; ++n) {
+        float* at = to + (i * S::kTokens + n * kColumns) * kTileRows;
+#pragma unroll
+        for (int v = 0; v < 4; ++v) {
+          float sum = sums_[i][n][0][v];
+          if constexpr (kChains == 2) sum += sums_[i][n][1][v];
+          at[(2 * t + v % 2) * kTileRows + g + v / 2 * 8] = sum;
+          sums_[i][n][0][v] = sums_[i][n][kChains - 1][v] = 0;
+        }
+      }
+    }
+  }
+
+ private:
+  static constexpr int kWide = S::kTokens / kColumns;
+
+  __device__ __forceinline__ uint4 Activations(int wide, int col) const {
+    const int token = wide * kColumns + lane_ / 4;
+    uint4 b = make_uint4(0, 0, 0, 0);
+    // Rows in global memory have no padding.
+    if (token < tokens_ && (kWide == 1 || col + lane_ % 4 * 8 < args_.cols)) {
+      b = *reinterpret_cast<const uint4*>(row_ + wide * kColumns * stride_ + col);
+    }
+    return b;
+  }
+
+  const FewProducts& args_;
+  __half* rows_;
+  float* norm_ = nullptr;
+  int lane_, first_token_, tokens_;
+  const __half* row_ = nullptr;  // of token lane / 4 of the first tile, moved to the lane's columns
+  int stride_ = 0;               // halves from a token to the next
+  float sums_[S::kTiles][kWide][kChains][4] = {};
+};
+
+template <typename S, int kChains>
+void LaunchHalf(const Launcher& on, const FewProducts& args) {
+  size_t bytes = args.norm_weight != nullptr ? sizeof(float) * static_cast<size_t>(args.cols) : 0;
+  if (S::kTokens == kColumns) {
+    bytes += sizeof(__half) * static_cast<size_t>(XStride(args.segments[0].w.chunks)) * static_cast<size_t>(std::min(S::kTokens, args.tokens));
+  }
+  LaunchFew<S, HalfWay<S, kChains>>(on, args, bytes);
+}
+
+// A matter of the kernels alone: both numbers of chains of the wide ones.
+void LaunchWideProducts(const Launcher& on, const FewProducts& args);
+
+}  // namespace lb::cuda

@@ -1,0 +1,102 @@
+// Products of a few rows of activations rounded to 8 bits with integer codes of weights, each read once, near the bandwidth of the
+// memory.
+#include "kernels/cuda/byte_rows.cuh"
+#include "kernels/cuda/few_products.cuh"
+
+namespace lb::cuda {
+namespace {
+
+template <typename S>
+class ByteWay {
+ public:
+  using Piece = ByteChunk<S::kForm>;
+  static constexpr float kUnscale = 1;
+
+  __device__ __forceinline__ ByteWay(const FewProducts& args, int /*first_token*/, int tokens, float* shared)
+      : args_(args), rows_(reinterpret_cast<uint8_t*>(shared)), lane_(threadIdx.x % 32), tokens_(tokens) {}
+
+  __device__ __forceinline__ void Prepare() {
+    if (args_.norm_weight == nullptr) return;
+    norm_ = reinterpret_cast<float*>(rows_ + ByteRowsBytes(args_.segments[0].w.chunks, tokens_));
+    for (int i = threadIdx.x; i < args_.cols / 4; i += S::kThreads) {
+      reinterpret_cast<float4*>(norm_)[i] = reinterpret_cast<const float4*>(args_.norm_weight)[i];
+    }
+  }
+  __device__ __forceinline__ void Stage() {
+    __shared__ float scratch[S::kTokens * S::kWarps];
+    const int chunks = args_.segments[0].w.chunks;
+    ByteGroup* groups = reinterpret_cast<ByteGroup*>(rows_ + tokens_ * ByteStride(chunks));
+    for (int n = 0; n < tokens_; ++n) {
+      uint8_t* row = rows_ + n * ByteStride(chunks);
+      const int64_t at = static_cast<int64_t>(n) * args_.cols;
+      if (args_.x.half) {
+        StageHalfBytes<S::kThreads>(args_, static_cast<const __half*>(args_.x.data) + at, chunks, row, groups + n * GroupsOf(chunks));
+      } else {
+        StageFloatBytes<S::kThreads>(args_, static_cast<const float*>(args_.x.data) + at, norm_, chunks, row, groups + n * GroupsOf(chunks),
+                                     scratch + n * S::kWarps);
+      }
+    }
+    __syncthreads();
+    x_ = rows_ + min(lane_ / 8, tokens_ - 1) * ByteStride(chunks) + lane_ % 4 * 8;
+    groups_ = groups + min(lane_ % 4, tokens_ - 1) * GroupsOf(chunks);
+  }
+  __device__ __forceinline__ void Multiply(const Batch<S, Piece>& batch, int c, int chunks) {
+#pragma unroll
+    for (int u = 0; u < S::kAhead; ++u) {
+      const int at = c + u * S::kWarps;
+      if (at < chunks) {
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+          const uint2 x = *reinterpret_cast<const uint2*>(x_ + at * kChunkCols + half * 32);
+          const ByteGroup group = groups_[at * 2 + half];
+#pragma unroll
+          for (int i = 0; i < S::kTiles; ++i) batch.chunk[i][u].Add(half, x, group, lane_, sums_[i][half]);
+        }
+      }
+    }
+  }
+  __device__ __forceinline__ void Put(float* to) {
+#pragma unroll
+    for (int i = 0; i < S::kTiles; ++i) {
+      float* at = to + (i * S::kTokens + lane_ % 4) * kTileRows + lane_ / 4;
+#pragma unroll
+      for (int r = 0; r < 2; ++r) {
+        at[r * 8] = sums_[i][0][r] + sums_[i][1][r];
+        sums_[i][0][r] = sums_[i][1][r] = 0;
+      }
+    }
+  }
+
+ private:
+  const FewProducts& args_;
+  uint8_t* rows_;
+  float* norm_ = nullptr;
+  int lane_, tokens_;
+  const uint8_t* x_ = nullptr;         // codes of token lane / 8, moved to the lane's columns
+  const ByteGroup* groups_ = nullptr;  // of token lane % 4
+  float sums_[S::kTiles][2][2] = {};   // by parity of the 32 columns; rows lane / 4 and 8 below
+};
+
+template <typename S>
+void Launch(const Launcher& on, const FewProducts& args) {
+  const size_t norm = args.norm_weight != nullptr ? sizeof(float) * static_cast<size_t>(args.cols) : 0;
+  LaunchFew<S, ByteWay<S>>(on, args, ByteRowsBytes(args.segments[0].w.chunks, args.tokens) + norm);
+}
+
+}  // namespace
+
+void LaunchByteProducts(const Launcher& on, const FewProducts& args) {
+  WithForm(args.segments[0].w.form, [&]<WeightForm kForm>() {
+    if constexpr (GainsByBytes(kForm)) {
+      if (args.glu) {
+        Launch<FewShape<kForm, 8, 2, kByteTokens, true, 2>>(on, args);
+      } else if (args.num_tiles <= kFewTiles) {
+        Launch<FewShape<kForm, 16, 1, kByteTokens, false, 4>>(on, args);
+      } else {
+        Launch<FewShape<kForm, 8, 2, kByteTokens, false, 3>>(on, args);
+      }
+    }
+  });
+}
+
+}  // namespace lb::cuda
