@@ -2,7 +2,7 @@
 """A chat of many turns: what is taken from the cache, and how long each turn's first token takes.
 
     bench/scenarios/multi_turn.py [--model models/SmolLM2-135M-Instruct.Q4_1.gguf] [--turns 20]
-                                  [--runs 3] [--threads N] [--no-peer] [--no-uncached]
+                                  [--runs 3] [--threads N] [--context 8192] [--no-peer] [--no-uncached]
                                   [--png docs/plots/multi_turn.png | --png ""]
 
 The model must be one whose chats are written in ChatML (SmolLM2, Qwen2.5).
@@ -153,6 +153,7 @@ def main():
     parser.add_argument("--answer", type=int, default=48)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of both servers")
+    parser.add_argument("--context", type=int, default=8192, help="tokens; must hold all chats of a run at once")
     parser.add_argument("--no-peer", action="store_true")
     parser.add_argument("--no-uncached", action="store_true", help="leave out the one with caching off")
     parser.add_argument("--png", default=str(ROOT / "docs/plots/multi_turn.png"))
@@ -161,12 +162,12 @@ def main():
           f"{args.model.name}; {machine()}")
     chats, wrong = [], 0
     with contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(llama_box(args.model, "-c", 8192, "--threads", args.threads))]
+        servers = [stack.enter_context(llama_box(args.model, "-c", args.context, "--threads", args.threads))]
         if not args.no_peer:
             import peer
             print(peer.version())
             servers.append(stack.enter_context(
-                peer.llama_cpp(args.model, ctx=8192, parallel=4, threads=args.threads)))
+                peer.llama_cpp(args.model, ctx=args.context, parallel=4, threads=args.threads)))
         for server in servers:
             Chat(server, "", "warm up", 8).turn("Hello.")
         for run in range(args.runs):

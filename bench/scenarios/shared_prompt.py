@@ -2,7 +2,7 @@
 """Many clients with one system prompt: requests a second, beside llama.cpp's server.
 
     bench/scenarios/shared_prompt.py [--model A.gguf] [--clients 64] [--requests 3] [--tokens 2000]
-                                     [--answer 128] [--runs 3] [--flags "..."] [--no-peer]
+                                     [--answer 128] [--runs 3] [--flags "..."] [--setting divided] [--no-peer]
 
 Every client sends its requests one after the other: the system prompt, the same for all and new in
 every run, and a question of its own; temperature 0, all answers of equal length. A run is timed
@@ -73,6 +73,8 @@ def start_peers(stack, ctx, args):
         return [stack.enter_context(peer.llama_cpp(args.model, ctx, args.clients))]
     peers = []
     for name, flags in SETTINGS.items():
+        if args.setting not in ("", name):
+            continue
         try:
             peers.append(stack.enter_context(
                 peer.program(args.model, ctx, args.clients, *COMMON, *flags, name=f"llama.cpp, {name}")))
@@ -90,6 +92,7 @@ def main():
     parser.add_argument("--answer", type=int, default=128)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--flags", default="", help="further flags of llama-box")
+    parser.add_argument("--setting", default="", choices=["", *SETTINGS], help="of llama.cpp; all are tried by default")
     parser.add_argument("--no-peer", action="store_true")
     args = parser.parse_args()
     ctx = args.clients * (args.tokens + args.answer + 272)

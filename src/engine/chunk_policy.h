@@ -41,9 +41,12 @@ class ChunkPolicy {
 
  private:
   static constexpr int kLeast = 16;  // below one block of the cache a chunk is all overhead
+  // Long chunks are whole multiples, so that steps of a shape come again: a GPU remembers how it runs them.
   int AtMost(double tokens) const {
-    return static_cast<int>(std::min<double>(tokens, max_tokens_));
+    const int most = static_cast<int>(std::min<double>(tokens, max_tokens_));
+    return most < 2 * kShape ? most : most / kShape * kShape;
   }
+  static constexpr int kShape = 256;
   static void Learn(double& mean, double x) { mean = mean <= 0 ? x : mean + (x - mean) / 8; }
 
   int max_tokens_;

@@ -125,6 +125,9 @@ TEST(CudaAttention, ChunksOfPrompts) {
     shape.dim = dim;
     Compare(shape, {7, 130, 300}, {7, 100, 300});
     Compare(shape, {500, 20}, {60, 1});
+    // Few blocks, whose warps share rows, and many.
+    Compare(shape, {400}, {400});
+    Compare(shape, std::vector<int>(20, 300), std::vector<int>(20, 200));
   }
 }
 

@@ -14,7 +14,7 @@ namespace lb::cuda {
 template <WeightForm kFormOf, int kWarpsOf, int kBlocksOf, int kTokensOf, bool kGluOf, int kAheadOf>
 struct FewShape {
   static constexpr WeightForm kForm = kFormOf;
-  static constexpr int kWarps = kWarpsOf;  // which share the columns; a matter of the matrices alone, never of the tokens
+  static constexpr int kWarps = kWarpsOf;  // which share the columns
   static constexpr int kThreads = kWarps * 32;
   static constexpr int kBlocks = kBlocksOf;  // of a multiprocessor
   static constexpr int kTokens = kTokensOf;
@@ -169,5 +169,16 @@ void LaunchFew(const Launcher& on, const FewProducts& args, size_t rows_bytes) {
 
 // With few row tiles a multiprocessor has one block, which then needs more warps to keep its schedulers busy.
 inline constexpr int kFewTiles = 256;
+constexpr int FixedWarps(const FewProducts& args) { return !args.glu && args.num_tiles <= kFewTiles ? 16 : 8; }
+
+// Warps of a block, 8 or 16, of which a multiprocessor has 16: what leaves fewer of them without work at the end.
+inline int BestWarps(const Launcher& on, const FewProducts& args) {
+  if (args.fixed) return FixedWarps(args);
+  const auto used = [&](int warps) {
+    const auto share = [](int work, int workers) { return static_cast<double>(work) / ((work + workers - 1) / workers * workers); };
+    return share(args.segments[0].w.chunks, warps) * share(args.num_tiles, on.facts.num_sms * 16 / warps);
+  };
+  return used(16) > used(8) ? 16 : 8;
+}
 
 }  // namespace lb::cuda

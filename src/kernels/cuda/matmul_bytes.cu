@@ -77,8 +77,9 @@ class ByteWay {
   float sums_[S::kTiles][2][2] = {};   // by parity of the 32 columns; rows lane / 4 and 8 below
 };
 
-template <typename S>
+template <WeightForm kForm, int kWarps, bool kGlu>
 void Launch(const Launcher& on, const FewProducts& args) {
+  using S = FewShape<kForm, kWarps, (kWarps > 8) ? 1 : 2, kByteTokens, kGlu, kGlu ? (ScalesBy16(kForm) ? 1 : 2) : (kWarps > 8) ? (ScalesBy16(kForm) ? 3 : 4) : 3>;
   const size_t norm = args.norm_weight != nullptr ? sizeof(float) * static_cast<size_t>(args.cols) : 0;
   LaunchFew<S, ByteWay<S>>(on, args, ByteRowsBytes(args.segments[0].w.chunks, args.tokens) + norm);
 }
@@ -88,13 +89,8 @@ void Launch(const Launcher& on, const FewProducts& args) {
 void LaunchByteProducts(const Launcher& on, const FewProducts& args) {
   WithForm(args.segments[0].w.form, [&]<WeightForm kForm>() {
     if constexpr (GainsByBytes(kForm)) {
-      if (args.glu) {
-        Launch<FewShape<kForm, 8, 2, kByteTokens, true, 2>>(on, args);
-      } else if (args.num_tiles <= kFewTiles) {
-        Launch<FewShape<kForm, 16, 1, kByteTokens, false, 4>>(on, args);
-      } else {
-        Launch<FewShape<kForm, 8, 2, kByteTokens, false, 3>>(on, args);
-      }
+      const auto launch = [&]<int kWarps>() { args.glu ? Launch<kForm, kWarps, true>(on, args) : Launch<kForm, kWarps, false>(on, args); };
+      BestWarps(on, args) == 16 ? launch.template operator()<16>() : launch.template operator()<8>();
     }
   });
 }

@@ -21,13 +21,8 @@ bool FewProductsFit(const DeviceFacts& facts, int cols) {
 void LaunchFewProducts(const Launcher& on, const FewProducts& args) {
   if (args.tokens > kColumns && args.x.half) return LaunchWideProducts(on, args);
   WithForm(args.segments[0].w.form, [&]<WeightForm kForm>() {
-    if (args.glu) {
-      Launch<kForm, 8, true>(on, args);
-    } else if (args.num_tiles <= kFewTiles) {
-      Launch<kForm, 16, false>(on, args);
-    } else {
-      Launch<kForm, 8, false>(on, args);
-    }
+    const auto launch = [&]<int kWarps>() { args.glu ? Launch<kForm, kWarps, true>(on, args) : Launch<kForm, kWarps, false>(on, args); };
+    BestWarps(on, args) == 16 ? launch.template operator()<16>() : launch.template operator()<8>();
   });
 }
 

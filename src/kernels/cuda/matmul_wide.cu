@@ -18,7 +18,7 @@ void LaunchWideProducts(const Launcher& on, const FewProducts& args) {
     const auto launch = [&]<int kChains>() {
       if (args.glu) {
         Launch<kForm, 8, true, kChains>(on, args);
-      } else if (args.num_tiles <= kFewTiles) {
+      } else if (FixedWarps(args) == 16) {
         Launch<kForm, 16, false, kChains>(on, args);
       } else {
         Launch<kForm, 8, false, kChains>(on, args);
