@@ -44,7 +44,7 @@ constexpr IdleFlag kIdleFlags[] = {
     {"-nr --no-repack --repack", 0, "the kernels read repacked weights only"},
     {"--yarn-ext-factor", 1, "YaRN always mixes in full"},
     {"--numa", 1, "memory is placed by the system; numactl works from outside"},
-    {"--warmup --no-warmup", 0, "every weight is read while loading, so nothing is left to warm up"},
+    {"--warmup --no-warmup", 0, "every weight is read, and every kernel of a GPU chosen, while loading"},
     {"--check-tensors --offline --perf --no-perf", 0, "there is nothing to switch"},
     // Server.
     {"--metrics", 0, kAlwaysThere},

@@ -12,6 +12,9 @@ namespace lb {
 // come, never which. Engine thread only.
 class ChunkPolicy {
  public:
+  // Long chunks are whole multiples of it.
+  static constexpr int kShape = 256;
+
   // `efficient`: below so many prompt tokens a step alone costs hardly less.
   ChunkPolicy(int max_tokens, double max_gap_ratio, int max_step_ms, int efficient = 64)
       : max_tokens_(max_tokens),
@@ -41,12 +44,11 @@ class ChunkPolicy {
 
  private:
   static constexpr int kLeast = 16;  // below one block of the cache a chunk is all overhead
-  // Long chunks are whole multiples, so that steps of a shape come again: a GPU remembers how it runs them.
+  // So that steps of a shape come again: a GPU remembers how it runs them.
   int AtMost(double tokens) const {
     const int most = static_cast<int>(std::min<double>(tokens, max_tokens_));
     return most < 2 * kShape ? most : most / kShape * kShape;
   }
-  static constexpr int kShape = 256;
   static void Learn(double& mean, double x) { mean = mean <= 0 ? x : mean + (x - mean) / 8; }
 
   int max_tokens_;

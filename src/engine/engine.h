@@ -33,6 +33,10 @@ class Engine final : public EngineClient {
   // Ends what is still open with kUnavailable. Streams may outlive the engine.
   ~Engine() override;
 
+  // Before the first step: runs a step of every size that long prompts are cut into, on made-up tokens. Worth its second on a device
+  // that chooses its kernels by the shape. Leaves nothing in the cache. kComputeFault.
+  Result<void> WarmUp();
+
   // ---- any thread
   // --------------------------------------------------------------------------------
   Result<std::unique_ptr<TokenStream>> Submit(Request request) override;

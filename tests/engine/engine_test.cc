@@ -24,6 +24,21 @@ TEST_F(EngineTest, AnswersAsTheModelAloneDoes) {
   EXPECT_EQ(c->answer.end().usage.prompt_tokens, 100);
 }
 
+TEST_F(EngineTest, WarmingUpLeavesNothingBehind) {
+  for (const std::vector<int>& windows : {std::vector<int>{0}, {0, 64}}) {
+    for (int blocks : {20, 400}) {  // fewer than the longest chunk takes, and more
+      Start(windows, blocks, blocks * 16);
+      ASSERT_TRUE(engine_->WarmUp().has_value());
+      ASSERT_TRUE(engine_->kv().CheckInvariants().has_value());
+      auto c = Send(Greedy(std::vector<TokenId>(100, 0), 20));
+      RunAll({c.get()});
+      ExpectAlone(*c);
+      EXPECT_EQ(c->answer.cached(), 0);
+      EXPECT_EQ(engine_->Stats().prompt_tokens, 100);
+    }
+  }
+}
+
 // Allows token 7 alone after every second one.
 class EverySecondIsSeven final : public TokenGuide {
  public:
