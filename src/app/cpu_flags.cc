@@ -1,5 +1,6 @@
 #include "app/cpu_flags.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
 #include <string>

@@ -1,9 +1,11 @@
 // The flags of the CPU backend, which every command that computes has.
 #pragma once
 
-#include <CLI/CLI.hpp>
-
 #include "kernels/backends.h"
+
+namespace CLI {
+class App;  // its header takes seconds to compile
+}
 
 namespace lb::app {
 

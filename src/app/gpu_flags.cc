@@ -1,5 +1,6 @@
 #include "app/gpu_flags.h"
 
+#include <CLI/CLI.hpp>
 #include <charconv>
 
 #include "base/log.h"

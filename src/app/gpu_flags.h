@@ -1,13 +1,16 @@
 // The flags that choose between GPU and CPU, and what they come to on this machine.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
 
 #include "gguf/gguf_file.h"
 #include "kernels/backends.h"
 #include "model/model.h"
+
+namespace CLI {
+class App;  // its header takes seconds to compile
+}
 
 namespace lb::app {
 

@@ -1,5 +1,6 @@
 #include "app/lora_flags.h"
 
+#include <CLI/CLI.hpp>
 #include <charconv>
 #include <cmath>
 #include <filesystem>

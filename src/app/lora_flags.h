@@ -1,11 +1,14 @@
 // --lora and --lora-scaled, whose order together numbers the adapters.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
 #include "app/flags.h"
+
+namespace CLI {
+class App;  // its header takes seconds to compile
+}
 
 namespace lb::app {
 
