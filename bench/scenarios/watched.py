@@ -2,14 +2,15 @@
 """What the live picture of the cache costs the server: the same work with nobody, with a reader of /kv/events, and
 with the page in a browser on the same machine.
 
-    bench/scenarios/watched.py                 4 clients, 96 tokens each, 6 rounds of each kind in turn
+    bench/scenarios/watched.py                 4 clients that ask without end, 5 rounds of each kind in turn
     bench/scenarios/watched.py --pool 65536    a pool that has more to tell
 
 What the reader costs is counted directly, since clocks on a busy machine are coarser than it: the engine's own
 measure of its pictures, and the processor time of the threads that serve HTTP, less what they take with nobody there.
-Of the page, the processor time of all of the browser's processes. Tokens per second are what clients see; a browser on
-the same machine takes processors from the server, too. Each measurement begins seconds after a page was opened or
-closed: having it open is meant, not loading it (bench/scenarios/page_load.py).
+Of the page, the processor time of all of the browser's processes. Tokens per second are what clients see, with the
+standard error of the rounds' mean; a browser on the same machine takes processors from the server, too. Each
+measurement begins seconds after a page was opened or closed: having it open is meant, not loading it
+(bench/scenarios/page_load.py).
 """
 
 import argparse
@@ -22,9 +23,10 @@ import statistics
 import threading
 import time
 
-from common import SMOLLM2, at_once, exact_prompt, llama_box, machine, post
+from common import SMOLLM2, exact_prompt, llama_box, machine, metrics, post
 
-SETTLE = 3  # seconds: a browser goes on for a while after a page is there, or gone
+SETTLE = 2  # seconds: a browser goes on for a while after a page is there, or gone
+ANSWER = 300  # tokens
 
 
 class Reader:
@@ -64,7 +66,7 @@ def page(browser, url):
 
 
 def browser_seconds():
-    """Processor time of the browser's processes that run now, all below this one."""
+    """Processor time of each of the browser's processes that run now, all below this one."""
     parents, times = {}, {}
     for folder in pathlib.Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -79,7 +81,7 @@ def browser_seconds():
             pid = parents.get(pid, 0)
         return pid == os.getpid()
 
-    return sum(seconds for pid, seconds in times.items() if is_ours(pid))
+    return {pid: seconds for pid, seconds in times.items() if is_ours(pid)}
 
 
 def serving_seconds(server, computing):
@@ -97,50 +99,75 @@ def computing_threads(server):
     return {name for name, time in times.items() if time > most / 4}
 
 
-def work(server, args, seed):
-    prompts = [exact_prompt(server.url, f"{seed}-{client}", 64) for client in range(args.clients)]
-    at_once(lambda ids: post(server.url, "/v1/completions", {
-        "prompt": ids, "max_tokens": args.answer, "temperature": 0, "ignore_eos": True}), prompts)
+@contextlib.contextmanager
+def clients(server, count):
+    """So many that ask one thing after another."""
+    done = threading.Event()
+
+    def ask(client):
+        turn = 0
+        while not done.is_set():
+            prompt = exact_prompt(server.url, f"{client}-{turn}", 64)
+            post(server.url, "/v1/completions", {
+                "prompt": prompt, "max_tokens": ANSWER, "temperature": 0, "ignore_eos": True})
+            turn += 1
+
+    threads = [threading.Thread(target=ask, args=(client,)) for client in range(count)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
 
 
-def measure(server, args, seed, watching, computing):
+def measure(server, seconds, watching, computing):
     """Tokens a second; and of one second, what serving took, what pictures took the engine, what the browser took."""
+    def count():
+        return (time.perf_counter(), metrics(server.url)["vllm:generation_tokens_total"],
+                serving_seconds(server, computing))
+
+    start = time.perf_counter()
     with watching as watcher:
         time.sleep(SETTLE)
-        before, browser, start = serving_seconds(server, computing), browser_seconds(), time.perf_counter()
-        work(server, args, seed)
-        took = time.perf_counter() - start
-        serving, browser = serving_seconds(server, computing) - before, browser_seconds() - browser
+        before, processes = count(), browser_seconds()
+        time.sleep(seconds)
+        took, tokens, serving = (after - at for at, after in zip(before, count()))
+        browser = sum(after - processes.get(pid, 0) for pid, after in browser_seconds().items())
+    watched = time.perf_counter() - start
     pictures = sum(watcher.pictures_us) * 1e-6 if isinstance(watcher, Reader) else 0
-    return args.clients * args.answer / took, serving / took, pictures / took, browser / took
+    return tokens / took, serving / took, pictures / watched, browser / took
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--clients", type=int, default=4)
-    parser.add_argument("--answer", type=int, default=96)
-    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--seconds", type=float, default=3, help="of one measurement")
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--pool", type=int, default=8192)
     args = parser.parse_args()
-    print(f"{args.clients} clients x {args.answer} tokens, -c {args.pool}, {args.rounds} rounds; {machine()}")
+    print(f"{args.clients} clients, -c {args.pool}, {args.rounds} rounds of {args.seconds:.0f} s; {machine()}")
     from playwright.sync_api import sync_playwright
     with sync_playwright() as driver, llama_box(SMOLLM2, "-c", args.pool) as server:
         browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         kinds = {"nobody": contextlib.nullcontext, "a reader": lambda: Reader(server.url),
                  "the page": lambda: page(browser, server.url)}
         results = {kind: [] for kind in kinds}
-        work(server, args, "warm")
-        computing = computing_threads(server)
-        for turn in range(args.rounds):
-            for kind, watching in kinds.items():
-                results[kind].append(measure(server, args, f"{turn}-{kind}", watching(), computing))
+        with clients(server, args.clients):
+            time.sleep(SETTLE)
+            computing = computing_threads(server)
+            for _ in range(args.rounds):
+                for kind, watching in kinds.items():
+                    results[kind].append(measure(server, args.seconds, watching(), computing))
         browser.close()
-    base = [statistics.median(column) for column in zip(*results["nobody"])]
+    base = [statistics.mean(column) for column in zip(*results["nobody"])]
     for kind, rows in results.items():
-        speed, serving, pictures, browser = (statistics.median(column) for column in zip(*rows))
-        print(f"{kind:9} {speed:6.1f} tok/s ({100 * (speed / base[0] - 1):+.1f} %); of a processor: "
-              f"serving {100 * (serving - base[1]):.3f} % more, pictures {100 * pictures:.3f} %, "
-              f"browser {100 * browser:.1f} %")
+        speed, serving, pictures, browser = (statistics.mean(column) for column in zip(*rows))
+        error = statistics.stdev(row[0] for row in rows) / len(rows) ** 0.5
+        print(f"{kind:9} {speed:6.1f} tok/s ({100 * (speed / base[0] - 1):+.1f} %, +- {100 * error / base[0]:.1f}); of a processor: "
+              f"serving {100 * (serving - base[1]):.3f} % more, pictures {100 * pictures:.3f} %, browser {100 * browser:.1f} %")
 
 
 if __name__ == "__main__":
