@@ -8,6 +8,7 @@
 #include <random>
 
 #include "sampling/sampler.h"
+#include "tests/sanitized.h"
 
 namespace lb {
 namespace {
@@ -45,7 +46,8 @@ TEST(SampleBest, ChoosesAsTheWholeRowDoes) {
   std::mt19937 rng(1);
   SamplerWorkspace workspace;
   int compared = 0;
-  for (int round = 0; round < 3000; ++round) {
+  const int rounds = kSanitized ? 600 : 3000;
+  for (int round = 0; round < rounds; ++round) {
     std::normal_distribution<float> normal(0, 3);
     std::vector<float> logits(kVocab);
     for (float& x : logits) x = std::round(normal(rng) * 4) / 4;  // with many equals
@@ -69,7 +71,7 @@ TEST(SampleBest, ChoosesAsTheWholeRowDoes) {
     ASSERT_TRUE(all.has_value() && some.has_value());
     ASSERT_EQ(some->token, all->token) << "round " << round << ", " << needed << " best";
   }
-  EXPECT_GT(compared, 1000);
+  EXPECT_GT(compared, rounds / 3);
 }
 
 TEST(SampleBest, SomeParametersNeedTheWholeRow) {

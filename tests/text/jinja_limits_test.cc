@@ -4,22 +4,12 @@
 #include <boost/json.hpp>
 #include <ctime>
 
+#include "tests/sanitized.h"
 #include "tests/text/jinja_test_util.h"
 #include "text/jinja/from_json.h"
 
 namespace lb::text::jinja {
 namespace {
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define LB_SANITIZED
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(LB_SANITIZED)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
 
 // The error of a rendering that must be stopped by a limit: what would run on for minutes is a
 // failure, what takes a second on a slow machine is none.
