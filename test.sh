@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds what is needed and runs every test: units and slow units, Python oracles, the real server with
-# real clients, sanitizers, a minute of each fuzz target. Safe to run again. On two cores about half an hour from nothing.
+# real clients, sanitizers, a minute of each fuzz target. Safe to run again. On two cores about 40 minutes from nothing.
 #   ./test.sh          everything
 #   ./test.sh fast     layers, release build, fast units, Python tests
 set -euo pipefail

@@ -151,7 +151,8 @@ def main():
     print(f"{args.clients} clients, -c {args.pool}, {args.rounds} rounds of {args.seconds:.0f} s; {machine()}")
     from playwright.sync_api import sync_playwright
     with sync_playwright() as driver, llama_box(SMOLLM2, "-c", args.pool) as server:
-        browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        browser = driver.chromium.launch(executable_path=os.environ.get("LLAMABOX_CHROMIUM", "/usr/bin/chromium"),
+                                         args=["--no-sandbox"])
         kinds = {"nobody": contextlib.nullcontext, "a reader": lambda: Reader(server.url),
                  "the page": lambda: page(browser, server.url)}
         results = {kind: [] for kind in kinds}
