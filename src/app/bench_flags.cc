@@ -6,6 +6,7 @@
 
 #include "app/cpu_flags.h"
 #include "app/gpu_flags.h"
+#include "app/spellings.h"
 
 namespace lb::app {
 
@@ -34,14 +35,7 @@ Result<Flags> ParseBenchFlags(int argc, const char* const* argv) {
   AddCpuFlags(app, &flags.cpu);
 
   std::vector<std::string> arguments(argv + 1, argv + argc);
-  for (std::string& argument : arguments) {
-    if (argument == "-ctk") argument = "--cache-type-k";
-    if (argument == "-ctv") argument = "--cache-type-v";
-    if (argument == "-Cr") argument = "--cpu-range";
-    if (argument == "-ngl") argument = "--gpu-layers";
-    if (argument == "-dev") argument = "--device";
-    if (argument == "-mg") argument = "--main-gpu";
-  }
+  for (std::string& argument : arguments) argument = Spelled(argument);
   std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
   try {
     app.parse(arguments);

@@ -12,27 +12,11 @@
 #include "app/cpu_flags.h"
 #include "app/idle_flags.h"
 #include "app/lora_flags.h"
+#include "app/spellings.h"
 #include "app/system_info.h"
 
 namespace lb::app {
 namespace {
-
-// The spellings that CLI11 cannot know: one dash and several letters, and old long names.
-const std::map<std::string, std::string>& Spellings() {
-  static const std::map<std::string, std::string> table = {
-      {"-md", "--model-draft"},   {"-np", "--parallel"},       {"-ctk", "--cache-type-k"}, {"-ctv", "--cache-type-v"},
-      {"-to", "--timeout"},        {"-lv", "--verbosity"},     {"--log-verbosity", "--verbosity"},
-      {"--n-predict", "--predict"}, {"--dry-seq-breaker", "--dry-sequence-breaker"},
-      {"--repeat_penalty", "--repeat-penalty"}, {"--threads-http", "--http-threads"},
-      {"-ngl", "--gpu-layers"}, {"-dev", "--device"}, {"-mg", "--main-gpu"},
-      {"-Cr", "--cpu-range"},      {"--usage", "--help"},      {"--top-n-sigma", "--top-nsigma"},
-      {"--cors-origins", "--cors"}, {"-l", "--logit-bias"}, {"-rea", "--reasoning"}, {"-sp", "--special"},
-      {"--log-verbose", "--verbose"}, {"--typical-p", "--typical"}, {"--n_predict", "--predict"},
-      {"--temperature", "--temp"}, {"-jf", "--json-schema-file"}, {"--spec-draft-model", "--model-draft"},
-      {"--spec-draft-n-max", "--draft-max"}, {"--spec-draft-p-min", "--draft-p-min"},
-  };
-  return table;
-}
 
 std::vector<std::string> ToolFormats() {
   std::vector<std::string> names = {"auto"};
@@ -225,9 +209,7 @@ Result<Normalised> Normalise(const std::vector<std::string>& arguments, CLI::App
       continue;
     }
     const size_t equals = argument.find('=');
-    std::string name = argument.substr(0, equals);
-    const auto spelling = Spellings().find(name);
-    if (spelling != Spellings().end()) name = spelling->second;
+    std::string name = Spelled(argument.substr(0, equals));
     if (IsLoraFlag(name)) {
       LB_RETURN_IF_ERROR(TakeLoraFlag(name, arguments, &i, flags));
       continue;

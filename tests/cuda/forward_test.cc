@@ -67,8 +67,8 @@ TEST_P(CudaForwardTest, LogitsAreTheReferences) {
   const auto ref = MakeRefOps();
   const auto expected = Run(*ref, kTokens);
   for (int chunk : {kTokens, 40, 16, 5, 1}) {
-    // The reference rounds activations to 8 bits where weights are integers, and so do steps of a few tokens here.
-    EXPECT_LT(Distance(Run(Gpu(), chunk), expected), GetParam().quantised ? 5e-2 : 1e-2) << chunk;
+    // The reference rounds activations to 8 bits where weights are integers.
+    EXPECT_LT(Distance(Run(Gpu(), chunk), expected), GetParam().quantised ? 3e-2 : 1e-2) << chunk;
   }
 }
 
