@@ -54,7 +54,6 @@ Result<BenchReport> Measure(const Flags& given) {
   LB_ASSIGN_OR_RETURN(const KvDTypes kv, KvTypesOf(flags));
   report.kv_bytes = engine->limits().pool_tokens * BytesPerToken(model->config(), kv);
 
-  if (ops->free_memory() >= 0) LB_RETURN_IF_ERROR(engine->WarmUp());  // as a server does
   BenchDriver driver(*engine, clock, model->config().vocab_size);
   LB_RETURN_IF_ERROR(driver.WarmUp());
   for (const BenchTest& test : PlanTests(options)) {

@@ -145,6 +145,7 @@ Result<std::unique_ptr<Engine>> MakeEngine(const Flags& flags, EngineConfig conf
   const EngineLimits& limits = engine->limits();
   LogVerbose(1, "engine: up to {} sequences together, {} tokens in a step, {} requests may wait",
              limits.max_sequences, limits.max_batch_tokens, limits.max_queue);
+  if (ops.free_memory() >= 0) LB_RETURN_IF_ERROR(engine->WarmUp());  // a GPU
   return engine;
 }
 
@@ -194,7 +195,6 @@ Result<std::unique_ptr<Composition>> Compose(const Flags& flags, const LoadProgr
   if (defaults.adapters != nullptr) config.start_adapters = defaults.adapters->Current();
   LB_ASSIGN_OR_RETURN(c->engine, MakeEngine(flags, std::move(config), *c->model, *c->ops, &c->clock));
   if (!flags.model_draft.empty()) LB_RETURN_IF_ERROR(LoadDraftModel(flags, c.get(), progress));
-  if (c->ops->free_memory() >= 0) LB_RETURN_IF_ERROR(c->engine->WarmUp());  // a GPU
   LB_RETURN_IF_ERROR(LoadPromptCache(flags, c.get()));
   c->engine_thread = std::make_unique<EngineThread>(c->engine.get(), &c->clock);
   api::Service::Parts parts;

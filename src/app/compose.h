@@ -45,7 +45,7 @@ Result<KvDTypes> KvTypesOf(const Flags& flags);
 Result<std::optional<Pooling>> PoolingOf(const Flags& flags, const ModelConfig& model);
 
 // The parts of it that others put together differently.
-// `config` has what no flag sets. Model, ops and clock outlive the engine.
+// `config` has what no flag sets. Model, ops and clock outlive the engine. On a GPU it is warmed up.
 Result<std::unique_ptr<Engine>> MakeEngine(const Flags& flags, EngineConfig config,
                                            const Model& model, Ops& ops, const Clock* clock);
 

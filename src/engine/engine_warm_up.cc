@@ -22,17 +22,14 @@ Result<void> Engine::WarmUp() {
     return {};
   };
   // The sizes of chunks, the largest first: what it allocates the others use.
-  for (int64_t count = most; count > 1; count -= ChunkPolicy::kShape) {
-    if (count < most) count = (count + ChunkPolicy::kShape - 1) / ChunkPolicy::kShape * ChunkPolicy::kShape;
-    LB_RETURN_IF_ERROR(run(count));
-  }
+  LB_RETURN_IF_ERROR(run(most));
+  for (int64_t count = (most - 1) / ChunkPolicy::kShape; count > 0; --count) LB_RETURN_IF_ERROR(run(count * ChunkPolicy::kShape));
   LB_RETURN_IF_ERROR(run(1));
-  // What a token of a prompt takes, so that the first prompt is not cut into small ones to find out.
-  for (int i = 0; i < 2; ++i) {
-    const int64_t from_us = clock_->NowMicros();
-    LB_RETURN_IF_ERROR(run(most));
-    if (i == 1) chunk_policy_.Observe(0, static_cast<int>(most), clock_->NowMicros() - from_us);
-  }
+  // What a token of a prompt takes once a shape is known, so that the first prompt is not cut into small ones to find out.
+  LB_RETURN_IF_ERROR(run(most));
+  const int64_t known_us = clock_->NowMicros();
+  LB_RETURN_IF_ERROR(run(most));
+  chunk_policy_.Observe(0, static_cast<int>(most), clock_->NowMicros() - known_us);
   LogVerbose(1, "warmed up in {:.1f} s", static_cast<double>(clock_->NowMicros() - start_us) * 1e-6);
   return {};
 }
