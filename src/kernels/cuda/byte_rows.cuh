@@ -51,7 +51,6 @@ template <int kThreads>
 __device__ __forceinline__ void StageFloatBytes(const FewProducts& args, const float* x, const float* norm, int chunks, uint8_t* row,
                                                 ByteGroup* groups, float* scratch) {
   const int vectors = args.cols / 4, all = chunks * kChunkCols / 4;
-  const bool once = all <= kVectors * kThreads;
   float4 values[kVectors];
   const auto load = [&](int i) { return i < vectors ? reinterpret_cast<const float4*>(x)[i] : make_float4(0, 0, 0, 0); };
 #pragma unroll
@@ -76,9 +75,7 @@ __device__ __forceinline__ void StageFloatBytes(const FewProducts& args, const f
   for (int v = 0; v < kVectors; ++v) {
     if (v * kThreads < all) store(threadIdx.x + v * kThreads, values[v]);
   }
-  if (!once) {
-    for (int base = kVectors * kThreads; base < all; base += kThreads) store(base + threadIdx.x, load(base + threadIdx.x));
-  }
+  for (int base = kVectors * kThreads; base < all; base += kThreads) store(base + threadIdx.x, load(base + threadIdx.x));
 }
 
 // One token's row of fp16 as bytes.

@@ -72,6 +72,15 @@ __device__ __forceinline__ void WriteTile(const FewProducts& args, const FewSegm
   }
 }
 
+// The norm's weights to shared memory, by all threads of a block.
+template <typename S>
+__device__ __forceinline__ void StageNorm(const FewProducts& args, float* norm) {
+  for (int i = threadIdx.x; i < args.cols / 4; i += S::kThreads) {
+    reinterpret_cast<float4*>(norm)[i] = reinterpret_cast<const float4*>(args.norm_weight)[i];
+  }
+}
+inline size_t NormBytes(const FewProducts& args) { return args.norm_weight != nullptr ? sizeof(float) * static_cast<size_t>(args.cols) : 0; }
+
 // Where a warp is: at chunk `c` of a tile (both tiles, of gate and up), whose record lies `at`.
 template <typename S>
 struct Cursor {
@@ -179,6 +188,12 @@ inline int BestWarps(const Launcher& on, const FewProducts& args) {
     return share(args.segments[0].w.chunks, warps) * share(args.num_tiles, on.facts.num_sms * 16 / warps);
   };
   return used(16) > used(8) ? 16 : 8;
+}
+// Calls f with that number, and whether it is gate and up, as constants.
+template <typename F>
+void WithBestWarps(const Launcher& on, const FewProducts& args, F&& f) {
+  const auto call = [&]<int kWarps>() { args.glu ? f.template operator()<kWarps, true>() : f.template operator()<kWarps, false>(); };
+  BestWarps(on, args) == 16 ? call.template operator()<16>() : call.template operator()<8>();
 }
 
 }  // namespace lb::cuda

@@ -23,9 +23,7 @@ class HalfWay {
   __device__ __forceinline__ void Prepare() {
     if (kWide > 1 || args_.norm_weight == nullptr) return;
     norm_ = reinterpret_cast<float*>(rows_ + tokens_ * XStride(args_.segments[0].w.chunks));
-    for (int i = threadIdx.x; i < args_.cols / 4; i += S::kThreads) {
-      reinterpret_cast<float4*>(norm_)[i] = reinterpret_cast<const float4*>(args_.norm_weight)[i];
-    }
+    StageNorm<S>(args_, norm_);
   }
   __device__ __forceinline__ void Stage() {
     __shared__ float scratch[kColumns * S::kWarps];
@@ -104,14 +102,14 @@ class HalfWay {
 
 template <typename S, int kChains>
 void LaunchHalf(const Launcher& on, const FewProducts& args) {
-  size_t bytes = args.norm_weight != nullptr ? sizeof(float) * static_cast<size_t>(args.cols) : 0;
+  size_t bytes = NormBytes(args);
   if (S::kTokens == kColumns) {
     bytes += sizeof(__half) * static_cast<size_t>(XStride(args.segments[0].w.chunks)) * static_cast<size_t>(std::min(S::kTokens, args.tokens));
   }
   LaunchFew<S, HalfWay<S, kChains>>(on, args, bytes);
 }
 
-// A matter of the kernels alone: both numbers of chains of the wide ones.
+// Of more than kColumns rows of fp16.
 void LaunchWideProducts(const Launcher& on, const FewProducts& args);
 
 }  // namespace lb::cuda

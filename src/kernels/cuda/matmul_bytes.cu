@@ -18,9 +18,7 @@ class ByteWay {
   __device__ __forceinline__ void Prepare() {
     if (args_.norm_weight == nullptr) return;
     norm_ = reinterpret_cast<float*>(rows_ + ByteRowsBytes(args_.segments[0].w.chunks, tokens_));
-    for (int i = threadIdx.x; i < args_.cols / 4; i += S::kThreads) {
-      reinterpret_cast<float4*>(norm_)[i] = reinterpret_cast<const float4*>(args_.norm_weight)[i];
-    }
+    StageNorm<S>(args_, norm_);
   }
   __device__ __forceinline__ void Stage() {
     __shared__ float scratch[S::kTokens * S::kWarps];
@@ -79,9 +77,10 @@ class ByteWay {
 
 template <WeightForm kForm, int kWarps, bool kGlu>
 void Launch(const Launcher& on, const FewProducts& args) {
-  using S = FewShape<kForm, kWarps, (kWarps > 8) ? 1 : 2, kByteTokens, kGlu, kGlu ? (ScalesBy16(kForm) ? 1 : 2) : (kWarps > 8) ? (ScalesBy16(kForm) ? 3 : 4) : 3>;
-  const size_t norm = args.norm_weight != nullptr ? sizeof(float) * static_cast<size_t>(args.cols) : 0;
-  LaunchFew<S, ByteWay<S>>(on, args, ByteRowsBytes(args.segments[0].w.chunks, args.tokens) + norm);
+  constexpr bool kMoreScales = ScalesBy16(kForm);  // which take registers
+  constexpr int kAhead = kGlu ? (kMoreScales ? 1 : 2) : (kWarps > 8 && !kMoreScales) ? 4 : 3;
+  using S = FewShape<kForm, kWarps, (kWarps > 8) ? 1 : 2, kByteTokens, kGlu, kAhead>;
+  LaunchFew<S, ByteWay<S>>(on, args, ByteRowsBytes(args.segments[0].w.chunks, args.tokens) + NormBytes(args));
 }
 
 }  // namespace
@@ -89,8 +88,7 @@ void Launch(const Launcher& on, const FewProducts& args) {
 void LaunchByteProducts(const Launcher& on, const FewProducts& args) {
   WithForm(args.segments[0].w.form, [&]<WeightForm kForm>() {
     if constexpr (GainsByBytes(kForm)) {
-      const auto launch = [&]<int kWarps>() { args.glu ? Launch<kForm, kWarps, true>(on, args) : Launch<kForm, kWarps, false>(on, args); };
-      BestWarps(on, args) == 16 ? launch.template operator()<16>() : launch.template operator()<8>();
+      WithBestWarps(on, args, [&]<int kWarps, bool kGlu>() { Launch<kForm, kWarps, kGlu>(on, args); });
     }
   });
 }

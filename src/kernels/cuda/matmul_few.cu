@@ -21,8 +21,7 @@ bool FewProductsFit(const DeviceFacts& facts, int cols) {
 void LaunchFewProducts(const Launcher& on, const FewProducts& args) {
   if (args.tokens > kColumns && args.x.half) return LaunchWideProducts(on, args);
   WithForm(args.segments[0].w.form, [&]<WeightForm kForm>() {
-    const auto launch = [&]<int kWarps>() { args.glu ? Launch<kForm, kWarps, true>(on, args) : Launch<kForm, kWarps, false>(on, args); };
-    BestWarps(on, args) == 16 ? launch.template operator()<16>() : launch.template operator()<8>();
+    WithBestWarps(on, args, [&]<int kWarps, bool kGlu>() { Launch<kForm, kWarps, kGlu>(on, args); });
   });
 }
 
