@@ -1,5 +1,7 @@
 // Proves the products of the CUDA backend against sums in double of the decoded weights: every weight type, few
 // and many rows, bias and accumulation; and that a row's bits do not depend on how many others there are.
+#include <tuple>
+
 #include "tests/cuda/device_tensors.h"
 
 namespace lb {
@@ -134,8 +136,10 @@ INSTANTIATE_TEST_SUITE_P(Types, CudaMatmulTest, testing::ValuesIn(kWeightTypes),
                          [](const auto& p) { return std::string(Info(p.param).name); });
 
 TEST(CudaMatmulShapes, NormGateAndDownOfAStepAreTheReferences) {
-  for (const int64_t tokens : {1, 3, 6, 24, 100}) {
-    const int64_t width = 192, wide = 320;
+  // Rows that fit a block's memory, some of them, one by one.
+  for (const auto& [width, wide, tokens] : {std::tuple<int64_t, int64_t, int64_t>{192, 320, 1}, {192, 320, 3}, {192, 320, 6}, {192, 320, 24},
+                                            {192, 320, 100}, {64, 14336, 1}, {64, 14336, 4}, {64, 14336, 8}, {64, 14336, 33}, {64, 40960, 2},
+                                            {64, 40960, 5}, {20480, 96, 3}, {20480, 96, 7}, {20480, 96, 20}}) {
     const RandomWeight gate_w(DType::kQ8_0, wide, width, 1), up_w(DType::kQ8_0, wide, width, 2), down_w(DType::kQ4_0, width, wide, 3);
     const auto values = RandomFloats(tokens * width, 4), norm = RandomFloats(width, 5);
     std::vector<float> results[2];
@@ -158,7 +162,36 @@ TEST(CudaMatmulShapes, NormGateAndDownOfAStepAreTheReferences) {
       results[ops == &Gpu()] = x.Read();
     }
     // The reference rounds activations to 8 bits.
-    EXPECT_LT(Distance(results[1], results[0]), 3e-2) << tokens;
+    EXPECT_LT(Distance(results[1], results[0]), 3e-2) << width << ", " << wide << ", " << tokens << " tokens";
+  }
+}
+
+// Some rows of f32 in a block's memory, others in another's; deterministic, too, with the bits of one row.
+TEST(CudaMatmulShapes, LongRowsAreTheExactOnes) {
+  for (const auto& [dtype, cols] : {std::pair<DType, int64_t>{DType::kQ8_0, 14336}, {DType::kQ8_0, 40960}, {DType::kQ4_0, 14336}, {DType::kQ4_0, 40960}}) {
+    const RandomWeight weight(dtype, 40, cols, 1);
+    std::vector<float> x = RandomFloats(12 * cols, 2);
+    const auto exact = Exact(weight.view, x, 12, {});
+    for (const bool deterministic : {false, true}) {
+      Ops& gpu = Gpu(deterministic);
+      const auto matrix = std::move(gpu.LoadMatrix(weight.view)).value();
+      const Tensor device_x(gpu, {12, cols}, &x), y(gpu, {12, 40});
+      std::vector<float> one;
+      for (int64_t tokens : {1, 2, 4, 5, 8, 9, 12}) {
+        const TensorView from(device_x.view.data, DType::kF32, {tokens, cols}), to(y.view.data, DType::kF32, {tokens, 40});
+        const MatmulOut out{matrix.get(), to, nullptr, false};
+        gpu.Matmul(from, std::span(&out, 1));
+        ASSERT_TRUE(gpu.Finish().has_value());
+        const auto all = y.Read();
+        const std::vector<float> got(all.begin(), all.begin() + tokens * 40), want(exact.begin(), exact.begin() + tokens * 40);
+        EXPECT_LT(Distance(got, want), deterministic ? 2e-3 : Tolerance(dtype, tokens)) << cols << ", " << tokens << " tokens";
+        const std::vector<float> first(got.begin(), got.begin() + 40);
+        if (tokens == 1) one = first;
+        if (deterministic) {
+          EXPECT_TRUE(SameBits(first, one)) << cols << ", " << tokens << " tokens";
+        }
+      }
+    }
   }
 }
 

@@ -125,8 +125,8 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
   extern __shared__ __align__(16) float shared[];
   float* partial = shared;  // twice
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-  const int first_token = blockIdx.y * S::kTokens;
-  const int tokens = min(S::kTokens, args.tokens - first_token);
+  const int first_token = blockIdx.y * args.group;
+  const int tokens = min(args.group, args.tokens - first_token);
   const int chunks = args.segments[0].w.chunks;
 
   // The first weights come while the kernel before still runs; they never change.
@@ -165,15 +165,21 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
   }
 }
 
-// `rows_bytes`: of shared memory for the activations.
+// `rows_bytes`: of shared memory for the activations of a group.
 template <typename S, typename Way>
 void LaunchFew(const Launcher& on, const FewProducts& args, size_t rows_bytes) {
   const size_t shared = sizeof(float) * 2 * S::kPartial + rows_bytes;
-  const int groups = (args.tokens + S::kTokens - 1) / S::kTokens;
+  const int groups = (args.tokens + args.group - 1) / args.group;
   const int at_once = std::max(1, on.facts.num_sms * S::kBlocks / groups);
   const int blocks = std::min(args.num_tiles, at_once);
   AllowShared(FewProductsKernel<S, Way>, shared);
   LaunchKernel(on, FewProductsKernel<S, Way>, dim3(blocks, groups), dim3(S::kThreads), shared, args);
+}
+
+// What a block's shared memory has room for beside the warps' sums.
+inline size_t BytesBesideSums(const DeviceFacts& facts) {
+  constexpr size_t kSums = 36 * 1024;
+  return static_cast<size_t>(facts.shared_per_block) - kSums;
 }
 
 // With few row tiles a multiprocessor has one block, which then needs more warps to keep its schedulers busy.

@@ -100,11 +100,20 @@ class HalfWay {
   float sums_[S::kTiles][kWide][kChains][4] = {};
 };
 
+// Rows of activations that a block's memory holds beside the norm's weights, at most kColumns.
+inline int RowsOfBlock(const DeviceFacts& facts, int cols, size_t norm_bytes) {
+  const size_t row = sizeof(__half) * static_cast<size_t>(XStride((cols + kChunkCols - 1) / kChunkCols));
+  const size_t rows = BytesBesideSums(facts) - std::min(BytesBesideSums(facts), norm_bytes);
+  return static_cast<int>(std::min<size_t>(kColumns, rows / row));
+}
+
 template <typename S, int kChains>
-void LaunchHalf(const Launcher& on, const FewProducts& args) {
+void LaunchHalf(const Launcher& on, FewProducts args) {
   size_t bytes = NormBytes(args);
+  args.group = S::kTokens;
   if (S::kTokens == kColumns) {
-    bytes += sizeof(__half) * static_cast<size_t>(XStride(args.segments[0].w.chunks)) * static_cast<size_t>(std::min(S::kTokens, args.tokens));
+    args.group = RowsOfBlock(on.facts, args.cols, bytes);
+    bytes += sizeof(__half) * static_cast<size_t>(XStride(args.segments[0].w.chunks)) * static_cast<size_t>(std::min(args.group, args.tokens));
   }
   LaunchFew<S, HalfWay<S, kChains>>(on, args, bytes);
 }

@@ -47,6 +47,7 @@ struct FewProducts {
   void* glu_out = nullptr;
   bool glu_half = false;
   bool fixed = false;  // the bits of a row do not depend on the number of rows
+  int group = 0;       // tokens of a block; set by the launch
 };
 void LaunchFewProducts(const Launcher& on, const FewProducts& args);
 // The same of at most kByteTokens rows, with activations rounded to 8 bits, a scale for 32 columns.
@@ -54,8 +55,9 @@ inline constexpr int kByteTokens = 4;
 // Narrow codes take most of a kernel's work when they become fp16; 8-bit ones measured the same either way.
 constexpr bool GainsByBytes(WeightForm form) { return form != WeightForm::k8 && form != WeightForm::kHalf; }
 void LaunchByteProducts(const Launcher& on, const FewProducts& args);
-// Whether the rows of x fit a block's memory.
+// Whether a row of x fits a block's memory; kByteTokens of them as bytes.
 bool FewProductsFit(const DeviceFacts& facts, int cols);
+bool ByteProductsFit(const DeviceFacts& facts, int cols);
 
 // The matrix as fp16 [rows, cols] without its unscale factor, for library products.
 void LaunchDecodeWeight(const Launcher& on, const DeviceWeight& w, void* out);

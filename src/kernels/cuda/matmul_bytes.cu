@@ -76,14 +76,19 @@ class ByteWay {
 };
 
 template <WeightForm kForm, int kWarps, bool kGlu>
-void Launch(const Launcher& on, const FewProducts& args) {
+void Launch(const Launcher& on, FewProducts args) {
   constexpr bool kMoreScales = ScalesBy16(kForm);  // which take registers
   constexpr int kAhead = kGlu ? (kMoreScales ? 1 : 2) : (kWarps > 8 && !kMoreScales) ? 4 : 3;
   using S = FewShape<kForm, kWarps, (kWarps > 8) ? 1 : 2, kByteTokens, kGlu, kAhead>;
+  args.group = S::kTokens;
   LaunchFew<S, ByteWay<S>>(on, args, ByteRowsBytes(args.segments[0].w.chunks, args.tokens) + NormBytes(args));
 }
 
 }  // namespace
+
+bool ByteProductsFit(const DeviceFacts& facts, int cols) {
+  return ByteRowsBytes((cols + kChunkCols - 1) / kChunkCols, kByteTokens) + sizeof(float) * static_cast<size_t>(cols) <= BytesBesideSums(facts);
+}
 
 void LaunchByteProducts(const Launcher& on, const FewProducts& args) {
   WithForm(args.segments[0].w.form, [&]<WeightForm kForm>() {

@@ -13,13 +13,11 @@ void Launch(const Launcher& on, const FewProducts& args) {
 }  // namespace
 
 bool FewProductsFit(const DeviceFacts& facts, int cols) {
-  const int chunks = (cols + kChunkCols - 1) / kChunkCols;
-  const size_t rows = sizeof(__half) * static_cast<size_t>(XStride(chunks)) * kColumns;
-  return cols % 8 == 0 && rows + sizeof(float) * static_cast<size_t>(cols) + 36 * 1024 <= static_cast<size_t>(facts.shared_per_block);
+  return cols % 8 == 0 && RowsOfBlock(facts, cols, sizeof(float) * static_cast<size_t>(cols)) > 0;
 }
 
 void LaunchFewProducts(const Launcher& on, const FewProducts& args) {
-  if (args.tokens > kColumns && args.x.half) return LaunchWideProducts(on, args);
+  if (args.x.half && args.tokens > RowsOfBlock(on.facts, args.cols, 0)) return LaunchWideProducts(on, args);
   WithForm(args.segments[0].w.form, [&]<WeightForm kForm>() {
     WithBestWarps(on, args, [&]<int kWarps, bool kGlu>() { Launch<kForm, kWarps, kGlu>(on, args); });
   });
