@@ -52,8 +52,13 @@ struct FewProducts {
 void LaunchFewProducts(const Launcher& on, const FewProducts& args);
 // The same of at most kByteTokens rows, with activations rounded to 8 bits, a scale for 32 columns.
 inline constexpr int kByteTokens = 4;
-// Narrow codes take most of a kernel's work when they become fp16; 8-bit ones measured the same either way.
-constexpr bool GainsByBytes(WeightForm form) { return form != WeightForm::k8 && form != WeightForm::kHalf; }
+// Narrow codes take most of a kernel's work when they become fp16, but only large products are at that limit: gate and up together, and the
+// vocabulary's. Others, and 8-bit codes, measured no slower in fp16, which is exact.
+constexpr bool HasNarrowCodes(WeightForm form) { return form != WeightForm::k8 && form != WeightForm::kHalf; }
+inline constexpr int kByteTiles = 1024;
+inline bool GainsByBytes(const FewProducts& args) {
+  return HasNarrowCodes(args.segments[0].w.form) && (args.glu || args.num_tiles >= kByteTiles);
+}
 void LaunchByteProducts(const Launcher& on, const FewProducts& args);
 // Whether a row of x fits a block's memory; kByteTokens of them as bytes.
 bool FewProductsFit(const DeviceFacts& facts, int cols);

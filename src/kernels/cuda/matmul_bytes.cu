@@ -92,7 +92,7 @@ bool ByteProductsFit(const DeviceFacts& facts, int cols) {
 
 void LaunchByteProducts(const Launcher& on, const FewProducts& args) {
   WithForm(args.segments[0].w.form, [&]<WeightForm kForm>() {
-    if constexpr (GainsByBytes(kForm)) {
+    if constexpr (HasNarrowCodes(kForm)) {
       WithBestWarps(on, args, [&]<int kWarps, bool kGlu>() { Launch<kForm, kWarps, kGlu>(on, args); });
     }
   });

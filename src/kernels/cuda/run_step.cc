@@ -324,8 +324,7 @@ void CudaOps::RunFewProducts(const Op& op) {
       args.glu_out = op.y;
       args.glu_half = op.y_half != 0;
     }
-    const bool bytes = op.tokens <= kByteTokens && GainsByBytes(args.segments[0].w.form) && ByteProductsFit(launcher_.facts, op.cols) &&
-                       !args.fixed;
+    const bool bytes = op.tokens <= kByteTokens && GainsByBytes(args) && ByteProductsFit(launcher_.facts, op.cols) && !args.fixed;
     bytes ? LaunchByteProducts(launcher_, args) : LaunchFewProducts(launcher_, args);
   }
 }
