@@ -12,6 +12,8 @@ namespace {
 constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
 // Beside weights and KV: the library's own memory, activations and logits.
 constexpr int64_t kBesideWeights = int64_t{1} << 30;
+// Where weights do not fit, the KV pool still gets this part of the card.
+constexpr int kPoolShare = 8;
 
 std::string Names(const std::vector<CudaDevice>& devices) {
   std::string names;
@@ -35,6 +37,44 @@ Result<const CudaDevice*> DeviceOf(const GpuOptions& gpu, const std::vector<Cuda
   return Fail(ErrorCode::kInvalidArgument, "there is no device CUDA{}: devices here are {}", index, Names(devices));
 }
 
+double GiB(int64_t bytes) { return static_cast<double>(bytes) / kGiB; }
+
+// The tensors of layer `layer`, in bytes.
+int64_t LayerBytes(const gguf::GgufFile& file, int layer) {
+  const std::string prefix = "blk." + std::to_string(layer) + ".";
+  int64_t bytes = 0;
+  for (const gguf::Tensor& t : file.tensors()) {
+    if (t.name.starts_with(prefix)) bytes += t.view.num_bytes();
+  }
+  return bytes;
+}
+
+// How many layers fit into `room` bytes beside what belongs to none. Narrow codes lie a little wider on a card than in a file.
+int LayersThatFit(const gguf::GgufFile& file, int num_layers, int64_t room) {
+  const auto on_card = [](int64_t bytes) { return bytes + bytes / 8; };
+  int64_t all = 0;
+  std::vector<int64_t> layers;
+  for (int l = 0; l < num_layers; ++l) all += layers.emplace_back(LayerBytes(file, l));
+  room -= on_card(file.file_bytes() - all);
+  int fit = 0;
+  while (fit < num_layers && (room -= on_card(layers[static_cast<size_t>(fit)])) >= 0) ++fit;
+  return fit;
+}
+
+// -ngl for a model on `device`: how many layers' weights go to its memory. 0: the CPU computes.
+int LayersFor(const GpuOptions& gpu, const CudaDevice& device, const gguf::GgufFile& file, int num_layers) {
+  if (gpu.layers > 0) return std::min(gpu.layers, num_layers);
+  const int64_t needed = file.file_bytes() + kBesideWeights;
+  if (needed <= device.free_bytes) return num_layers;
+  const int fit = LayersThatFit(file, num_layers, device.free_bytes - kBesideWeights - device.free_bytes / kPoolShare);
+  // What is read over the bus is read slower than a CPU reads it: with less than half on the card the CPU is the better place.
+  const bool gains = 2 * fit >= num_layers;
+  LogWarning("CUDA{} ({}) has {:.1f} GiB free and the model takes {:.1f}: {}", device.index, device.name, GiB(device.free_bytes), GiB(needed),
+             gains ? fmt::format("{} of {} layers fit", fit, num_layers)
+                   : fmt::format("only {} of {} layers would fit, all are on the CPU", fit, num_layers));
+  return gains ? fit : 0;
+}
+
 }  // namespace
 
 void AddGpuFlags(CLI::App& app, GpuOptions* gpu) {
@@ -48,7 +88,8 @@ void AddGpuFlags(CLI::App& app, GpuOptions* gpu) {
              gpu->layers = std::max(-1, std::stoi(text));
            }
          },
-         "Layers on the GPU (-ngl): 0 none, all, or auto: all when there is a GPU with room for them")
+         "Layers in the GPU's memory (-ngl): 0 computes on the CPU; N: it reads the others' weights from the host's "
+         "memory at every step; all; auto: as many as fit, if half do")
       ->check([](const std::string& text) {
         int n = 0;
         const char* end = text.data() + text.size();
@@ -73,18 +114,11 @@ Result<std::unique_ptr<Ops>> ChooseOps(const GpuOptions& gpu, const CpuOptions& 
     return MakeCpuOps(cpu);
   }
   LB_ASSIGN_OR_RETURN(const CudaDevice* device, DeviceOf(gpu, devices));
-  if (gpu.layers > 0 && gpu.layers < model.num_layers) {
-    return Fail(ErrorCode::kInvalidArgument,
-                "--gpu-layers {}: the model has {} layers, and a GPU takes all of them or none (0)", gpu.layers, model.num_layers);
-  }
-  const int64_t needed = file.file_bytes() + kBesideWeights;
-  if (!asked && needed > device->free_bytes) {
-    LogWarning("CUDA{} ({}) has {:.1f} GiB free and the model takes {:.1f}: all {} layers are on the CPU", device->index, device->name,
-               static_cast<double>(device->free_bytes) / kGiB, static_cast<double>(needed) / kGiB, model.num_layers);
-    return MakeCpuOps(cpu);
-  }
+  const int layers = LayersFor(gpu, *device, file, model.num_layers);
+  if (layers == 0) return MakeCpuOps(cpu);
   CudaOptions options;
   options.device = device->index;
+  if (layers < model.num_layers) options.layers = layers;
   options.deterministic = gpu.deterministic;
   auto ops = MakeCudaOps(options);
   if (!ops.has_value() && !asked) {
@@ -92,8 +126,12 @@ Result<std::unique_ptr<Ops>> ChooseOps(const GpuOptions& gpu, const CpuOptions& 
     return MakeCpuOps(cpu);
   }
   if (ops.has_value()) {
-    LogVerbose(1, "all {} layers on CUDA{} ({}, {:.1f} of {:.1f} GiB free)", model.num_layers, device->index, device->name,
-               static_cast<double>(device->free_bytes) / kGiB, static_cast<double>(device->total_bytes) / kGiB);
+    int64_t host = 0;
+    for (int l = layers; l < model.num_layers; ++l) host += LayerBytes(file, l);
+    const std::string what = layers == model.num_layers
+                                 ? fmt::format("all {} layers", layers)
+                                 : fmt::format("{} of {} layers, {:.1f} GiB of the others' weights are read from host memory,", layers, model.num_layers, GiB(host));
+    LogVerbose(1, "{} on CUDA{} ({}, {:.1f} of {:.1f} GiB free)", what, device->index, device->name, GiB(device->free_bytes), GiB(device->total_bytes));
   }
   return ops;
 }

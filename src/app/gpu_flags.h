@@ -15,7 +15,7 @@ class App;  // its header takes seconds to compile
 namespace lb::app {
 
 struct GpuOptions {
-  int layers = -1;       // 0: CPU; -1: the GPU when there is one and the model fits; else so many layers
+  int layers = -1;       // in a GPU's memory; 0: the CPU computes; -1: what fits
   std::string device;    // "": the first; "none": CPU; "CUDA1", or a list of which the first counts
   int main_gpu = 0;
   bool deterministic = false;
@@ -24,7 +24,7 @@ struct GpuOptions {
 void AddGpuFlags(CLI::App& app, GpuOptions* gpu);
 
 // The backend for a model: the GPU's when flags, machine and sizes agree, else the CPU's. Says in the log which and why.
-// kInvalidArgument for what cannot be had (a device that is not there, some of the layers).
+// kInvalidArgument for a device that is not there.
 Result<std::unique_ptr<Ops>> ChooseOps(const GpuOptions& gpu, const CpuOptions& cpu, const gguf::GgufFile& file,
                                        const ModelConfig& model);
 

@@ -83,6 +83,8 @@ class Ops {
   virtual void CopyFromHost(const void* src, const TensorView& dst) = 0;
 
   // ---- weights (at start-up) ------------------------------------------------------------------------
+  // What is loaded next belongs to layer `layer`, or to none of them (-1). A GPU may leave the weights of later layers in host memory.
+  virtual void BeginLayer(int /*layer*/) {}
   // `raw` views the mapped file and is not needed afterwards.
   virtual Result<std::unique_ptr<Matrix>> LoadMatrix(const TensorView& raw) = 0;
   // An embedding table [vocab, width], for Embed only. A CPU keeps the view, so the file stays mapped.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "base/log.h"
@@ -26,6 +27,13 @@ bool SameShape(const TensorView& view, std::initializer_list<int64_t> shape) {
   while (view.rank - first > static_cast<int>(shape.size()) && view.shape[first] == 1) ++first;
   if (view.rank - first != static_cast<int>(shape.size())) return false;
   return std::equal(shape.begin(), shape.end(), view.shape.begin() + first);
+}
+
+// The layer of a tensor "blk.<layer>.<name>"; -1: of none.
+int LayerOf(std::string_view name) {
+  int layer = -1;
+  if (name.starts_with("blk.")) std::from_chars(name.data() + 4, name.data() + name.size(), layer);
+  return layer;
 }
 
 // What Pass multiplies or looks up: not what stands behind pooling.
@@ -96,7 +104,9 @@ std::unique_ptr<Matrix> WeightLoader::LoadRows(const std::string& name, int64_t 
   const TensorView& all = tensor->view;
   const TensorView part(static_cast<char*>(all.data) + first * all.row_bytes(), all.dtype,
                         {count, cols});
+  ops_.BeginLayer(LayerOf(name));
   auto matrix = ops_.LoadMatrix(part);
+  ops_.BeginLayer(-1);
   if (!matrix) {
     FailOn(*tensor, matrix.error());
     return nullptr;

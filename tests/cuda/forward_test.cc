@@ -2,6 +2,7 @@
 // look; and, in deterministic mode, that no token's bits depend on that way.
 #include <cstring>
 #include <numeric>
+#include <thread>
 
 #include "model/solo_runner.h"
 #include "tests/cuda/device_tensors.h"
@@ -81,6 +82,43 @@ TEST_P(CudaForwardTest, AdaptersAreTheReferences) {
     // With what adapters add the rounding of the reference weighs more.
     EXPECT_LT(Distance(Run(Gpu(), chunk, uses), expected), GetParam().quantised ? 6e-2 : 1e-2) << chunk;
   }
+}
+
+TEST_P(CudaForwardTest, LayersInHostMemoryAreTheSame) {
+  CudaOptions options;
+  options.layers = 3;
+  const auto partly = MakeCudaOps(options);
+  ASSERT_TRUE(partly.has_value()) << partly.error().message;
+  for (int chunk : {kTokens, 40}) EXPECT_LT(Distance(Run(**partly, chunk), Run(Gpu(), chunk)), 2e-3) << chunk;
+  for (int chunk : {5, 1}) EXPECT_TRUE(SameBits(Run(**partly, chunk), Run(Gpu(), chunk))) << chunk;
+}
+
+// The engine computes on another thread than the one that loads, and the last device may be another than the current one.
+TEST(CudaDevicesTest, EveryDeviceComputesFromEveryThread) {
+  test::TinySpec spec;
+  std::vector<std::unique_ptr<Ops>> all;
+  for (const CudaDevice& device : CudaDevices()) {
+    CudaOptions options;
+    options.device = device.index;
+    auto ops = MakeCudaOps(options);
+    ASSERT_TRUE(ops.has_value()) << ops.error().message;
+    all.push_back(std::move(ops).value());
+  }
+  ASSERT_FALSE(all.empty());
+  std::vector<std::vector<float>> results;
+  for (const auto& ops : all) {
+    const auto loaded = test::LoadTiny(spec, *ops);
+    auto runner = SoloRunner::Create(*loaded.model, *ops, {});
+    ASSERT_TRUE(runner.has_value());
+    std::thread([&] {
+      const std::vector<int32_t> tokens = {5, 7, 11}, rows = {0, 1, 2};
+      const SoloPiece piece{0, tokens, rows, {}};
+      const auto logits = (*runner)->Run(std::span(&piece, 1));
+      ASSERT_TRUE(logits.has_value());
+      results.emplace_back(logits->begin(), logits->end());
+    }).join();
+  }
+  for (const auto& result : results) EXPECT_TRUE(SameBits(result, results[0]));
 }
 
 TEST_P(CudaForwardTest, DeterministicChunksDoNotMatter) {

@@ -15,6 +15,7 @@ constexpr size_t kStagingBytes = 64 << 20;
 constexpr double kMiB = 1024.0 * 1024.0;
 
 void FreeDevice(void* memory) { cudaFree(memory); }
+void FreePinned(void* memory) { cudaFreeHost(memory); }
 
 }  // namespace
 
@@ -28,7 +29,7 @@ Result<std::unique_ptr<Ops>> CudaOps::Create(const CudaOptions& options) {
   if (const cudaError_t error = cudaGetDeviceProperties(&properties, options.device); error != cudaSuccess) {
     return Fail(ErrorCode::kUnsupported, "CUDA device {}: {}", options.device, cudaGetErrorString(error));
   }
-  if (const cudaError_t error = cudaSetDevice(options.device); error != cudaSuccess) {
+  if (const cudaError_t error = cudaSetDevice(options.device); error != cudaSuccess) {  // makes its context, which may fail
     return Fail(ErrorCode::kUnsupported, "CUDA device {}: {}", options.device, cudaGetErrorString(error));
   }
   DeviceFacts facts;
@@ -44,11 +45,12 @@ CudaOps::CudaOps(const CudaOptions& options, const DeviceFacts& facts, std::stri
     : options_(options), name_(std::move(name)), staging_(kStagingBytes) {
   launcher_.facts = facts;
   plan_options_.facts = facts;
-  if (options.deterministic) plan_options_.few_rows = INT32_MAX;
+  if (options.deterministic) plan_options_.few_rows = plan_options_.host_few_rows = INT32_MAX;
   LB_CUDA_CHECK(cudaStreamCreateWithFlags(&launcher_.stream, cudaStreamNonBlocking));
 }
 
 CudaOps::~CudaOps() {
+  Bind();
   cudaStreamSynchronize(launcher_.stream);
   DropGraphs();
   for (Buffer* buffer : {&halves_, &weights_, &partial_, &tickets_, &angle_values_, &top_}) cudaFree(buffer->data);
@@ -59,6 +61,7 @@ CudaOps::~CudaOps() {
 // ---- memory -----------------------------------------------------------------------------------------
 
 Result<DeviceMemory> CudaOps::Allocate(size_t bytes) {
+  Bind();
   void* memory = nullptr;
   if (const cudaError_t error = cudaMalloc(&memory, std::max<size_t>(bytes, 256)); error != cudaSuccess) {
     cudaGetLastError();
@@ -72,7 +75,18 @@ Result<DeviceMemory> CudaOps::Allocate(size_t bytes) {
   return DeviceMemory(memory, FreeDevice);
 }
 
+Result<DeviceMemory> CudaOps::AllocatePinned(size_t bytes) {
+  Bind();
+  void* memory = nullptr;
+  if (const cudaError_t error = cudaHostAlloc(&memory, bytes, cudaHostAllocDefault); error != cudaSuccess) {
+    cudaGetLastError();
+    return Fail(ErrorCode::kOutOfMemory, "no {:.0f} MiB of pinned host memory: {}", static_cast<double>(bytes) / kMiB, cudaGetErrorString(error));
+  }
+  return DeviceMemory(memory, FreePinned);
+}
+
 void CudaOps::CopyToHost(const TensorView& src, void* dst) {
+  Bind();
   LB_CUDA_CHECK(cudaMemcpyAsync(dst, src.data, static_cast<size_t>(src.num_bytes()), cudaMemcpyDeviceToHost, launcher_.stream));
   LB_CUDA_CHECK(cudaStreamSynchronize(launcher_.stream));
 }
@@ -83,11 +97,13 @@ void CudaOps::CopyFromHost(const void* src, const TensorView& dst) {
 
 // On our stream: a plain cudaMemcpy may return before the bytes are there, and our stream does not wait for others.
 void CudaOps::CopyBytes(const void* src, void* dst, size_t bytes) {
+  Bind();
   LB_CUDA_CHECK(cudaMemcpyAsync(dst, src, bytes, cudaMemcpyHostToDevice, launcher_.stream));
   LB_CUDA_CHECK(cudaStreamSynchronize(launcher_.stream));
 }
 
 int64_t CudaOps::free_memory() const {
+  Bind();
   size_t free = 0, total = 0;
   LB_CUDA_CHECK(cudaMemGetInfo(&free, &total));
   return static_cast<int64_t>(free);
@@ -95,42 +111,54 @@ int64_t CudaOps::free_memory() const {
 
 // ---- weights ----------------------------------------------------------------------------------------
 
-Result<std::unique_ptr<CudaMatrix>> CudaOps::Upload(const TensorView& raw, bool with_copy) {
+Result<std::unique_ptr<CudaMatrix>> CudaOps::Upload(const TensorView& raw, Place place) {
   LB_RETURN_IF_ERROR(CheckWeight(raw));
   if (raw.cols() > INT32_MAX / 64 || raw.rows() > INT32_MAX / 64) {
     return Fail(ErrorCode::kUnsupported, "a weight of {} x {} is larger than this backend counts", raw.rows(), raw.cols());
   }
   PackedWeight packed = PackWeight(raw);
-  LB_ASSIGN_OR_RETURN(DeviceMemory memory, Allocate(packed.data.size()));
-  CopyBytes(packed.data.data(), memory.get(), packed.data.size());
+  const bool on_card = place == Place::kCard;
+  LB_ASSIGN_OR_RETURN(DeviceMemory memory, on_card ? Allocate(packed.data.size()) : AllocatePinned(packed.data.size()));
+  if (on_card) {
+    CopyBytes(packed.data.data(), memory.get(), packed.data.size());
+  } else {
+    std::memcpy(memory.get(), packed.data.data(), packed.data.size());
+  }
   auto matrix = std::make_unique<CudaMatrix>(std::move(memory), ++num_matrices_);
+  matrix->on_host = !on_card;
   matrix->view = packed.view;
   matrix->view.data = static_cast<const uint8_t*>(matrix->memory.get());
   matrix->rows = raw.rows();
   matrix->cols = raw.cols();
   matrix->dtype = raw.dtype;
   matrix->bytes = static_cast<int64_t>(packed.data.size());
-  size_t free = 0, total = 0;
-  LB_CUDA_CHECK(cudaMemGetInfo(&free, &total));
-  const size_t copy_bytes = static_cast<size_t>(raw.rows() * raw.cols()) * 2;
-  if (with_copy && free > total / 2 + copy_bytes) {
-    if (auto copy = Allocate(copy_bytes); copy.has_value()) {
-      matrix->copy = std::move(copy).value();
-      LaunchDecodeWeight(launcher_, matrix->view, matrix->copy.get());
-      LB_CUDA_CHECK(cudaStreamSynchronize(launcher_.stream));
-      matrix->bytes += static_cast<int64_t>(copy_bytes);
-    }
-  }
   return matrix;
 }
 
+// The matrix as fp16 too, while half of the card is free.
+void CudaOps::AddCopy(CudaMatrix* matrix) {
+  size_t free = 0, total = 0;
+  LB_CUDA_CHECK(cudaMemGetInfo(&free, &total));
+  const size_t bytes = static_cast<size_t>(matrix->rows * matrix->cols) * 2;
+  if (free <= total / 2 + bytes) return;
+  auto copy = Allocate(bytes);
+  if (!copy.has_value()) return;
+  matrix->copy = std::move(copy).value();
+  LaunchDecodeWeight(launcher_, matrix->view, matrix->copy.get());
+  LB_CUDA_CHECK(cudaStreamSynchronize(launcher_.stream));
+  matrix->bytes += static_cast<int64_t>(bytes);
+}
+
 Result<std::unique_ptr<Matrix>> CudaOps::LoadMatrix(const TensorView& raw) {
-  LB_ASSIGN_OR_RETURN(auto matrix, Upload(raw, !options_.deterministic));
+  const Place place = layer_ >= options_.layers ? Place::kHost : Place::kCard;
+  LB_ASSIGN_OR_RETURN(auto matrix, Upload(raw, place));
+  // No room for copies where there is none for all weights.
+  if (!options_.deterministic && options_.layers == INT_MAX) AddCopy(matrix.get());
   return std::unique_ptr<Matrix>(std::move(matrix));
 }
 
 Result<std::unique_ptr<Matrix>> CudaOps::LoadTable(const TensorView& raw) {
-  LB_ASSIGN_OR_RETURN(auto matrix, Upload(raw, false));
+  LB_ASSIGN_OR_RETURN(auto matrix, Upload(raw, options_.layers == INT_MAX ? Place::kCard : Place::kHost));
   return std::unique_ptr<Matrix>(std::move(matrix));
 }
 

@@ -24,6 +24,7 @@ class CudaOps final : public Ops {
   Result<DeviceMemory> Allocate(size_t bytes) override;
   void CopyToHost(const TensorView& src, void* dst) override;
   void CopyFromHost(const void* src, const TensorView& dst) override;
+  void BeginLayer(int layer) override { layer_ = layer; }
   Result<std::unique_ptr<Matrix>> LoadMatrix(const TensorView& raw) override;
   Result<std::unique_ptr<Matrix>> LoadTable(const TensorView& raw) override;
   Result<DeviceMemory> LoadVector(const TensorView& raw) override;
@@ -68,7 +69,12 @@ class CudaOps final : public Ops {
   // Of the rows of `x`, to `y`.
   Op& Record(OpKind kind, const TensorView& x, void* y);
   void CopyBytes(const void* src, void* dst, size_t bytes);
-  Result<std::unique_ptr<CudaMatrix>> Upload(const TensorView& raw, bool with_copy);
+  enum class Place { kCard, kHost };
+  Result<std::unique_ptr<CudaMatrix>> Upload(const TensorView& raw, Place place);
+  void AddCopy(CudaMatrix* matrix);
+  // Makes this backend's device the calling thread's: the engine's is another than the one that loads.
+  void Bind() const { LB_CUDA_CHECK(cudaSetDevice(launcher_.facts.index)); }
+  Result<DeviceMemory> AllocatePinned(size_t bytes);
   // Everything the planned step needs beside its tensors, before any of it runs.
   bool PrepareScratch();
   // Of the results of all calls of Top in this step.
@@ -98,6 +104,7 @@ class CudaOps final : public Ops {
   LibraryProduct library_;
   Staging staging_;
   std::vector<Op> ops_;
+  int layer_ = -1;  // of what is loaded next
   int64_t num_matrices_ = 0;
   int64_t steps_ = 0;     // that have ended
   bool ended_ = false;    // ops_ are of the step that ended last

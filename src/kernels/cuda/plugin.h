@@ -1,6 +1,7 @@
 // The face of libllama-box-cuda.so: what the program finds when it opens the library.
 #pragma once
 
+#include <climits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +13,8 @@ namespace lb {
 
 struct CudaOptions {
   int device = 0;
+  // The matrices of layers from this one on, and the embedding table, stay in host memory (pinned), where kernels read them over the bus.
+  int layers = INT_MAX;
   bool deterministic = false;   // every product and attention by the kernels of one fixed order
 };
 
@@ -22,7 +25,7 @@ struct CudaDevice {
   int64_t free_bytes = 0;
 };
 
-inline constexpr int kCudaPluginVersion = 1;  // of this struct and of kernels/ops.h
+inline constexpr int kCudaPluginVersion = 2;  // of this struct and of kernels/ops.h
 
 // Built by the same compiler as the program, from the same sources: C++ types cross the border.
 struct CudaPlugin {

@@ -121,6 +121,7 @@ bool CudaOps::Repeat(int64_t number) {
 
 Result<void> CudaOps::Finish() {
   if (ended_ || ops_.empty()) return {};
+  Bind();
   if (staging_.full()) {
     Clear();
     return Fail(ErrorCode::kComputeFault, "the step's tables do not fit {} MiB", 64);

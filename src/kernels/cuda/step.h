@@ -16,6 +16,7 @@ class CudaMatrix final : public Matrix {
   DeviceMemory memory;
   const int64_t number;  // of all matrices ever: another one may come to lie at the same address
   DeviceWeight view;
+  bool on_host = false;  // the memory is: every read of it crosses the bus
   DeviceMemory copy{nullptr, nullptr};  // as fp16 [rows, cols], for products of many rows; may be null
 };
 
@@ -84,6 +85,7 @@ struct Op {
 
 struct PlanOptions {
   int few_rows = 64;        // products of at most so many rows take the kernel for few
+  int host_few_rows = 32;   // the same where weights are in host memory, which that kernel reads once for so many rows
   int fused_norm_rows = 4;  // of at most so many rows, the norm before them too
   DeviceFacts facts;
 };

@@ -33,6 +33,7 @@ double Fastest(cudaStream_t stream, const F& run) {
 Ops::DeviceWalls CudaOps::MeasureWalls() {
   constexpr size_t kBytes = size_t{1} << 30;
   constexpr int kSide = 8192;
+  Bind();
   DeviceWalls walls;
   auto from = Allocate(kBytes), to = Allocate(kBytes);
   if (!from.has_value() || !to.has_value()) return walls;
