@@ -354,7 +354,7 @@ void Engine::ReportProgress(Sequence& s) {
 
 bool Engine::SampleNext(Sequence& s, const LogitRows& logits) {
   const bool whole = !logits.all.empty();
-  std::span<const uint32_t> allowed;  // of the best BatchBuilder has asked, and no others are there
+  std::span<const uint32_t> allowed;  // the best are those of what BatchBuilder's masks let through
   if (whole && s.request.guide != nullptr) allowed = s.request.guide->Allowed();
   Result<Sampled> sampled =
       whole ? s.sampler.Sample(logits.all, s.prompt(), s.generated(), sampler_workspace_, allowed)
