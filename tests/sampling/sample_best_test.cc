@@ -119,7 +119,7 @@ TEST(SampleBest, ChoosesAsTheWholeRowDoesUnderAMask) {
   std::mt19937 rng(2);
   SamplerWorkspace workspace;
   int compared = 0, short_of = 0, nothing_left = 0, faults = 0;
-  const int rounds = kSanitized ? 1000 : 6000;
+  const int rounds = kSanitized ? 500 : 6000;
   for (int round = 0; round < rounds; ++round) {
     std::normal_distribution<float> normal(0, 3);
     std::vector<float> logits(kVocab);
