@@ -9,22 +9,26 @@ int64_t EndOf(const BatchItem& item) {
   return item.first + static_cast<int64_t>(item.tokens.size() + item.guesses.size());
 }
 
+bool Samples(const ScheduledBatch::Item& item) { return CatchesUp(item) && !item.sequence->request.embed; }
+
 // Of how many best logits all sequences of the step can choose; 0: somebody needs all.
-int BestNeeded(const ScheduledBatch& batch, int most_best) {
-  int most = 0;
+int BestNeeded(const ScheduledBatch& batch, const ModelRunner& runner) {
+  int most = 0, guided = 0;
   for (const ScheduledBatch::Item& item : batch.items) {
+    if (!Samples(item)) continue;
     const Sequence& s = *item.sequence;
-    if (s.request.embed || !CatchesUp(item)) continue;
-    const int needed = s.request.guide != nullptr ? 0 : s.sampler.BestNeeded();
+    // What may follow a guess is known only once the guess is taken.
+    if (s.request.guide != nullptr && (item.num_drafted > 0 || ++guided > runner.most_masks())) return 0;
+    const int needed = s.sampler.BestNeeded();
     if (needed == 0) return 0;
     most = std::max(most, needed);
   }
-  return most <= most_best ? most : 0;
+  return most <= runner.most_best() ? most : 0;
 }
 
 }  // namespace
 
-const ForwardBatch& BatchBuilder::Build(const ScheduledBatch& scheduled, int most_best) {
+const ForwardBatch& BatchBuilder::Build(const ScheduledBatch& scheduled, const ModelRunner& runner) {
   items_.clear();
   for (const ScheduledBatch::Item& item : scheduled.items) {
     const Sequence& s = *item.sequence;
@@ -32,12 +36,33 @@ const ForwardBatch& BatchBuilder::Build(const ScheduledBatch& scheduled, int mos
     items_.push_back({s.kv.get(), s.num_computed(),
                       std::span(s.tokens).subspan(first, static_cast<size_t>(item.num_tokens)),
                       std::span(s.draft).first(static_cast<size_t>(item.num_drafted)),
-                      CatchesUp(item) && !s.request.embed, s.request.adapters,
+                      Samples(item), s.request.adapters,
                       s.request.embed ? s.num_tokens() : 0});
   }
   Build(items_);
-  batch_.best = BestNeeded(scheduled, most_best);
+  batch_.best = BestNeeded(scheduled, runner);
+  if (batch_.best > 0) AddMasks(scheduled, runner.vocab_size());
   return batch_;
+}
+
+void BatchBuilder::AddMasks(const ScheduledBatch& scheduled, int64_t vocab_size) {
+  const auto words = static_cast<size_t>(TokenMasks::words(vocab_size));
+  mask_rows_.clear();
+  mask_bits_.clear();
+  for (const ScheduledBatch::Item& item : scheduled.items) {
+    if (!Samples(item)) continue;
+    TokenGuide* guide = item.sequence->request.guide.get();
+    std::span<const uint32_t> allowed;
+    if (guide != nullptr) allowed = guide->Allowed();
+    if (allowed.empty()) {
+      mask_rows_.insert(mask_rows_.end(), static_cast<size_t>(1 + item.num_drafted), -1);
+      continue;
+    }
+    CHECK_GE(allowed.size(), words);
+    mask_rows_.push_back(static_cast<int32_t>(mask_bits_.size() / words));
+    mask_bits_.insert(mask_bits_.end(), allowed.begin(), allowed.begin() + static_cast<std::ptrdiff_t>(words));
+  }
+  if (!mask_bits_.empty()) batch_.masks = {mask_rows_, mask_bits_};
 }
 
 const ForwardBatch& BatchBuilder::Build(std::span<const BatchItem> items) {

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/model_runner.h"
 #include "engine/scheduler.h"
 #include "kv/sequence_kv.h"
 #include "model/adapter_use.h"
@@ -33,9 +34,9 @@ class BatchBuilder {
   // Valid until the next call. Rows of logits and hidden states come in the order of the items and
   // their tokens.
   const ForwardBatch& Build(std::span<const BatchItem> items);
-  // `most_best`: of how many best logits the runner can give; it is asked for them when all who choose a token
-  // can do so among them.
-  const ForwardBatch& Build(const ScheduledBatch& scheduled, int most_best = 0);
+  // When all who choose a token can do so among the best logits that `runner` can give, it is asked for those, and only then each
+  // guide says here which tokens may be next, once; else whoever chooses from the whole row asks it.
+  const ForwardBatch& Build(const ScheduledBatch& scheduled, const ModelRunner& runner);
 
  private:
   struct Group {
@@ -43,12 +44,14 @@ class BatchBuilder {
     std::vector<int32_t> block_table;
   };
   void AddTokens(const BatchItem& item);
+  void AddMasks(const ScheduledBatch& scheduled, int64_t vocab_size);
   void AddBlocks(const BatchItem& item, size_t row, int g, int max_blocks);
 
   const std::optional<Pooling> pooling_;
   const bool causal_;
   std::vector<int32_t> token_ids_, positions_, query_start_, context_len_, logit_rows_,
-      hidden_rows_;
+      hidden_rows_, mask_rows_;
+  std::vector<uint32_t> mask_bits_;
   std::vector<BatchItem> items_;
   std::vector<AdapterRun> adapters_;
   std::vector<Group> groups_;

@@ -250,7 +250,7 @@ void Engine::Announce(const ScheduledBatch& batch) {
 }
 
 void Engine::RunBatch(const ScheduledBatch& batch) {
-  const ForwardBatch& built = batch_builder_.Build(batch, runner_->most_best());
+  const ForwardBatch& built = batch_builder_.Build(batch, *runner_);
   const Result<std::span<const float>> logits = runner_->Run(built);
   if (!logits.has_value()) {
     // Nothing was committed, so nothing of this step can be reused. Others never notice.
@@ -353,12 +353,12 @@ void Engine::ReportProgress(Sequence& s) {
 }
 
 bool Engine::SampleNext(Sequence& s, const LogitRows& logits) {
-  std::span<const uint32_t> allowed;
-  if (s.request.guide != nullptr) allowed = s.request.guide->Allowed();
+  const bool whole = !logits.all.empty();
+  std::span<const uint32_t> allowed;  // the best are those of what BatchBuilder's masks let through
+  if (whole && s.request.guide != nullptr) allowed = s.request.guide->Allowed();
   Result<Sampled> sampled =
-      logits.all.empty()
-          ? s.sampler.SampleBest(logits.best, s.prompt(), s.generated(), sampler_workspace_)
-          : s.sampler.Sample(logits.all, s.prompt(), s.generated(), sampler_workspace_, allowed);
+      whole ? s.sampler.Sample(logits.all, s.prompt(), s.generated(), sampler_workspace_, allowed)
+            : s.sampler.SampleBest(logits.best, s.prompt(), s.generated(), sampler_workspace_);
   if (!sampled.has_value()) {
     Fail(s, sampled.error());
     return false;

@@ -20,6 +20,9 @@ struct DecodeShape {
   const int32_t *ids = nullptr, *positions = nullptr, *query_start = nullptr, *context_len = nullptr, *logit_rows = nullptr;
   size_t tokens = 0;  // and sequences
   int best = 0;
+  const int32_t* mask_rows = nullptr;
+  const uint32_t* mask_bits = nullptr;
+  size_t mask_words = 0;  // of all masks
   std::vector<std::tuple<const int32_t*, const int32_t*, int>> kv;  // slots, table, its width
   bool operator==(const DecodeShape&) const = default;
 
@@ -33,6 +36,7 @@ struct DecodeShape {
     ids = batch.token_ids.data(), positions = s.positions.data(), query_start = s.query_start.data();
     context_len = s.context_len.data(), logit_rows = batch.logit_rows.data();
     best = batch.best;
+    mask_rows = batch.masks.rows.data(), mask_bits = batch.masks.bits.data(), mask_words = batch.masks.bits.size();
     kv.clear();
     for (const KvBatch& group : batch.kv) kv.emplace_back(group.slots.data(), group.block_table.data(), group.max_blocks);
     return true;
@@ -75,7 +79,7 @@ class PagedModelRunner final : public ModelRunner {
       if (!whole && rows > 0) {
         best_values_.resize(wanted);
         best_ids_.resize(wanted);
-        ops_.Top(logits, batch.best, best_values_.data(), best_ids_.data());
+        ops_.Top(logits, batch.best, batch.masks, best_values_.data(), best_ids_.data());
       }
     }
     last_shape_ = decodes ? shape_ : DecodeShape{};
@@ -91,6 +95,7 @@ class PagedModelRunner final : public ModelRunner {
     return std::span<const float>(host_logits_).first(whole ? values : 0);
   }
   int most_best() const override { return ops_.most_top(); }
+  int most_masks() const override { return ops_.most_masks(vocab_size()); }
   std::span<const TokenLogit> best() const override { return best_; }
 
   int width() const override { return model_.config().width; }

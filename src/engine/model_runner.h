@@ -24,9 +24,10 @@ class ModelRunner {
   // all others are intact, and the next call may succeed.
   virtual Result<std::span<const float>> Run(const ForwardBatch& batch) = 0;
 
-  // With batch.best > 0 (at most most_best(), which is 0 where whole rows cost nothing) Run returns nothing, and these are
-  // the best tokens of each row, best first: [batch.logit_rows.size() * batch.best], valid until the next call.
+  // With batch.best > 0 (at most most_best(), which is 0 where whole rows cost nothing) Run returns nothing, and these are the best
+  // tokens of each row that its mask lets through, best first: [batch.logit_rows.size() * batch.best], valid until the next call.
   virtual int most_best() const { return 0; }
+  virtual int most_masks() const { return 0; }  // that a batch may have
   virtual std::span<const TokenLogit> best() const { return {}; }
 
   // Vectors. The hidden states that the last Run's batch asked for: [batch.hidden_rows.size(),

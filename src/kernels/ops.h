@@ -71,6 +71,13 @@ struct SequenceBatch {
   int num_sequences() const { return static_cast<int>(context_len.size()); }
 };
 
+// Which tokens may be chosen in the rows of logits of a step. Host memory, as above.
+struct TokenMasks {
+  std::span<const int32_t> rows;   // [R] number of the row's mask; -1: every token may be. Empty: no row has one
+  std::span<const uint32_t> bits;  // [M, words(vocab)]: bit t % 32 of word t / 32 is set when token t may be
+  static constexpr int64_t words(int64_t vocab) { return (vocab + 31) / 32; }
+};
+
 // One backend. Engine thread only, except where a method says otherwise.
 class Ops {
  public:
@@ -127,11 +134,14 @@ class Ops {
   // y[r, :] = x[rows[r], :].  y [R, cols]
   virtual void GatherRows(const TensorView& x, std::span<const int32_t> rows, const TensorView& y) = 0;
 
-  // The `count` (1 to most_top()) largest of each row of `logits` [R, vocab], largest first, the lower id among
-  // equals, to values and ids [R, count] in host memory; they are there after Finish. A NaN counts as largest. With fewer
-  // than `count` values in a row the rest have id -1. most_top() is 0 where logits are in host memory anyway.
+  // The `count` (1 to most_top()) largest of each row of `logits` [R, vocab] that its mask lets through, largest first, the
+  // lower id among equals, to values and ids [R, count] in host memory; they are there after Finish. A NaN counts as largest, and
+  // no mask hides it or +infinity, so that they are seen. Where a row has fewer than `count` the rest have id -1. most_top() is 0
+  // where logits are in host memory anyway.
   virtual int most_top() const { return 0; }
-  virtual void Top(const TensorView&, int, float*, int32_t*) { CHECK(false); }
+  // Most masks that a step can have.
+  virtual int most_masks(int64_t /*vocab*/) const { return 0; }
+  virtual void Top(const TensorView& /*logits*/, int /*count*/, const TokenMasks&, float* /*values*/, int32_t* /*ids*/) { CHECK(false); }
 
   // Memory of the backend's own that is free, in bytes; -1: it computes in the host's.
   virtual int64_t free_memory() const { return -1; }

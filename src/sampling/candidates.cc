@@ -69,10 +69,10 @@ void SelectTop(std::span<const float> logits, int k, std::vector<Candidate>* out
 Candidates::Candidates(std::span<const float> logits, Workspace& workspace)
     : logits_(logits), workspace_(workspace) {}
 
-Candidates::Candidates(std::span<const TokenLogit> list, Workspace& workspace)
-    : workspace_(workspace), listed_(true) {
+Candidates::Candidates(std::span<const TokenLogit> best, Workspace& workspace)
+    : workspace_(workspace), listed_(true), uncut_(true) {
   workspace_.list.clear();
-  for (const TokenLogit& t : list) {
+  for (const TokenLogit& t : best) {
     if (t.token >= 0 && t.logit > kNegInf) workspace_.list.push_back({t.token, t.logit, 0, 0});
   }
 }
@@ -112,6 +112,7 @@ int Candidates::Count() const {
 }
 
 void Candidates::KeepTop(int k) {
+  uncut_ = false;
   if (listed_) {
     KeepTopOfList(k, &workspace_.list);
   } else {

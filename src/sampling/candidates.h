@@ -43,11 +43,13 @@ class Candidates {
  public:
   // Views both for its life.
   Candidates(std::span<const float> logits, Workspace& workspace);
-  // A list from the start.
-  Candidates(std::span<const TokenLogit> list, Workspace& workspace);
+  // A list from the start: the best of a row, best first, which decide as all of it would.
+  Candidates(std::span<const TokenLogit> best, Workspace& workspace);
 
   int size() const;  // upper bound while dense
   bool dense() const { return !listed_; }
+  // Nothing has cut the row yet of which the list has the best.
+  bool uncut() const { return uncut_; }
   bool edited() const { return edited_; }  // a logit of the dense form may have changed
   std::span<const float> logits() const { return logits_; }  // while dense
   std::span<float> EditableLogits();  // while dense: copies at the first call
@@ -97,6 +99,7 @@ class Candidates {
   Workspace& workspace_;
   bool edited_ = false;
   bool listed_ = false;
+  bool uncut_ = false;
 };
 
 }  // namespace lb::sampling

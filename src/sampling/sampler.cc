@@ -191,7 +191,8 @@ int Sampler::BestNeeded() const {
   const int lowered = (penalties ? p.repeat_last_n : 0) + static_cast<int>(p.logit_bias.size());
   if (p.temperature <= 0) return 1 + lowered;
   for (const SamplerStage stage : p.stages) {
-    if (stage == SamplerStage::kTopK && p.top_k > 0) return p.top_k + lowered;
+    // As many as the vocabulary cut nothing, and the draw goes by ids.
+    if (stage == SamplerStage::kTopK && p.top_k > 0) return p.top_k < vocab_size_ ? p.top_k + lowered : 0;
     const bool idle = EditsLogits(stage) || (stage == SamplerStage::kTopNSigma && p.top_n_sigma < 0) ||
                       (stage == SamplerStage::kTypical && p.typical_p >= 1) || (stage == SamplerStage::kTopP && p.top_p >= 1) ||
                       (stage == SamplerStage::kMinP && p.min_p <= 0) || (stage == SamplerStage::kXtc && p.xtc_probability <= 0) ||
@@ -206,7 +207,7 @@ Result<Sampled> Sampler::SampleBest(std::span<const TokenLogit> best, std::span<
   CHECK_GT(best.size(), size_t{0});
   Workspace& scratch = *workspace;
   if (scratch.marks.size() != static_cast<size_t>(vocab_size_)) scratch.marks.assign(static_cast<size_t>(vocab_size_), 0);
-  if (!std::isfinite(best[0].logit)) {
+  if (best[0].token >= 0 && !std::isfinite(best[0].logit)) {
     return Fail(ErrorCode::kComputeFault, "the logit of token {} is {}: the forward pass failed", best[0].token, best[0].logit);
   }
   const History history{prompt, generated};

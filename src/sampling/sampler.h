@@ -64,9 +64,10 @@ class Sampler {
                          std::span<const TokenId> generated, SamplerWorkspace& workspace,
                          std::span<const uint32_t> allowed = {});
 
-  // How many of the best logits decide as all of them would (without a mask); 0: all are needed.
+  // How many of the best logits decide as all of them would; 0: all are needed.
   int BestNeeded() const;
-  // The same choice from the `best` logits, best first, at least BestNeeded() > 0 of them.
+  // The same choice from the `best` logits, best first, at least BestNeeded() > 0 of them. A mask has been applied: they are the best of
+  // the tokens that may be chosen (behind the last of those token is -1), with a NaN or infinity before all, wherever it was.
   Result<Sampled> SampleBest(std::span<const TokenLogit> best, std::span<const TokenId> prompt,
                              std::span<const TokenId> generated, SamplerWorkspace& workspace);
 

@@ -32,7 +32,8 @@ void ApplyTopNSigma(float n, Candidates& candidates) {
 }
 
 void ApplyTopK(int k, Candidates& candidates) {
-  if (k <= 0 || k >= candidates.size()) return;
+  // A mask may leave fewer than k of the best: what a dense form sorts here is sorted in the list, too.
+  if (k <= 0 || (k >= candidates.size() && !candidates.uncut())) return;
   candidates.KeepTop(k);
 }
 

@@ -2,6 +2,7 @@
 // and the choice of the largest logits against a sort.
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <numeric>
 
 #include "tests/cuda/device_tensors.h"
@@ -117,7 +118,7 @@ TEST(CudaTop, TheLargestOfEachRow) {
       std::vector<int32_t> ids(values.size());
       for (int times = 0; times < 3; ++times) {
         std::fill(ids.begin(), ids.end(), -7);
-        gpu.Top(device.view, count, values.data(), ids.data());
+        gpu.Top(device.view, count, {}, values.data(), ids.data());
         ASSERT_TRUE(gpu.Finish().has_value());
         for (int64_t r = 0; r < rows; ++r) {
           std::vector<int32_t> order(static_cast<size_t>(vocab));
@@ -137,6 +138,141 @@ TEST(CudaTop, TheLargestOfEachRow) {
   }
 }
 
+// The numbers of the `count` largest of a row, as Top has to find them; -1 where there are no more.
+std::vector<int32_t> PlainTop(const float* row, int64_t vocab, int count, const uint32_t* mask) {
+  std::vector<int32_t> order;
+  for (int32_t i = 0; i < vocab; ++i) {
+    if (mask == nullptr || (mask[i / 32] >> (i % 32) & 1) != 0) order.push_back(i);
+  }
+  std::ranges::stable_sort(order, [&](int32_t a, int32_t b) { return row[a] > row[b]; });
+  order.resize(static_cast<size_t>(count), -1);
+  return order;
+}
+
+TEST(CudaTop, TheLargestOfWhatMasksLetThrough) {
+  Ops& gpu = Gpu();
+  const std::vector<std::function<bool(int64_t)>> may = {
+      [](int64_t) { return false; },
+      [](int64_t i) { return i % 7 == 3; },
+      [](int64_t i) { return i == 4; },
+      [](int64_t i) { return i % 512 < 100; },  // few threads have all of them, and many
+      [](int64_t) { return true; },
+      [](int64_t i) { return i % 1500 < 3; },  // fewer than are asked for
+  };
+  const std::vector<int32_t> mask_of = {0, 1, -1, 2, 3, 1, 4, 5, -1, 3};
+  const auto rows = static_cast<int64_t>(mask_of.size());
+  for (int64_t vocab : {5, 1000, 49153, 151936}) {
+    const auto words = static_cast<size_t>(TokenMasks::words(vocab));
+    std::vector<uint32_t> bits(may.size() * words);
+    for (size_t m = 0; m < may.size(); ++m) {
+      for (int64_t i = 0; i < vocab; ++i) {
+        if (may[m](i)) bits[m * words + static_cast<size_t>(i / 32)] |= 1u << (i % 32);
+      }
+    }
+    auto logits = RandomFloats(rows * vocab, static_cast<uint32_t>(vocab));
+    for (float& x : logits) x = std::round(x * 16);  // ties
+    const Tensor device(gpu, {rows, vocab}, &logits);
+    for (int count : {1, 2, 16, 17, 128}) {
+      std::vector<float> values(static_cast<size_t>(rows * count));
+      std::vector<int32_t> ids(values.size());
+      for (int times = 0; times < 3; ++times) {
+        std::ranges::fill(ids, -7);
+        gpu.Top(device.view, count, {mask_of, bits}, values.data(), ids.data());
+        ASSERT_TRUE(gpu.Finish().has_value());
+        for (int64_t r = 0; r < rows; ++r) {
+          const int32_t mask = mask_of[static_cast<size_t>(r)];
+          const float* row = logits.data() + r * vocab;
+          const auto expected = PlainTop(row, vocab, count, mask < 0 ? nullptr : bits.data() + static_cast<size_t>(mask) * words);
+          for (int i = 0; i < count; ++i) {
+            const auto at = static_cast<size_t>(r * count + i);
+            ASSERT_EQ(ids[at], expected[static_cast<size_t>(i)]) << vocab << " " << count << " row " << r << " place " << i;
+            if (ids[at] >= 0) {
+              ASSERT_EQ(values[at], row[ids[at]]);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(CudaTop, NoMaskHidesAFault) {
+  Ops& gpu = Gpu();
+  const int64_t vocab = 3000;
+  const std::vector<int32_t> mask_of = {0, 0, 0};
+  std::vector<uint32_t> bits(static_cast<size_t>(TokenMasks::words(vocab)));
+  bits[1] = 1u << 8;  // token 40 alone
+  auto logits = RandomFloats(3 * vocab, 1);
+  logits[2000] = std::numeric_limits<float>::quiet_NaN();
+  logits[static_cast<size_t>(vocab) + 2001] = std::numeric_limits<float>::infinity();
+  logits[static_cast<size_t>(2 * vocab) + 2002] = -std::numeric_limits<float>::infinity();
+  const Tensor device(gpu, {3, vocab}, &logits);
+  for (int count : {1, 4}) {
+    std::vector<float> values(static_cast<size_t>(3 * count));
+    std::vector<int32_t> ids(values.size());
+    gpu.Top(device.view, count, {mask_of, bits}, values.data(), ids.data());
+    ASSERT_TRUE(gpu.Finish().has_value());
+    const auto n = static_cast<size_t>(count);
+    EXPECT_TRUE(std::isnan(values[0]));
+    EXPECT_EQ(ids[0], 2000);
+    EXPECT_EQ(values[n], std::numeric_limits<float>::infinity());
+    EXPECT_EQ(ids[n], 2001);
+    EXPECT_EQ(ids[2 * n], 40);
+    if (count > 1) {
+      EXPECT_EQ(ids[1], 40);
+      EXPECT_EQ(ids[n + 1], 40);
+      EXPECT_EQ(ids[2 * n + 1], -1);
+    }
+  }
+}
+
+TEST(CudaTop, ARepeatedStepReadsItsMasksAgain) {
+  Ops& gpu = Gpu();
+  const int64_t rows = 4, vocab = 5000;
+  const int count = 8;
+  const auto words = static_cast<size_t>(TokenMasks::words(vocab));
+  const auto logits = RandomFloats(rows * vocab, 5);
+  const Tensor device(gpu, {rows, vocab}, &logits);
+  std::vector<int32_t> mask_of(static_cast<size_t>(rows)), ids(static_cast<size_t>(rows) * count);
+  std::vector<float> values(ids.size());
+  std::vector<uint32_t> bits;
+  bits.reserve(8 * words);
+  const auto fill = [&](size_t masks, uint32_t seed) {
+    bits.resize(masks * words);
+    uint32_t state = seed;
+    for (uint32_t& word : bits) word = (state = state * 1664525 + 1013904223) & state >> 7;
+    for (size_t r = 0; r < mask_of.size(); ++r) mask_of[r] = static_cast<int32_t>((r + seed) % (masks + 1)) - 1;
+  };
+  const auto record = [&] { gpu.Top(device.view, count, {mask_of, bits}, values.data(), ids.data()); };
+  const auto expect = [&](const char* what) {
+    std::ranges::fill(ids, -7);
+    ASSERT_TRUE(gpu.Finish().has_value());
+    for (int64_t r = 0; r < rows; ++r) {
+      const int32_t mask = mask_of[static_cast<size_t>(r)];
+      const auto expected =
+          PlainTop(logits.data() + r * vocab, vocab, count, mask < 0 ? nullptr : bits.data() + static_cast<size_t>(mask) * words);
+      for (int i = 0; i < count; ++i) ASSERT_EQ(ids[static_cast<size_t>(r * count + i)], expected[static_cast<size_t>(i)]) << what << " row " << r;
+    }
+  };
+  for (uint32_t seed : {1u, 2u}) {
+    fill(2, seed);
+    record();
+    expect("recorded");
+  }
+  for (uint32_t seed = 3; seed < 9; ++seed) {
+    fill(2, seed);
+    ASSERT_TRUE(gpu.Repeat(gpu.last_step()));
+    expect("repeated");
+  }
+  // Another number of masks is recorded, but the graph is the same: it can be repeated at once.
+  fill(4, 9);
+  record();
+  expect("with more masks");
+  fill(4, 10);
+  ASSERT_TRUE(gpu.Repeat(gpu.last_step()));
+  expect("repeated with more masks");
+}
+
 TEST(CudaStep, ARepeatedOneReadsWhatItsArraysHoldNow) {
   Ops& gpu = Gpu();
   const int64_t rows = 40, vocab = 300;
@@ -146,7 +282,7 @@ TEST(CudaStep, ARepeatedOneReadsWhatItsArraysHoldNow) {
   std::vector<float> logits(3);
   const auto record = [&] {
     gpu.GatherRows(all.view, wanted, some.view);
-    gpu.Top(some.view, 1, logits.data(), best.data());
+    gpu.Top(some.view, 1, {}, logits.data(), best.data());
   };
   const auto expect = [&] {
     ASSERT_TRUE(gpu.Finish().has_value());
@@ -182,7 +318,7 @@ TEST(CudaTop, ANanComesFirst) {
   const Tensor device(gpu, {1, 3000}, &logits);
   float value = 0;
   int32_t id = 0;
-  gpu.Top(device.view, 1, &value, &id);
+  gpu.Top(device.view, 1, {}, &value, &id);
   ASSERT_TRUE(gpu.Finish().has_value());
   EXPECT_TRUE(std::isnan(value));
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <functional>
 #include <limits>
@@ -87,11 +88,17 @@ class FakeRunner final : public ModelRunner {
   std::function<bool(const ForwardBatch&)> fail;
   // Called with each row of logits before it is handed out.
   std::function<void(std::span<float>)> spoil;
+  // > 0: the best logits of a row are given instead of all, when asked for, with at most so many masks.
+  int best_given = 0, masks_given = 0;
+  int best_steps = 0, whole_steps = 0;  // of those in which somebody samples
   int64_t tokens_computed = 0;
   int most_sequences = 0;
   std::string complaint;  // what the engine did that no model would survive
 
   int vocab_size() const override { return kVocab; }
+  int most_best() const override { return best_given; }
+  int most_masks() const override { return masks_given; }
+  std::span<const TokenLogit> best() const override { return best_; }
   int width() const override { return kWidth; }
   std::span<const float> hidden() const override { return hidden_; }
   bool has_head(Pooling) const override { return has_head_; }
@@ -142,7 +149,11 @@ class FakeRunner final : public ModelRunner {
       hidden_.push_back(1.0f);
     }
     if (row != batch.logit_rows.size()) complaint = "logit rows out of order";
-    return std::span<const float>(logits_);
+    best_.clear();
+    if (row > 0) ++(batch.best > 0 ? best_steps : whole_steps);
+    if (batch.best == 0) return std::span<const float>(logits_);
+    ChooseBest(batch);
+    return std::span<const float>();
   }
 
  private:
@@ -191,6 +202,28 @@ class FakeRunner final : public ModelRunner {
     }
   }
 
+  void ChooseBest(const ForwardBatch& batch) {
+    const TokenMasks& masks = batch.masks;
+    const auto words = static_cast<size_t>(TokenMasks::words(kVocab));
+    if (batch.best > best_given) complaint = "more of the best than are given";
+    if (!masks.rows.empty() && masks.rows.size() != batch.logit_rows.size()) complaint = "masks for other rows";
+    if (masks.bits.size() > words * static_cast<size_t>(masks_given)) complaint = "more masks than are taken";
+    for (size_t row = 0; row < batch.logit_rows.size(); ++row) {
+      const std::span<const float> logits(logits_.data() + row * kVocab, kVocab);
+      const int mask = masks.rows.empty() ? -1 : masks.rows[row];
+      std::vector<TokenLogit> all;
+      for (int t = 0; t < kVocab; ++t) {
+        const bool may = mask < 0 || (masks.bits[static_cast<size_t>(mask) * words + static_cast<size_t>(t) / 32] >> (t % 32) & 1) != 0;
+        const float logit = logits[static_cast<size_t>(t)];
+        if (may || !(logit < std::numeric_limits<float>::infinity())) all.push_back({t, logit});
+      }
+      const auto key = [](const TokenLogit& t) { return std::isnan(t.logit) ? std::numeric_limits<float>::infinity() : t.logit; };
+      std::ranges::stable_sort(all, std::ranges::greater{}, key);
+      all.resize(static_cast<size_t>(batch.best), {-1, std::numeric_limits<float>::quiet_NaN()});
+      best_.insert(best_.end(), all.begin(), all.end());
+    }
+  }
+
   uint64_t ReadAll(const ForwardBatch& batch, int s, int64_t p) {
     uint64_t state = 0;
     for (size_t g = 0; g < pools_.size(); ++g) {
@@ -205,6 +238,7 @@ class FakeRunner final : public ModelRunner {
   std::vector<int> windows_;
   std::vector<std::vector<Slot>> pools_;
   std::vector<float> logits_, hidden_, head_;
+  std::vector<TokenLogit> best_;
 };
 
 // The answer to `request` alone, without engine and cache. A shifted context is a new model that

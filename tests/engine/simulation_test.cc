@@ -83,6 +83,7 @@ class Simulation {
     cancel_rate_ = Pick(2) == 0 ? 0.1 : 0;
     auto runner = std::make_unique<test::FakeRunner>(windows_, sizes);
     runner_ = runner.get();
+    if (Pick(2) == 0) runner_->best_given = test::kVocab;
     runner_->fail = [this](const ForwardBatch&) {
       MidStep();
       return Chance(fault_rate_);

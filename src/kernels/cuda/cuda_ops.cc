@@ -12,6 +12,7 @@ namespace lb::cuda {
 namespace {
 
 constexpr size_t kStagingBytes = 64 << 20;
+constexpr size_t kMaskBytes = 32 << 20;  // of them, at most; block tables need the rest
 constexpr double kMiB = 1024.0 * 1024.0;
 
 void FreeDevice(void* memory) { cudaFree(memory); }
@@ -303,10 +304,22 @@ void CudaOps::GatherRows(const TensorView& x, std::span<const int32_t> rows, con
   op.ints = staging_.Put(rows);
 }
 
-void CudaOps::Top(const TensorView& logits, int count, float* values, int32_t* ids) {
+int CudaOps::most_masks(int64_t vocab) const {
+  return static_cast<int>(kMaskBytes / (sizeof(uint32_t) * static_cast<size_t>(TokenMasks::words(vocab))));
+}
+
+void CudaOps::Top(const TensorView& logits, int count, const TokenMasks& masks, float* values, int32_t* ids) {
   CHECK(count >= 1 && count <= kMostTop);
   Op& op = Record(OpKind::kTop, logits, nullptr);
   op.count = count;
+  if (!masks.rows.empty()) {
+    const int64_t num_masks = static_cast<int64_t>(masks.bits.size()) / TokenMasks::words(op.cols);
+    CHECK_EQ(static_cast<int>(masks.rows.size()), op.tokens);
+    for (int32_t mask : masks.rows) CHECK(mask >= -1 && mask < num_masks);
+    // The masks come last: however many there are, they lie where they lay, and the step is the same graph.
+    op.ints = staging_.Put(masks.rows);
+    op.masks = staging_.Put({reinterpret_cast<const int32_t*>(masks.bits.data()), masks.bits.size()});
+  }
   tops_.push_back({op.tokens, count, values, ids});
 }
 

@@ -44,7 +44,8 @@ class CudaOps final : public Ops {
   void Scale(const TensorView& x, float factor) override;
   void GatherRows(const TensorView& x, std::span<const int32_t> rows, const TensorView& y) override;
   int most_top() const override { return kMostTop; }
-  void Top(const TensorView& logits, int count, float* values, int32_t* ids) override;
+  int most_masks(int64_t vocab) const override;
+  void Top(const TensorView& logits, int count, const TokenMasks& masks, float* values, int32_t* ids) override;
   int64_t free_memory() const override;
   DeviceWalls MeasureWalls() override;
   Result<void> Finish() override;

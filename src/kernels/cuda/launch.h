@@ -156,11 +156,19 @@ void LaunchPlainAttention(const Launcher& on, const Attention& args);
 
 // ---- results --------------------------------------------------------------------------------------
 
-// The `count` largest of each row, largest first and the lower id among equals. scratch: TopScratchBytes.
+struct TopRows {
+  const float* logits = nullptr;  // [rows, vocab]
+  int rows = 0, vocab = 0;
+  // As ops.h's TokenMasks; null: every token may be chosen.
+  const int32_t* mask_of = nullptr;  // [rows]
+  const uint32_t* masks = nullptr;   // [M, mask_words]
+  int mask_words = 0;
+};
+
+// The `count` largest that may be chosen of each row, largest first and the lower id among equals. scratch: TopScratchBytes.
 inline constexpr int kMostTop = 128;
 size_t TopScratchBytes(int rows, int count);
-// values, ids [rows, count]; id -1 behind the last when the vocabulary is smaller.
-void LaunchTop(const Launcher& on, const float* logits, int rows, int vocab, int count, void* scratch,
-               float* values, int32_t* ids);
+// values, ids [rows, count]; id -1 behind the last when there are fewer.
+void LaunchTop(const Launcher& on, const TopRows& args, int count, void* scratch, float* values, int32_t* ids);
 
 }  // namespace lb::cuda

@@ -185,8 +185,17 @@ void CudaOps::Run() {
     if (op.done) continue;
     if (op.kind == OpKind::kTop) {
       const size_t n = static_cast<size_t>(op.tokens) * static_cast<size_t>(op.count);
-      LaunchTop(launcher_, static_cast<const float*>(op.x), op.tokens, op.cols, op.count, top_.data,
-                reinterpret_cast<float*>(result), reinterpret_cast<int32_t*>(result + n * sizeof(float)));
+      TopRows args;
+      args.logits = static_cast<const float*>(op.x);
+      args.rows = op.tokens;
+      args.vocab = op.cols;
+      if (op.masks != nullptr) {
+        args.mask_of = op.ints;
+        args.masks = reinterpret_cast<const uint32_t*>(op.masks);
+        args.mask_words = static_cast<int>(TokenMasks::words(op.cols));
+      }
+      LaunchTop(launcher_, args, op.count, top_.data, reinterpret_cast<float*>(result),
+                reinterpret_cast<int32_t*>(result + n * sizeof(float)));
       result += TopBytes(op.tokens, op.count);
     } else {
       RunOp(op);

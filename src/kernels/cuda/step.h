@@ -60,8 +60,9 @@ struct Op {
   AttentionParams params;
   int32_t heads, table_stride, sequences, most_queries;
   int32_t count;  // kTop, kGather
-  // Staged integers on the device: ids, positions or rows; then of a batch.
+  // Staged integers on the device: ids, positions, rows or (kTop) numbers of masks; then of a batch.
   const int32_t* ints;
+  const int32_t* masks;  // kTop; null: no row has one
   const int32_t* slots;
   const int32_t* query_start;
   const int32_t* context_len;

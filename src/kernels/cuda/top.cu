@@ -62,19 +62,32 @@ __device__ Key BlockMax(Key v, Key* scratch) {
 }
 
 // One part of one row: its `count` largest keys, falling; 0 where it has fewer.
-__global__ void __launch_bounds__(kThreads) TopOfPartKernel(const float* logits, int vocab, int count, Key* out) {
+template <bool kMasked>
+__global__ void __launch_bounds__(kThreads) TopOfPartKernel(const TopRows args, int count, Key* out) {
   __shared__ Key keys[kBuffer];
   __shared__ Key scratch[kThreads / 32];
   __shared__ int num;
-  const int row = blockIdx.y, part = blockIdx.x;
+  const int row = blockIdx.y, part = blockIdx.x, vocab = args.vocab;
   const int begin = static_cast<int>(static_cast<int64_t>(vocab) * part / gridDim.x);
   const int end = static_cast<int>(static_cast<int64_t>(vocab) * (part + 1) / gridDim.x);
-  const float* x = logits + static_cast<int64_t>(row) * vocab;
+  const float* x = args.logits + static_cast<int64_t>(row) * vocab;
   out += (static_cast<int64_t>(row) * gridDim.x + part) * count;
   LaunchNext();
   WaitForPrevious();
+  const uint32_t* mask = nullptr;
+  if constexpr (kMasked) {
+    const int number = args.mask_of[row];
+    if (number >= 0) mask = args.masks + static_cast<int64_t>(number) * args.mask_words;
+  }
+  const auto key_of = [&](int i) -> Key {
+    const float v = x[i];
+    if constexpr (kMasked) {
+      if (mask != nullptr && (mask[i / 32] >> (i % 32) & 1) == 0 && v < INFINITY) return 0;
+    }
+    return KeyOf(v, i);
+  };
   Key most = 0;
-  for (int i = begin + threadIdx.x; i < end; i += kThreads) most = max(most, KeyOf(x[i], i));
+  for (int i = begin + threadIdx.x; i < end; i += kThreads) most = max(most, key_of(i));
   if (count == 1) {
     most = BlockMax(most, scratch);
     if (threadIdx.x == 0) out[0] = most;
@@ -88,7 +101,7 @@ __global__ void __launch_bounds__(kThreads) TopOfPartKernel(const float* logits,
   if (threadIdx.x == 0) num = 0;
   __syncthreads();
   for (int i = begin + threadIdx.x; i < end; i += kThreads) {
-    const Key key = KeyOf(x[i], i);
+    const Key key = key_of(i);
     if (key >= bound) {
       const int at = atomicAdd(&num, 1);
       if (at < kBuffer) keys[at] = key;
@@ -101,7 +114,7 @@ __global__ void __launch_bounds__(kThreads) TopOfPartKernel(const float* logits,
     for (int n = 0; n < count; ++n) {
       Key best = 0;
       for (int i = begin + threadIdx.x; i < end; i += kThreads) {
-        const Key key = KeyOf(x[i], i);
+        const Key key = key_of(i);
         if (key < below) best = max(best, key);
       }
       below = BlockMax(best, scratch);
@@ -145,10 +158,10 @@ size_t TopScratchBytes(int rows, int count) {
   return sizeof(Key) * static_cast<size_t>(rows) * static_cast<size_t>(PartsFor(count) * count);
 }
 
-void LaunchTop(const Launcher& on, const float* logits, int rows, int vocab, int count, void* scratch, float* values,
-               int32_t* ids) {
-  LaunchKernel(on, TopOfPartKernel, dim3(PartsFor(count), rows), dim3(kThreads), 0, logits, vocab, count, static_cast<Key*>(scratch));
-  LaunchKernel(on, JoinTopKernel, dim3(rows), dim3(kThreads), 0, static_cast<const Key*>(scratch), count, values, ids);
+void LaunchTop(const Launcher& on, const TopRows& args, int count, void* scratch, float* values, int32_t* ids) {
+  LaunchKernel(on, args.masks != nullptr ? TopOfPartKernel<true> : TopOfPartKernel<false>, dim3(PartsFor(count), args.rows), dim3(kThreads),
+               0, args, count, static_cast<Key*>(scratch));
+  LaunchKernel(on, JoinTopKernel, dim3(args.rows), dim3(kThreads), 0, static_cast<const Key*>(scratch), count, values, ids);
 }
 
 }  // namespace lb::cuda
