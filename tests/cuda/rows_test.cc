@@ -240,7 +240,10 @@ TEST(CudaTop, ARepeatedStepReadsItsMasksAgain) {
   const auto fill = [&](size_t masks, uint32_t seed) {
     bits.resize(masks * words);
     uint32_t state = seed;
-    for (uint32_t& word : bits) word = (state = state * 1664525 + 1013904223) & state >> 7;
+    for (uint32_t& word : bits) {
+      state = state * 1664525 + 1013904223;
+      word = state & state >> 7;
+    }
     for (size_t r = 0; r < mask_of.size(); ++r) mask_of[r] = static_cast<int32_t>((r + seed) % (masks + 1)) - 1;
   };
   const auto record = [&] { gpu.Top(device.view, count, {mask_of, bits}, values.data(), ids.data()); };

@@ -51,7 +51,7 @@ CudaOps::CudaOps(const CudaOptions& options, const DeviceFacts& facts, std::stri
 }
 
 CudaOps::~CudaOps() {
-  Bind();
+  cudaSetDevice(launcher_.facts.index);  // at the program's end the driver may be gone, and all else with it
   cudaStreamSynchronize(launcher_.stream);
   DropGraphs();
   for (Buffer* buffer : {&halves_, &weights_, &partial_, &tickets_, &angle_values_, &top_}) cudaFree(buffer->data);

@@ -18,7 +18,7 @@ using Key = unsigned long long;
 
 // Larger logits, then lower ids, have larger keys; a NaN comes first, so that it is seen.
 __device__ __forceinline__ Key KeyOf(float v, int id) {
-  const uint32_t bits = __float_as_uint(v);
+  const uint32_t bits = __float_as_uint(v + 0.0f);  // -0 equals 0
   uint32_t order = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
   if (v != v) order = 0xffffffffu;
   return static_cast<Key>(order) << 32 | static_cast<uint32_t>(~id);
