@@ -1,9 +1,12 @@
 #include "engine/batch_builder.h"
 
 #include <algorithm>
+#include <thread>
 
 namespace lb {
 namespace {
+
+constexpr unsigned kMaskThreads = 8;
 
 int64_t EndOf(const BatchItem& item) {
   return item.first + static_cast<int64_t>(item.tokens.size() + item.guesses.size());
@@ -49,11 +52,11 @@ void BatchBuilder::AddMasks(const ScheduledBatch& scheduled, int64_t vocab_size)
   const auto words = static_cast<size_t>(TokenMasks::words(vocab_size));
   mask_rows_.clear();
   mask_bits_.clear();
-  for (const ScheduledBatch::Item& item : scheduled.items) {
+  AskGuides(scheduled);
+  for (size_t i = 0; i < scheduled.items.size(); ++i) {
+    const ScheduledBatch::Item& item = scheduled.items[i];
+    const std::span<const uint32_t> allowed = allowed_[i];
     if (!Samples(item)) continue;
-    TokenGuide* guide = item.sequence->request.guide.get();
-    std::span<const uint32_t> allowed;
-    if (guide != nullptr) allowed = guide->Allowed();
     if (allowed.empty()) {
       mask_rows_.insert(mask_rows_.end(), static_cast<size_t>(1 + item.num_drafted), -1);
       continue;
@@ -63,6 +66,28 @@ void BatchBuilder::AddMasks(const ScheduledBatch& scheduled, int64_t vocab_size)
     mask_bits_.insert(mask_bits_.end(), allowed.begin(), allowed.begin() + static_cast<std::ptrdiff_t>(words));
   }
   if (!mask_bits_.empty()) batch_.masks = {mask_rows_, mask_bits_};
+}
+
+// Nothing else can go on meanwhile: the card waits for the masks, the next tokens for the card.
+void BatchBuilder::AskGuides(const ScheduledBatch& scheduled) {
+  allowed_.assign(scheduled.items.size(), {});
+  std::vector<size_t> guided;
+  for (size_t i = 0; i < scheduled.items.size(); ++i) {
+    if (Samples(scheduled.items[i]) && scheduled.items[i].sequence->request.guide != nullptr) guided.push_back(i);
+  }
+  const auto ask = [&](int64_t begin, int64_t end, int) {
+    for (int64_t g = begin; g < end; ++g) {
+      const size_t i = guided[static_cast<size_t>(g)];
+      allowed_[i] = scheduled.items[i].sequence->request.guide->Allowed();
+    }
+  };
+  if (guided.size() < 2) return ask(0, static_cast<int64_t>(guided.size()), 0);
+  if (mask_threads_ == nullptr) {
+    ThreadOptions threads(static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, kMaskThreads)));
+    threads.poll = 0;  // a step is longer than any worker should look for work
+    mask_threads_ = std::make_unique<ThreadPool>(threads);
+  }
+  mask_threads_->ParallelFor(static_cast<int64_t>(guided.size()), 1, ask);
 }
 
 const ForwardBatch& BatchBuilder::Build(std::span<const BatchItem> items) {

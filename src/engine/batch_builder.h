@@ -1,12 +1,14 @@
 // BatchBuilder: tokens of sequences and their block tables -> the arrays of a ForwardBatch.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include "engine/model_runner.h"
 #include "engine/scheduler.h"
+#include "kernels/cpu/thread_pool.h"
 #include "kv/sequence_kv.h"
 #include "model/adapter_use.h"
 #include "model/forward_batch.h"
@@ -24,7 +26,8 @@ struct BatchItem {
   int64_t text_tokens = 0;           // > 0: of a text of this length whose vector is wanted
 };
 
-// Owns the arrays, so that a step allocates nothing once they have grown. Engine thread only.
+// Owns the arrays, so that a step allocates nothing once they have grown. Engine thread only, but for guides, which it asks on a few
+// threads at once when a step has several.
 class BatchBuilder {
  public:
   // `pooling` and `causal`: which states of a text are needed for its vector.
@@ -44,6 +47,7 @@ class BatchBuilder {
     std::vector<int32_t> block_table;
   };
   void AddTokens(const BatchItem& item);
+  void AskGuides(const ScheduledBatch& scheduled);
   void AddMasks(const ScheduledBatch& scheduled, int64_t vocab_size);
   void AddBlocks(const BatchItem& item, size_t row, int g, int max_blocks);
 
@@ -52,6 +56,8 @@ class BatchBuilder {
   std::vector<int32_t> token_ids_, positions_, query_start_, context_len_, logit_rows_,
       hidden_rows_, mask_rows_;
   std::vector<uint32_t> mask_bits_;
+  std::vector<std::span<const uint32_t>> allowed_;  // by item
+  std::unique_ptr<ThreadPool> mask_threads_;        // from the first step with several guides on
   std::vector<BatchItem> items_;
   std::vector<AdapterRun> adapters_;
   std::vector<Group> groups_;

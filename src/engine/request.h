@@ -15,13 +15,13 @@
 
 namespace lb {
 
-// Follows one answer and says which tokens may be next. One per request; engine thread only.
+// Follows one answer and says which tokens may be next. One per request; used by one thread at a time.
 class TokenGuide {
  public:
   virtual ~TokenGuide() = default;
   // Bit t % 32 of word t / 32 is set when token t may be next; empty: every token may. Valid until
   // the next call. Asked once for each token, before the pass that it is chosen from or after it; the pass may fail, so asking
-  // takes nothing.
+  // takes nothing. The guides of other answers may be asked meanwhile, by other threads.
   virtual std::span<const uint32_t> Allowed() = 0;
   // The answer's next token.
   virtual void Take(TokenId token) = 0;

@@ -34,7 +34,7 @@ struct Constraint {
 // Immutable, shared by the answers it binds.
 class CompiledGrammar;
 
-// One answer's way through a grammar. Engine thread only.
+// One answer's way through a grammar. One thread at a time; other matchers of the same grammar may go on meanwhile.
 class Matcher {
  public:
   explicit Matcher(std::shared_ptr<const CompiledGrammar> grammar);
