@@ -15,6 +15,7 @@ constexpr size_t kStagingBytes = 64 << 20;
 constexpr double kMiB = 1024.0 * 1024.0;
 
 void FreeDevice(void* memory) { cudaFree(memory); }
+void FreePinned(void* memory) { cudaFreeHost(memory); }
 
 }  // namespace
 
@@ -70,6 +71,27 @@ Result<DeviceMemory> CudaOps::Allocate(size_t bytes) {
   LB_CUDA_CHECK(cudaMemsetAsync(memory, 0, std::max<size_t>(bytes, 256), launcher_.stream));
   LB_CUDA_CHECK(cudaStreamSynchronize(launcher_.stream));
   return DeviceMemory(memory, FreeDevice);
+}
+
+Result<DeviceMemory> CudaOps::AllocateHost(size_t bytes) {
+  void* memory = nullptr;
+  // One address for host and device, which all 64-bit systems have.
+  if (const cudaError_t error = cudaHostAlloc(&memory, bytes, cudaHostAllocMapped); error != cudaSuccess) {
+    cudaGetLastError();
+    return Fail(ErrorCode::kOutOfMemory, "no {:.1f} MiB of pinned host memory: {}", static_cast<double>(bytes) / kMiB,
+                cudaGetErrorString(error));
+  }
+  return DeviceMemory(memory, FreePinned);
+}
+
+Result<void> CudaOps::MoveKvBlocks(std::span<const KvBlockPart> parts, const KvHostTier& tier, std::span<const KvBlockMove> moves,
+                                   bool to_host) {
+  for (const KvBlockPart& part : parts) CHECK(part.bytes % 16 == 0 && part.offset % 16 == 0);
+  CHECK(tier.slot_bytes % 16 == 0);
+  if (const cudaError_t error = LaunchMoveKvBlocks(launcher_, parts, tier, moves, to_host); error != cudaSuccess) {
+    return Fail(ErrorCode::kComputeFault, "{}: KV blocks could not be moved: {}", name_, cudaGetErrorString(error));
+  }
+  return {};
 }
 
 void CudaOps::CopyToHost(const TensorView& src, void* dst) {

@@ -24,6 +24,9 @@ class CudaOps final : public Ops {
   Result<DeviceMemory> Allocate(size_t bytes) override;
   void CopyToHost(const TensorView& src, void* dst) override;
   void CopyFromHost(const void* src, const TensorView& dst) override;
+  Result<DeviceMemory> AllocateHost(size_t bytes) override;
+  Result<void> MoveKvBlocks(std::span<const KvBlockPart> parts, const KvHostTier& tier, std::span<const KvBlockMove> moves,
+                            bool to_host) override;
   Result<std::unique_ptr<Matrix>> LoadMatrix(const TensorView& raw) override;
   Result<std::unique_ptr<Matrix>> LoadTable(const TensorView& raw) override;
   Result<DeviceMemory> LoadVector(const TensorView& raw) override;
