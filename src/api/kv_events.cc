@@ -30,6 +30,9 @@ std::string StatsJson(const EngineStats& s) {
   w.Key("blocks").BeginObject();
   w.Key("total").Int(s.pool_blocks).Key("free").Int(s.free_blocks);
   w.Key("cached").Int(s.cached_blocks).Key("used").Int(s.used_blocks).EndObject();
+  w.Key("host").BeginObject();
+  w.Key("total").Int(s.host.slots).Key("free").Int(s.host.free).Key("kept").Int(s.host.kept);
+  w.Key("saved_blocks").Int(s.host.saved).Key("loaded_blocks").Int(s.host.loaded).EndObject();
   w.Key("running").Int(s.running).Key("waiting").Int(s.waiting).Key("paused").Int(s.paused);
   w.Key("steps").Int(s.steps);
   w.Key("prompt_tokens").Int(s.prompt_tokens);

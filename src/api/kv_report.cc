@@ -46,6 +46,17 @@ void WriteGroups(const EngineSnapshot& snapshot, bool maps, JsonWriter* w) {
   w->EndArray();
 }
 
+void WriteHost(const EngineSnapshot& snapshot, JsonWriter* w) {
+  const kv::HostStats& host = snapshot.kv.stats.host;
+  int64_t slot_bytes = 0;
+  for (const int64_t bytes : snapshot.block_bytes) slot_bytes += bytes;
+  w->Key("host").BeginObject();
+  w->Key("total").Int(host.slots).Key("free").Int(host.free).Key("kept").Int(host.kept);
+  w->Key("bytes").Int(host.slots * slot_bytes);
+  w->Key("saved_blocks").Int(host.saved).Key("loaded_blocks").Int(host.loaded);
+  w->Key("evicted_blocks").Int(host.evictions).EndObject();
+}
+
 void WriteSequences(const EngineSnapshot& snapshot, JsonWriter* w) {
   w->Key("sequences").BeginArray();
   for (const SequenceInfo& s : snapshot.sequences) {
@@ -81,6 +92,7 @@ void WriteTree(const kv::KvSnapshot& kv, int block_tokens, JsonWriter* w) {
     run.parent < 0 ? w->Null() : w->Int(run.parent);
     w->Key("start").Int(run.start_token).Key("tokens").Int(run.num_tokens);
     w->Key("tokens_with_windows").Int(run.window_tokens);
+    w->Key("tokens_on_host").Int(run.host_tokens);
     w->Key("sequences").Int(run.sequences);
     w->Key("hits").Int(run.hits).Key("idle_ms").Int(run.idle_ms);
     w->Key("children").BeginArray();
@@ -100,6 +112,7 @@ std::string KvReport(const EngineSnapshot& snapshot, const EngineLimits& limits,
   w.Key("pool_tokens").Int(limits.pool_tokens);
   w.Key("max_request_tokens").Int(limits.max_request_tokens);
   WriteGroups(snapshot, maps, &w);
+  WriteHost(snapshot, &w);
   WriteSequences(snapshot, &w);
   WriteTree(snapshot.kv, snapshot.block_tokens, &w);
   if (maps) w.Key("picture_us").Int(snapshot.cost_us);

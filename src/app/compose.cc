@@ -46,6 +46,24 @@ Result<KvPlan> Plan(const Flags& flags, const ModelConfig& model, int64_t device
   return plan;
 }
 
+// The blocks that --kv-host-memory is for; 0, with a line that says why, where it would do nothing.
+Result<int> HostSlots(const Flags& flags, const KvPlan& plan, bool gpu) {
+  LB_ASSIGN_OR_RETURN(const int64_t bytes, ParseMemorySize("--kv-host-memory", flags.kv_host_memory, "0"));
+  if (bytes == 0) return 0;
+  const bool windows = std::ranges::any_of(plan.groups, [](const kv::KvGroupConfig& group) { return group.window > 0; });
+  const std::string_view why = !gpu                  ? "on the CPU the cache is in the host's memory already"
+                               : windows             ? "it serves no models with sliding windows"
+                               : !flags.cache_prompt ? "with --no-cache-prompt nothing is kept"
+                                                     : "";
+  if (!why.empty()) {
+    LogWarning("--kv-host-memory does nothing: {}", why);
+    return 0;
+  }
+  LB_ASSIGN_OR_RETURN(const HostTierPlan tier, PlanHostTier(plan, bytes, AvailableMemory()));
+  LogVerbose(1, "{}", tier.summary);
+  return tier.slots;
+}
+
 }  // namespace
 
 Result<KvDTypes> KvTypesOf(const Flags& flags) {
@@ -125,6 +143,8 @@ Result<std::unique_ptr<Engine>> MakeEngine(const Flags& flags, EngineConfig conf
           static_cast<int>(std::clamp<int64_t>(plan.pool_tokens / 256, std::min(4, most), config.max_sequences));
     }
     config.prefix_cache = flags.cache_prompt;
+    LB_ASSIGN_OR_RETURN(config.host_slots, HostSlots(flags, plan, gpu));
+    runner_config.host_slots = config.host_slots;
     config.lookup_min_match = flags.lookup_ngram_min;
     config.max_draft = flags.draft_max;
     const bool guesses = flags.lookup_ngram_min > 0 || !flags.model_draft.empty();
@@ -134,6 +154,7 @@ Result<std::unique_ptr<Engine>> MakeEngine(const Flags& flags, EngineConfig conf
     runner_config.v_dtype = types.v;
   } else {
     PlanVectorModel(flags, model.config(), &config, &runner_config);
+    if (flags.kv_host_memory != "0") LogWarning("--kv-host-memory does nothing: a model that makes vectors keeps no cache");
   }
   for (const auto& group : config.kv_groups) runner_config.group_blocks.push_back(group.num_blocks);
   runner_config.max_batch_tokens = config.max_batch_tokens;
@@ -149,8 +170,8 @@ Result<std::unique_ptr<Engine>> MakeEngine(const Flags& flags, EngineConfig conf
   return engine;
 }
 
-Result<int64_t> ParseMemorySize(std::string_view flag, const std::string& text) {
-  if (text == "auto") return int64_t{0};
+Result<int64_t> ParseMemorySize(std::string_view flag, const std::string& text, std::string_view word) {
+  if (text == word) return int64_t{0};
   double number = 0;
   const char* end = text.data() + text.size();
   const auto [rest, ec] = std::from_chars(text.data(), end, number);
@@ -164,7 +185,7 @@ Result<int64_t> ParseMemorySize(std::string_view flag, const std::string& text) 
     }
   }
   return Fail(ErrorCode::kInvalidArgument,
-              "{} must be auto or a size such as 512M or 4G, not {}", flag, text);
+              "{} must be {} or a size such as 512M or 4G, not {}", flag, word, text);
 }
 
 Result<std::unique_ptr<Composition>> Compose(const Flags& flags, const LoadProgress& progress) {

@@ -54,7 +54,7 @@ Result<std::unique_ptr<Engine>> MakeEngine(const Flags& flags, EngineConfig conf
 Result<std::shared_ptr<const text::ChatTemplate>> ChooseChatTemplate(
     const Flags& flags, const gguf::Metadata& metadata, const text::Tokenizer& tokenizer);
 
-// "auto", or bytes with an optional K, M, G or T (powers of 1024).
-Result<int64_t> ParseMemorySize(std::string_view flag, const std::string& text);
+// `word` (0), or bytes with an optional K, M, G or T (powers of 1024).
+Result<int64_t> ParseMemorySize(std::string_view flag, const std::string& text, std::string_view word = "auto");
 
 }  // namespace lb::app

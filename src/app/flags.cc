@@ -91,6 +91,7 @@ Parser::Parser(Flags* f) {
   group = "Cache and compute";
   app.add_option("-c,--ctx-size", f->ctx_size, "Tokens in the KV pool, and of the longest request at once; 0: from --kv-memory and the model")->check(range(int64_t{0}, big))->capture_default_str()->group(group);
   app.add_option("--kv-memory", f->kv_memory, "Memory of the KV pool: auto, or a size such as 512M or 4G; with --ctx-size only a limit")->capture_default_str()->group(group);
+  app.add_option("--kv-host-memory", f->kv_host_memory, "On a GPU: pinned host memory for cached blocks that the pool has no room for, which are copied back when a prompt begins as they do: a size such as 4G; 0: off")->capture_default_str()->group(group);
   app.add_option("--parallel", f->parallel, "Most sequences that run together (-np); -1: automatic")->check(range(-1, 4096))->group(group);
   app.add_option("-b,--batch-size", f->batch_size, "Most tokens in one step; 0: 512 on a CPU, 4096 on a GPU")->check(range(0, 65536))->group(group);
   AddGpuFlags(app, &f->gpu);

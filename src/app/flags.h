@@ -46,6 +46,7 @@ struct Flags {
 
   int64_t ctx_size = 0;       // tokens of the pool and of the longest request; 0: from memory
   std::string kv_memory = "auto";
+  std::string kv_host_memory = "0";
   int parallel = -1;          // -1: automatic
   int batch_size = 0;         // 0: as the backend likes it
   GpuOptions gpu;

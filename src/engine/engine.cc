@@ -7,7 +7,6 @@
 #include "base/log.h"
 #include "engine/context_shift.h"
 #include "engine/lookup_draft.h"
-#include "engine/prompt_cache_file.h"
 
 namespace lb {
 namespace {
@@ -41,6 +40,7 @@ Result<std::unique_ptr<Engine>> Engine::Create(EngineConfig config,
   cache.groups = config.kv_groups;
   cache.max_chunk = config.max_batch_tokens;
   cache.prefix_cache = config.prefix_cache;
+  cache.host_slots = config.host_slots;
   LB_ASSIGN_OR_RETURN(auto kv, kv::KvCacheManager::Create(std::move(cache)));
   for (const kv::KvGroupConfig& group : config.kv_groups) {
     const int64_t tokens = int64_t{group.num_blocks} * kv::kBlockTokens;
@@ -198,14 +198,19 @@ bool Engine::Step() {
   ScheduledBatch batch = scheduler_.Schedule(chunk_policy_, start_us);
   if (config_.num_adapters > 0) GroupByAdapters(&batch);
   Announce(batch);
+  const bool worked = got_mail || !batch.items.empty();
+  MoveBlocks(batch);
   if (!batch.items.empty()) {
     RunBatch(batch);
     ++stats_.steps;
     stats_.step_sequences += static_cast<int64_t>(batch.items.size());
-    chunk_policy_.Observe(batch.num_decode_tokens + batch.num_drafted_tokens,
-                          batch.num_prefill_tokens, clock_->NowMicros() - start_us);
+    // The time of a step that loads is the bus's.
+    const bool loads = std::ranges::find(moves_, kv::Transfer::Kind::kLoad, &kv::Transfer::kind) != moves_.end();
+    if (!loads) {
+      chunk_policy_.Observe(batch.num_decode_tokens + batch.num_drafted_tokens,
+                            batch.num_prefill_tokens, clock_->NowMicros() - start_us);
+    }
   }
-  const bool worked = got_mail || !batch.items.empty();
   if (worked) Publish();
   return worked;
 }
@@ -249,11 +254,12 @@ void Engine::Announce(const ScheduledBatch& batch) {
   }
 }
 
-void Engine::RunBatch(const ScheduledBatch& batch) {
+void Engine::RunBatch(ScheduledBatch& batch) {
   const ForwardBatch& built = batch_builder_.Build(batch, *runner_);
   const Result<std::span<const float>> logits = runner_->Run(built);
   if (!logits.has_value()) {
     // Nothing was committed, so nothing of this step can be reused. Others never notice.
+    LoseMoves(logits.error(), batch);
     for (const ScheduledBatch::Item& item : batch.items) {
       Fail(*item.sequence, Error{ErrorCode::kComputeFault, logits.error().message, {}});
     }
@@ -483,16 +489,6 @@ void Engine::Publish() {
   PublishStats();
   for (auto& [stream, event] : endings_) stream->Push(std::move(event));
   endings_.clear();
-}
-
-Result<int64_t> Engine::LoadPromptCache(const std::string& path, const std::string& key) {
-  auto loaded = lb::LoadPromptCache(*kv_, *runner_, path, key);
-  PublishStats();
-  return loaded;
-}
-
-Result<int64_t> Engine::SavePromptCache(const std::string& path, const std::string& key) {
-  return lb::SavePromptCache(*kv_, *runner_, path, key);
 }
 
 }  // namespace lb

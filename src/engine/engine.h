@@ -70,7 +70,11 @@ class Engine final : public EngineClient {
   bool DrainInbox();
   void Accept(std::unique_ptr<Sequence> sequence);
   void Announce(const ScheduledBatch& batch);
-  void RunBatch(const ScheduledBatch& batch);
+  // What the cache wants copied before this step. Sequences that lose something by a fault are gone then.
+  void MoveBlocks(ScheduledBatch& batch);
+  // The moves of this step came to nothing.
+  void LoseMoves(const Error& error, ScheduledBatch& batch);
+  void RunBatch(ScheduledBatch& batch);
   Result<void> CheckKind(const Request& request) const;
   Result<void> CheckAdapters(const Request& request) const;
   size_t TakeStates(Sequence& sequence, int64_t first, int num_tokens,
@@ -113,6 +117,7 @@ class Engine final : public EngineClient {
   std::unordered_map<uint64_t, std::unique_ptr<Sequence>> sequences_;  // all that are open
   EngineStats stats_;
   std::vector<std::pair<std::shared_ptr<StreamState>, TokenEvent>> endings_;  // of this step
+  std::vector<kv::Transfer> moves_;  // of this step
 
   std::atomic<uint64_t> next_id_{1};
   std::atomic<int> num_queued_{0};  // submitted and not admitted yet

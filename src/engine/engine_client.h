@@ -39,6 +39,7 @@ class TokenStream {
 // A point-in-time copy of the engine's numbers, published once per step. Counters only grow.
 struct EngineStats {
   int64_t pool_blocks = 0, free_blocks = 0, cached_blocks = 0, used_blocks = 0;
+  kv::HostStats host;  // of the cache's tier on the host
   int running = 0, waiting = 0, paused = 0;
   // Prompt tokens of admitted requests: all, those found in the cache, those computed so far (each
   // once). Without pauses, faults and cancellations the first is the sum of the others in the end.

@@ -64,6 +64,7 @@ void Engine::PublishStats() {
   stats_.waiting = static_cast<int>(scheduler_.waiting().size());
   stats_.pauses = scheduler_.num_pauses();
   stats_.evictions = kv_->num_evictions();
+  stats_.host = kv_->host_stats();
   std::lock_guard lock(published_mutex_);
   published_ = stats_;
 }

@@ -127,4 +127,23 @@ Result<KvPlan> PlanKv(const ModelConfig& model, const KvSizing& sizing) {
   return plan;
 }
 
+Result<HostTierPlan> PlanHostTier(const KvPlan& plan, int64_t memory_bytes, int64_t available_bytes) {
+  const int64_t slot_bytes = plan.bytes_per_token * kv::kBlockTokens;
+  const int64_t slots = std::min<int64_t>(memory_bytes / slot_bytes, std::numeric_limits<int32_t>::max());
+  if (slots < 1) {
+    return Fail(ErrorCode::kInvalidArgument, "--kv-host-memory of {:.1f} MiB holds not one block of {} tokens, which takes {} bytes",
+                MiB(memory_bytes), kv::kBlockTokens, slot_bytes);
+  }
+  HostTierPlan tier{static_cast<int>(slots), slots * slot_bytes, ""};
+  if (available_bytes > 0 && tier.bytes > available_bytes) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "--kv-host-memory of {:.1f} MiB is memory that cannot be swapped, and this machine has {:.1f} MiB left: that is {} tokens "
+                "instead of {}",
+                MiB(memory_bytes), MiB(available_bytes), available_bytes / slot_bytes * kv::kBlockTokens, slots * kv::kBlockTokens);
+  }
+  tier.summary = fmt::format("KV cache's tier on the host: {} tokens in {} blocks, {:.1f} MiB pinned", slots * kv::kBlockTokens, slots,
+                             MiB(tier.bytes));
+  return tier;
+}
+
 }  // namespace lb

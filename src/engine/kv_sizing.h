@@ -47,4 +47,14 @@ struct KvPlan {
 // is too small to serve anybody, or the machine has not the memory.
 Result<KvPlan> PlanKv(const ModelConfig& model, const KvSizing& sizing);
 
+struct HostTierPlan {
+  int slots = 0;        // blocks it keeps
+  int64_t bytes = 0;    // at most those asked for
+  std::string summary;  // one line for the log
+};
+
+// The tier on the host of a cache without windows. kInvalidArgument with the arithmetic when not one block fits `memory_bytes`, or
+// these are more than is available (0: unknown).
+Result<HostTierPlan> PlanHostTier(const KvPlan& plan, int64_t memory_bytes, int64_t available_bytes);
+
 }  // namespace lb

@@ -43,22 +43,46 @@ struct DecodeShape {
   }
 };
 
+// What a block of each group is made of: the K, then the V of every layer, whose rows of a block are neighbours in memory. In a slot
+// of the host tier, which has *slot_bytes, the groups stand one behind the other.
+std::vector<std::vector<KvBlockPart>> BlockParts(const ModelConfig& model, std::span<const KvLayer> layers, int64_t* slot_bytes) {
+  std::vector<std::vector<KvBlockPart>> parts;
+  *slot_bytes = 0;
+  for (const KvGroup& group : model.kv_groups) {
+    auto& of_group = parts.emplace_back();
+    for (int l : group.layers) {
+      const KvLayer& layer = layers[static_cast<size_t>(l)];
+      const int64_t rows = int64_t{layer.num_kv_heads} * kKvBlockTokens;
+      for (const auto& [pool, row_bytes] : {std::pair{layer.k, RowBytes(layer.k_dtype, layer.k_dim)},
+                                            std::pair{layer.v, RowBytes(layer.v_dtype, layer.v_dim)}}) {
+        of_group.push_back({pool, rows * row_bytes, *slot_bytes});
+        *slot_bytes += rows * row_bytes;
+      }
+    }
+  }
+  return parts;
+}
+
 class PagedModelRunner final : public ModelRunner {
  public:
   PagedModelRunner(const Model& model, Ops& ops, std::vector<DeviceMemory> kv_memory,
-                   std::vector<KvLayer> layers, std::unique_ptr<Arena> arena, DeviceMemory logits,
-                   DeviceMemory hidden, const RunnerConfig& config)
+                   std::vector<KvLayer> layers, DeviceMemory host, std::unique_ptr<Arena> arena,
+                   DeviceMemory logits, DeviceMemory hidden, const RunnerConfig& config)
       : model_(model),
         ops_(ops),
         kv_memory_(std::move(kv_memory)),
         layers_(std::move(layers)),
+        host_(std::move(host)),
         arena_(std::move(arena)),
         logits_(std::move(logits)),
         hidden_(std::move(hidden)),
         most_logits_(static_cast<size_t>(config.max_logit_rows) *
                      static_cast<size_t>(model.config().vocab_size)),
         host_hidden_(static_cast<size_t>(config.max_hidden_rows) *
-                     static_cast<size_t>(model.config().width)) {}
+                     static_cast<size_t>(model.config().width)) {
+    parts_ = BlockParts(model.config(), layers_, &tier_.slot_bytes);
+    tier_.memory = host_.get();
+  }
 
   int vocab_size() const override { return model_.config().vocab_size; }
 
@@ -123,43 +147,51 @@ class PagedModelRunner final : public ModelRunner {
   }
 
   size_t BlockBytes(int group) const override {
-    size_t bytes = 0;
-    ForEachPart(group, 0,
-                [&](const TensorView& part) { bytes += static_cast<size_t>(part.num_bytes()); });
-    return bytes;
+    int64_t bytes = 0;
+    for (const KvBlockPart& part : parts_[static_cast<size_t>(group)]) bytes += part.bytes;
+    return static_cast<size_t>(bytes);
   }
   void ReadBlock(int group, int block, std::byte* out) override {
-    ForEachPart(group, block, [&](const TensorView& part) {
-      ops_.CopyToHost(part, out);
-      out += part.num_bytes();
-    });
+    for (const KvBlockPart& part : parts_[static_cast<size_t>(group)]) {
+      ops_.CopyToHost(PartOf(part, block), out);
+      out += part.bytes;
+    }
   }
   void WriteBlock(int group, int block, const std::byte* in) override {
-    ForEachPart(group, block, [&](const TensorView& part) {
-      ops_.CopyFromHost(in, part);
-      in += part.num_bytes();
-    });
+    for (const KvBlockPart& part : parts_[static_cast<size_t>(group)]) {
+      ops_.CopyFromHost(in, PartOf(part, block));
+      in += part.bytes;
+    }
+  }
+
+  Result<void> Move(std::span<const kv::Transfer> transfers) override {
+    while (!transfers.empty()) {
+      const auto run = transfers.first(kv::IndependentTransfers(transfers));
+      for (size_t g = 0; g < parts_.size(); ++g) {
+        moves_.clear();
+        for (const kv::Transfer& t : run) moves_.push_back({t.blocks[g].value, t.slot.value});
+        const bool to_host = run.front().kind == kv::Transfer::Kind::kSave;
+        LB_RETURN_IF_ERROR(ops_.MoveKvBlocks(parts_[g], tier_, moves_, to_host));
+      }
+      transfers = transfers.subspan(run.size());
+    }
+    return {};
   }
 
  private:
-  // The K, then the V of a block in every layer of the group: rows that are neighbours in memory.
-  template <typename F>
-  void ForEachPart(int group, int block, F&& visit) const {
-    for (int l : model_.config().kv_groups[static_cast<size_t>(group)].layers) {
-      const KvLayer& layer = layers_[static_cast<size_t>(l)];
-      const int64_t rows = int64_t{layer.num_kv_heads} * kKvBlockTokens;
-      for (const auto& [data, dtype, dim] : {std::tuple{layer.k, layer.k_dtype, layer.k_dim},
-                                             std::tuple{layer.v, layer.v_dtype, layer.v_dim}}) {
-        char* first = static_cast<char*>(data) + block * rows * RowBytes(dtype, dim);
-        visit(TensorView(first, dtype, {rows, dim}));
-      }
-    }
+  static TensorView PartOf(const KvBlockPart& part, int block) {
+    constexpr int64_t kWord = sizeof(int32_t);  // whatever they are, they are copied
+    return TensorView(static_cast<char*>(part.pool) + block * part.bytes, DType::kI32, {part.bytes / kWord});
   }
 
   const Model& model_;
   Ops& ops_;
   std::vector<DeviceMemory> kv_memory_;  // two per layer: K, V
   std::vector<KvLayer> layers_;
+  DeviceMemory host_;  // of the tier: its slots
+  KvHostTier tier_;
+  std::vector<std::vector<KvBlockPart>> parts_;  // of each group
+  std::vector<KvBlockMove> moves_;
   std::unique_ptr<Arena> arena_;
   DeviceMemory logits_;
   DeviceMemory hidden_;
@@ -171,6 +203,16 @@ class PagedModelRunner final : public ModelRunner {
   DecodeShape shape_, last_shape_;  // of this step; of the one before, when it was one
   int64_t last_step_ = 0;
 };
+
+Result<DeviceMemory> TakeHostTier(Ops& ops, const ModelConfig& model, std::span<const KvLayer> layers, int slots) {
+  if (slots == 0) return DeviceMemory(nullptr, nullptr);
+  int64_t slot_bytes = 0;
+  BlockParts(model, layers, &slot_bytes);
+  auto memory = ops.AllocateHost(static_cast<size_t>(slots * slot_bytes));
+  if (memory.has_value()) return memory;
+  return Fail(ErrorCode::kOutOfMemory, "the KV cache's tier on the host, {} blocks of {} bytes, cannot be had: {}; lower --kv-host-memory",
+              slots, slot_bytes, memory.error().message);
+}
 
 Result<DeviceMemory> Take(Ops& ops, size_t bytes, std::string_view what) {
   auto memory = ops.Allocate(bytes);
@@ -212,6 +254,7 @@ Result<std::unique_ptr<ModelRunner>> MakeModelRunner(const Model& model, Ops& op
       memory.push_back(std::move(v));
     }
   }
+  LB_ASSIGN_OR_RETURN(DeviceMemory host, TakeHostTier(ops, m, layers, config.host_slots));
   const int output_rows =
       std::min(config.max_batch_tokens, config.max_logit_rows + config.max_hidden_rows);
   const size_t arena_bytes = model.ArenaBytes(config.max_batch_tokens, output_rows) +
@@ -228,8 +271,8 @@ Result<std::unique_ptr<ModelRunner>> MakeModelRunner(const Model& model, Ops& op
     LB_ASSIGN_OR_RETURN(hidden, Take(ops, hidden_bytes, "hidden states"));
   }
   return std::unique_ptr<ModelRunner>(std::make_unique<PagedModelRunner>(
-      model, ops, std::move(memory), std::move(layers), std::move(arena), std::move(logits),
-      std::move(hidden), config));
+      model, ops, std::move(memory), std::move(layers), std::move(host), std::move(arena),
+      std::move(logits), std::move(hidden), config));
 }
 
 }  // namespace lb

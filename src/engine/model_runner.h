@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "kv/transfer.h"
 #include "model/forward_batch.h"
 #include "model/model.h"
 #include "sampling/sampler.h"
@@ -46,12 +47,17 @@ class ModelRunner {
   virtual size_t BlockBytes(int group) const = 0;
   virtual void ReadBlock(int group, int block, std::byte* out) = 0;
   virtual void WriteBlock(int group, int block, const std::byte* in) = 0;
+
+  // The host tier: does `transfers` in their order, before all that is run or read from now on; may not wait for the end. After
+  // an error (kComputeFault), of this call or the next Run, what they were to fill is worthless and all else intact.
+  virtual Result<void> Move(std::span<const kv::Transfer> transfers) = 0;
 };
 
 struct RunnerConfig {
   std::vector<int> group_blocks;  // blocks of each KV group of the model
   DType k_dtype = DType::kF16;
   DType v_dtype = DType::kF16;
+  int host_slots = 0;              // blocks that the host tier keeps
   int max_batch_tokens = 512;
   int max_logit_rows = 32;   // sequences that may sample in one step
   int max_hidden_rows = 0;   // tokens whose states one step may ask for
@@ -59,7 +65,7 @@ struct RunnerConfig {
   bool scratch_kv = false;
 };
 
-// The real one: takes all memory it will ever need (KV pools, arena, logits) from `ops`, now.
+// The real one: takes all memory it will ever need (KV pools, host tier, arena, logits) from `ops`, now.
 // kOutOfMemory with the sizes when it cannot have it. Model and ops outlive the runner.
 Result<std::unique_ptr<ModelRunner>> MakeModelRunner(const Model& model, Ops& ops,
                                                      const RunnerConfig& config);

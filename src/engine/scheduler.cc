@@ -274,7 +274,10 @@ void Scheduler::Restart(Sequence* s) {
   CHECK(s->status == SequenceStatus::kRunning);
   // Its place in running_ is kept, so whoever is oldest still moves in every step; blocks it finds
   // as any running sequence does, from younger ones if need be.
-  kv_->Attach(*s->kv, s->tokens, kv_->Match(*s->kv, s->tokens));
+  // What is on the host would take blocks before there are any.
+  kv::PrefixMatch match = kv_->Match(*s->kv, s->tokens);
+  match.LeaveOutHost();
+  kv_->Attach(*s->kv, s->tokens, match);
   LogPool("shift", *s, HeldBy(*s));
 }
 

@@ -76,6 +76,18 @@ void HostOps::CopyFromHost(const void* src, const TensorView& dst) {
   std::memcpy(dst.data, src, static_cast<size_t>(dst.num_bytes()));
 }
 
+Result<void> HostOps::MoveKvBlocks(std::span<const KvBlockPart> parts, const KvHostTier& tier, std::span<const KvBlockMove> moves,
+                                   bool to_host) {
+  for (const KvBlockMove& move : moves) {
+    for (const KvBlockPart& part : parts) {
+      char* block = static_cast<char*>(part.pool) + move.block * part.bytes;
+      char* slot = static_cast<char*>(tier.memory) + move.slot * tier.slot_bytes + part.offset;
+      std::memcpy(to_host ? slot : block, to_host ? block : slot, static_cast<size_t>(part.bytes));
+    }
+  }
+  return {};
+}
+
 Result<std::unique_ptr<Matrix>> HostOps::LoadTable(const TensorView& raw) {
   LB_RETURN_IF_ERROR(CheckWeight(raw));
   return std::unique_ptr<Matrix>(std::make_unique<TableMatrix>(raw));

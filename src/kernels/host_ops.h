@@ -12,6 +12,9 @@ class HostOps : public Ops {
   Result<DeviceMemory> Allocate(size_t bytes) override;
   void CopyToHost(const TensorView& src, void* dst) override;
   void CopyFromHost(const void* src, const TensorView& dst) override;
+  Result<DeviceMemory> AllocateHost(size_t bytes) override { return Allocate(bytes); }
+  Result<void> MoveKvBlocks(std::span<const KvBlockPart> parts, const KvHostTier& tier, std::span<const KvBlockMove> moves,
+                            bool to_host) override;
   // The view is kept: the mapped file must outlive the table.
   Result<std::unique_ptr<Matrix>> LoadTable(const TensorView& raw) override;
   Result<DeviceMemory> LoadVector(const TensorView& raw) override;

@@ -25,6 +25,26 @@ struct KvLayer {
   int64_t num_blocks = 0;
 };
 
+// The K or the V of one layer of a KV block: block b's bytes begin at pool + b * bytes, and in a slot of the host tier at `offset`.
+// Bytes and offset are multiples of 16.
+struct KvBlockPart {
+  void* pool = nullptr;
+  int64_t bytes = 0;
+  int64_t offset = 0;
+};
+
+// Memory of Ops::AllocateHost, in slots of `slot_bytes` (a multiple of 16).
+struct KvHostTier {
+  void* memory = nullptr;
+  int64_t slot_bytes = 0;
+};
+
+// A block and the slot that it goes to, or comes from.
+struct KvBlockMove {
+  int32_t block = 0;
+  int32_t slot = 0;
+};
+
 // More than any sequence has tokens, and far from overflow when a position is added.
 inline constexpr int kSeesAll = 1 << 30;
 

@@ -89,6 +89,15 @@ class Ops {
   virtual void CopyToHost(const TensorView& src, void* dst) = 0;
   virtual void CopyFromHost(const void* src, const TensorView& dst) = 0;
 
+  // ---- the host tier of the KV cache ----------------------------------------------------------------
+  // Host memory that the device reads and writes by itself: pinned where that means something. 64-byte aligned.
+  virtual Result<DeviceMemory> AllocateHost(size_t bytes) = 0;
+  // The `parts` of every block of `moves` to its slot (to_host) or from there, after everything that was asked for before and before
+  // everything that is asked for after. May not wait for the device: a fault is told here or by the next Finish (kComputeFault).
+  // No two moves are to one place.
+  virtual Result<void> MoveKvBlocks(std::span<const KvBlockPart> parts, const KvHostTier& tier, std::span<const KvBlockMove> moves,
+                                    bool to_host) = 0;
+
   // ---- weights (at start-up) ------------------------------------------------------------------------
   // What is loaded next belongs to layer `layer`, or to none of them (-1). A GPU may leave the weights of later layers in host memory.
   virtual void BeginLayer(int /*layer*/) {}

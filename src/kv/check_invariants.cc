@@ -1,5 +1,6 @@
 // The manager's recount of everything against everything.
 #include <map>
+#include <string>
 
 #include "kv/kv_cache_manager.h"
 
@@ -12,10 +13,10 @@ namespace {
   } while (false)
 
 // Counts and the cached order of one pool, from its blocks alone.
-Result<void> CheckPool(const BlockPool& pool, int g) {
+Result<void> CheckPool(const BlockPool& pool, const std::string& name) {
   std::vector<bool> is_free(static_cast<size_t>(pool.size()), false);
   for (BlockId b : pool.free_blocks()) {
-    LB_REQUIRE(!is_free[static_cast<size_t>(b.value)], "group {}: block {} is free twice", g,
+    LB_REQUIRE(!is_free[static_cast<size_t>(b.value)], "{}: block {} is free twice", name,
                b.value);
     is_free[static_cast<size_t>(b.value)] = true;
   }
@@ -24,24 +25,24 @@ Result<void> CheckPool(const BlockPool& pool, int g) {
     const BlockId b(i);
     const bool owned = pool.owner(b) != kNoNode;
     LB_REQUIRE(!is_free[static_cast<size_t>(i)] || (pool.refs(b) == 0 && !owned),
-               "group {}: free block {} has {} references", g, i, pool.refs(b));
+               "{}: free block {} has {} references", name, i, pool.refs(b));
     LB_REQUIRE(is_free[static_cast<size_t>(i)] || pool.refs(b) > 0 || owned,
-               "group {}: block {} is held by nobody and not free", g, i);
+               "{}: block {} is held by nobody and not free", name, i);
     used += pool.refs(b) > 0;
     cached += pool.refs(b) == 0 && owned;
   }
   LB_REQUIRE(used == pool.num_used() && cached == pool.num_cached(),
-             "group {}: {} used and {} cached, counted {} and {}", g, pool.num_used(),
+             "{}: {} used and {} cached, counted {} and {}", name, pool.num_used(),
              pool.num_cached(), used, cached);
-  LB_REQUIRE(pool.num_free() + cached + used == pool.size(), "group {}: {} + {} + {} is not {}", g,
+  LB_REQUIRE(pool.num_free() + cached + used == pool.size(), "{}: {} + {} + {} is not {}", name,
              pool.num_free(), cached, used, pool.size());
   int listed = 0;
   for (auto b = pool.LeastRecentlyCached(); b.has_value(); b = pool.NextCached(*b)) {
     LB_REQUIRE(pool.refs(*b) == 0 && pool.owner(*b) != kNoNode,
-               "group {}: block {} stands among the cached", g, b->value);
+               "{}: block {} stands among the cached", name, b->value);
     ++listed;
   }
-  LB_REQUIRE(listed == cached, "group {}: {} blocks in the cached order, {} cached", g, listed,
+  LB_REQUIRE(listed == cached, "{}: {} blocks in the cached order, {} cached", name, listed,
              cached);
   return {};
 }
@@ -49,9 +50,13 @@ Result<void> CheckPool(const BlockPool& pool, int g) {
 }  // namespace
 
 Result<void> KvCacheManager::CheckInvariants() const {
-  for (int g = 0; g < num_groups(); ++g) LB_RETURN_IF_ERROR(CheckPool(pool(g), g));
+  for (int g = 0; g < num_groups(); ++g) {
+    LB_RETURN_IF_ERROR(CheckPool(pool(g), fmt::format("group {}", g)));
+  }
+  LB_RETURN_IF_ERROR(CheckPool(host_, "host"));
   LB_RETURN_IF_ERROR(CheckTables());
-  return CheckTree();
+  LB_RETURN_IF_ERROR(CheckTree());
+  return CheckHost();
 }
 
 Result<void> KvCacheManager::CheckTables() const {
@@ -130,7 +135,8 @@ Result<void> KvCacheManager::CheckTree() const {
                i);
     for (int g = 0; g < num_groups(); ++g) {
       const BlockId b = n.blocks[static_cast<size_t>(g)];
-      LB_REQUIRE(b != kNoBlock || IsWindow(g), "node {} lacks its block of group {}", i, g);
+      LB_REQUIRE((b != kNoBlock) == (n.slot == kNoBlock) || IsWindow(g), "node {} has {} in group {} and slot {}", i, b.value, g,
+                 n.slot.value);
       if (b == kNoBlock) continue;
       LB_REQUIRE(pool(g).owner(b) == NodeId(i), "block {} is node {}'s and not node {}'s", b.value,
                  pool(g).owner(b).value, i);
@@ -147,6 +153,7 @@ Result<void> KvCacheManager::CheckTree() const {
                n.refs, refs[static_cast<size_t>(i)]);
     if (full_group_ < 0) continue;
     const BlockId b = n.blocks[static_cast<size_t>(full_group_)];
+    if (b == kNoBlock) continue;  // on the host
     LB_REQUIRE(pool(full_group_).refs(b) == n.refs, "node {} is used by {} and its block by {}", i,
                n.refs, pool(full_group_).refs(b));
   }
@@ -165,6 +172,32 @@ Result<void> KvCacheManager::CheckTree() const {
                  "node {} would be evicted before its child", parent.value);
       seen[static_cast<size_t>(pool(g).owner(*b).value)] = true;
     }
+  }
+  return {};
+}
+
+Result<void> KvCacheManager::CheckHost() const {
+  LB_REQUIRE(host_.num_used() == 0, "{} slots are held between two calls", host_.num_used());
+  int kept = 0;
+  for (int i = 0; i < tree_.id_limit(); ++i) {
+    const PrefixTree::Node& n = tree_.node(NodeId(i));
+    if (!n.live) continue;
+    if (n.slot == kNoBlock) {
+      LB_REQUIRE(n.parent == kNoNode || tree_.node(n.parent).slot == kNoBlock, "node {} is on the device and its parent {} on the host", i,
+                 n.parent.value);
+      continue;
+    }
+    LB_REQUIRE(host_.owner(n.slot) == NodeId(i), "slot {} is node {}'s and not node {}'s", n.slot.value, host_.owner(n.slot).value, i);
+    LB_REQUIRE(n.refs == 0, "node {} is on the host and used by {}", i, n.refs);
+    ++kept;
+  }
+  LB_REQUIRE(kept == host_.num_cached(), "{} slots say that a node owns them, {} do", host_.num_cached(), kept);
+  std::vector<bool> seen(static_cast<size_t>(tree_.id_limit()), false);
+  for (auto slot = host_.LeastRecentlyCached(); slot.has_value(); slot = host_.NextCached(*slot)) {
+    const NodeId parent = tree_.node(host_.owner(*slot)).parent;
+    LB_REQUIRE(parent == kNoNode || !seen[static_cast<size_t>(parent.value)], "node {} would leave the host before its child",
+               parent.value);
+    seen[static_cast<size_t>(host_.owner(*slot).value)] = true;
   }
   return {};
 }

@@ -26,11 +26,15 @@ Result<std::unique_ptr<KvCacheManager>> KvCacheManager::Create(KvCacheConfig con
                   "a KV pool of {} blocks of {} tokens is too small: a window of {} needs {}",
                   group.num_blocks, kBlockTokens, group.window, least);
     }
+    if (group.window > 0 && config.host_slots > 0) {
+      return Fail(ErrorCode::kInvalidArgument, "the host tier serves no models with sliding windows");
+    }
   }
   return std::unique_ptr<KvCacheManager>(new KvCacheManager(std::move(config)));
 }
 
-KvCacheManager::KvCacheManager(KvCacheConfig config) : config_(std::move(config)) {
+KvCacheManager::KvCacheManager(KvCacheConfig config)
+    : config_(std::move(config)), host_(config_.host_slots) {
   for (int g = 0; g < num_groups(); ++g) {
     pools_.push_back(
         std::make_unique<BlockPool>(config_.groups[static_cast<size_t>(g)].num_blocks));
@@ -73,9 +77,11 @@ PrefixMatch KvCacheManager::Match(SequenceKv& seq, std::span<const TokenId> toke
     match.path.push_back(id);
     parent = id;
     bool usable = true;
+    const bool on_host = tree_.node(id).slot != kNoBlock;
+    match.num_host += on_host;
     for (int g = 0; g < num_groups(); ++g) {
       auto& missing = last_missing[static_cast<size_t>(g)];
-      if (tree_.node(id).blocks[static_cast<size_t>(g)] == kNoBlock)
+      if (tree_.node(id).blocks[static_cast<size_t>(g)] == kNoBlock && !on_host)
         missing = static_cast<int64_t>(i);
       usable &= missing < FirstNeeded(g, static_cast<int64_t>((i + 1) * kBlockTokens));
     }
@@ -102,7 +108,7 @@ void KvCacheManager::Attach(SequenceKv& seq, std::span<const TokenId> tokens,
   for (int g = 0; g < num_groups(); ++g) {
     BlockTable& table = seq.tables_[static_cast<size_t>(g)];
     const int64_t first = FirstNeeded(g, seq.num_computed_);
-    for (int i = 0; i < match.num_blocks; ++i) {
+    for (int i = 0; i < match.num_blocks - match.num_host; ++i) {
       if (i < first) {
         table.Append(kNoBlock);
         continue;
@@ -114,6 +120,7 @@ void KvCacheManager::Attach(SequenceKv& seq, std::span<const TokenId> tokens,
       table.Append(block);
     }
   }
+  if (match.num_host > 0) LoadNodes(seq, match.path.size() - static_cast<size_t>(match.num_host));
   if (!seq.use_cache_) return;
   ExtendChainHashes(seq.ns_, tokens, seq.hashes_);
   seq.pending_begin_ = seq.path_.size();
@@ -180,8 +187,9 @@ void KvCacheManager::DropFromNode(NodeId node, int g) {
   block = kNoBlock;
 }
 
-void KvCacheManager::EvictNode(NodeId node) {
+void KvCacheManager::RemoveNode(NodeId node) {
   for (int g = 0; g < num_groups(); ++g) DropFromNode(node, g);
+  GiveBackSlot(node);
   tree_.Remove(node);
 }
 
@@ -230,6 +238,7 @@ void KvCacheManager::InsertBlock(SequenceKv& seq, std::span<const TokenId> token
   PrefixTree::Node& n = tree_.node(id);
   ++n.refs;
   n.last_use_ms = now_ms_;
+  GiveBackSlot(id);  // what is on the host was computed once more
   for (int g = 0; g < num_groups(); ++g) {
     BlockId& theirs = n.blocks[static_cast<size_t>(g)];
     BlockTable& table = seq.tables_[static_cast<size_t>(g)];
@@ -288,7 +297,8 @@ bool KvCacheManager::CanAdmit(const PrefixMatch& match, int64_t num_tokens,
   for (int g = 0; g < num_groups(); ++g) {
     // Reused blocks that are only cached now stop being available once they are held.
     int64_t held = 0, from_cache = 0;
-    for (int64_t i = FirstNeeded(g, match.num_tokens()); i < match.num_blocks; ++i) {
+    const int64_t on_device = match.num_blocks - match.num_host;
+    for (int64_t i = FirstNeeded(g, match.num_tokens()); i < on_device; ++i) {
       const BlockId b =
           tree_.node(match.path[static_cast<size_t>(i)]).blocks[static_cast<size_t>(g)];
       ++held;

@@ -15,7 +15,14 @@ std::string KvStats::ToString() const {
     if (g.window > 0) out += fmt::format("window={} ", g.window);
     out += fmt::format("free={} cached={} used={} of {}", g.free, g.cached, g.used, g.total);
   }
+  if (host.slots > 0) {
+    out += fmt::format("; host free={} kept={} of {} saved={} loaded={}", host.free, host.kept, host.slots, host.saved, host.loaded);
+  }
   return out;
+}
+
+HostStats KvCacheManager::host_stats() const {
+  return {host_.size(), host_.num_free(), host_.num_cached(), saved_, loaded_, host_evictions_};
 }
 
 KvStats KvCacheManager::Stats() const {
@@ -24,6 +31,7 @@ KvStats KvCacheManager::Stats() const {
     stats.groups.push_back({config_.groups[static_cast<size_t>(g)].window, pool(g).size(),
                             pool(g).num_free(), pool(g).num_cached(), pool(g).num_used()});
   }
+  stats.host = host_stats();
   stats.nodes = tree_.num_nodes();
   stats.evictions = evictions_;
   return stats;
@@ -79,14 +87,16 @@ KvSnapshot KvCacheManager::Snapshot(int max_runs) const {
     if (!joins) {
       run = static_cast<int>(snapshot.runs.size());
       snapshot.runs.push_back({run, above, n.ns, int64_t{n.depth} * kBlockTokens, 0, 0, n.refs,
-                               n.hits, now_ms_ - n.last_use_ms});
+                               n.hits, now_ms_ - n.last_use_ms, 0});
     }
     run_of[static_cast<size_t>(id.value)] = run;
     KvRun& r = snapshot.runs[static_cast<size_t>(run)];
     r.num_tokens += kBlockTokens;
+    const bool on_host = n.slot != kNoBlock;
+    if (on_host) r.host_tokens += kBlockTokens;
     const bool whole = std::all_of(n.blocks.begin(), n.blocks.begin() + num_groups(),
                                    [](BlockId b) { return b != kNoBlock; });
-    if (whole) r.window_tokens += kBlockTokens;
+    if (whole || on_host) r.window_tokens += kBlockTokens;
   }
   KeepRecent(static_cast<size_t>(max_runs), snapshot);
   return snapshot;

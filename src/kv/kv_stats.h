@@ -13,11 +13,19 @@ struct GroupStats {
   int64_t total = 0, free = 0, cached = 0, used = 0;
 };
 
+// Of the host tier; a slot holds one node. free + kept = slots.
+struct HostStats {
+  int64_t slots = 0, free = 0, kept = 0;
+  int64_t saved = 0, loaded = 0, evictions = 0;  // nodes: to the host, back, and gone from there
+};
+
 struct KvStats {
   std::vector<GroupStats> groups;
+  HostStats host;                // no slots: there is no such tier
   int64_t nodes = 0;             // of the prefix tree
   int64_t evictions = 0;         // blocks taken from the tree for lack of free ones; only grows
-  std::string ToString() const;  // "free=1 cached=2 used=3 of 6", the groups separated by "; "
+  // "free=1 cached=2 used=3 of 6", the groups separated by "; ", then "; host free=1 kept=2 of 3 saved=4 loaded=5".
+  std::string ToString() const;
 };
 
 // A run of tree nodes of which each but the last has one child. No text and no token ids.
@@ -31,6 +39,7 @@ struct KvRun {
   int sequences = 0;          // that hold the whole run now
   int64_t hits = 0;           // sequences that reused its first block
   int64_t idle_ms = 0;        // since its first block was last used
+  int64_t host_tokens = 0;    // the last ones of the run: they are on the host
 };
 
 struct KvSnapshot {

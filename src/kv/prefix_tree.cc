@@ -77,6 +77,7 @@ void PrefixTree::Remove(NodeId id) {
   CHECK_EQ(n.num_children, 0);
   CHECK_EQ(n.refs, 0);
   for (BlockId b : n.blocks) CHECK(b == kNoBlock);
+  CHECK(n.slot == kNoBlock);
   if (n.parent != kNoNode) --node(n.parent).num_children;
   auto [it, end] = by_hash_.equal_range(n.hash);
   while (it != end && it->second != id) ++it;

@@ -32,6 +32,7 @@ class PrefixTree {
     uint64_t hash = 0;
     BlockTokens tokens{};
     std::array<BlockId, kMaxGroups> blocks;  // one per group; kNoBlock where a window let it go
+    BlockId slot = kNoBlock;  // where the host tier keeps it; it has no blocks then
     int depth = 0;                           // blocks before it
     int num_children = 0;
     int refs = 0;      // sequences whose path runs through it

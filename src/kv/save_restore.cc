@@ -72,6 +72,7 @@ int KvCacheManager::Restore(std::span<SavedNode> nodes) {
 }
 
 void KvCacheManager::DropCached() {
+  while (const auto slot = host_.LeastRecentlyCached()) RemoveNode(host_.owner(*slot));
   for (int g = 0; g < num_groups(); ++g) {
     while (const auto block = pool(g).LeastRecentlyCached()) {
       const NodeId node = pool(g).owner(*block);
@@ -79,7 +80,7 @@ void KvCacheManager::DropCached() {
         DropFromNode(node, g);
         RemoveIfUseless(node);
       } else {
-        EvictNode(node);
+        RemoveNode(node);
       }
     }
   }

@@ -111,6 +111,11 @@ void AddCounts(const EngineStats& s, Families* f) {
              s.dropped_tokens);
   f->Counter("llamabox:steps_total", "Forward passes", s.steps);
   f->Counter("llamabox:kv_evictions_total", "Cached blocks given up for new ones", s.evictions);
+  if (s.host.slots > 0) {
+    f->Counter("llamabox:kv_host_saved_blocks_total", "Evicted blocks that went to the host tier", s.host.saved);
+    f->Counter("llamabox:kv_host_loaded_blocks_total", "Blocks that came back from it", s.host.loaded);
+    f->Counter("llamabox:kv_host_evictions_total", "Blocks given up there for newer ones", s.host.evictions);
+  }
   f->Counter("llamabox:requests_cancelled_total", "Requests whose client left", s.cancelled);
   f->Counter("llamabox:requests_failed_total", "Requests that failed", s.failed);
   f->Counter("llamabox:requests_rejected_total", "Requests refused at submission", s.rejected);
@@ -132,6 +137,11 @@ void AddPool(const EngineStats& s, const EngineLimits& limits, Families* f) {
   f->Gauge(blocks, "Cache blocks by state", "state", "free", static_cast<double>(s.free_blocks));
   f->Gauge(blocks, "", "state", "cached", static_cast<double>(s.cached_blocks));
   f->Gauge(blocks, "", "state", "used", static_cast<double>(s.used_blocks));
+  if (s.host.slots > 0) {
+    const std::string host = "llamabox:kv_host_blocks";
+    f->Gauge(host, "Blocks of the cache's tier on the host, by state", "state", "free", static_cast<double>(s.host.free));
+    f->Gauge(host, "", "state", "kept", static_cast<double>(s.host.kept));
+  }
   f->Gauge("llamabox:kv_pool_tokens", "Tokens the cache can hold",
            static_cast<double>(limits.pool_tokens));
   f->Gauge("llamabox:max_request_tokens", "Longest prompt plus answer",

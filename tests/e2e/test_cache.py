@@ -229,6 +229,13 @@ def test_what_can_never_fit_is_refused_with_the_numbers(start_server):
     assert re.search(r"the prompt has \d+ tokens.* 256 .*--ctx-size", error["message"]), error
 
 
+def test_on_the_cpu_a_host_tier_is_none(start_server):
+    server = start_server("-c", "512", "-ngl", "0", "--kv-host-memory", "100M")
+    assert len(lines_with(server, "--kv-host-memory does nothing: on the CPU")) == 1
+    assert json.loads(get(server, "/kv"))["host"]["total"] == 0
+    assert "kv_host" not in get(server, "/metrics")
+
+
 def test_sizes_that_cannot_work_are_refused_at_start(start_server):
     for flags, message in [
         (("-c", "100000000"), r"KV pool of 100000000 tokens of 23040 bytes .* this machine has"),

@@ -158,6 +158,7 @@ def test_start_up_errors_are_one_line_and_exit_code_1(tmp_path, start_server):
         (["-m", SMOLLM2, "--port", busy.port], str(busy.port)),
         (["-m", SMOLLM2, "-ctk", "q3"], "cache-type-k"),
         (["-m", SMOLLM2, "--kv-memory", "much"], "kv-memory"),
+        (["-m", SMOLLM2, "--kv-host-memory", "auto"], "kv-host-memory must be 0 or a size"),
         (["-m", SMOLLM2, "--chat-template", "nosuch"], "nosuch"),
         (["-m", SMOLLM2, "--chat-template-file", tmp_path / "bad.jinja"], "bad.jinja"),
         (["inspect", "-m", "/nonexistent.gguf"], "/nonexistent.gguf"),

@@ -46,7 +46,7 @@ class EngineTest : public testing::Test {
     config.kv_groups.clear();
     for (int w : windows) config.kv_groups.push_back({w, blocks});
     config.max_request_tokens = max_request;
-    auto runner = std::make_unique<FakeRunner>(windows, std::vector<int>(windows.size(), blocks));
+    auto runner = std::make_unique<FakeRunner>(windows, std::vector<int>(windows.size(), blocks), config.host_slots);
     runner_ = runner.get();
     auto engine = Engine::Create(config, std::move(runner), &clock_);
     ASSERT_TRUE(engine.has_value()) << engine.error().message;

@@ -80,12 +80,15 @@ class PlainModel {
 
 class FakeRunner final : public ModelRunner {
  public:
-  FakeRunner(std::vector<int> windows, std::vector<int> blocks) : windows_(std::move(windows)) {
+  FakeRunner(std::vector<int> windows, std::vector<int> blocks, int host_slots = 0)
+      : windows_(std::move(windows)), host_(static_cast<size_t>(host_slots)) {
     for (int b : blocks) pools_.emplace_back(static_cast<size_t>(b * kKvBlockTokens));
   }
 
   // Returns true to fail this batch; everything it would have written is garbage then.
   std::function<bool(const ForwardBatch&)> fail;
+  // The same of moves between pool and host: what they were to fill is garbage then.
+  std::function<bool()> fail_move;
   // Called with each row of logits before it is handed out.
   std::function<void(std::span<float>)> spoil;
   // > 0: the best logits of a row are given instead of all, when asked for, with at most so many masks.
@@ -117,6 +120,28 @@ class FakeRunner final : public ModelRunner {
   }
   void WriteBlock(int g, int block, const std::byte* in) override {
     std::memcpy(SlotsOf(g, block), in, BlockBytes(g));
+  }
+
+  Result<void> Move(std::span<const kv::Transfer> transfers) override {
+    const bool fails = fail_move && fail_move();
+    for (const kv::Transfer& t : transfers) {
+      const bool saves = t.kind == kv::Transfer::Kind::kSave;
+      std::vector<Slot>& kept = host_.at(static_cast<size_t>(t.slot.value));
+      kept.resize(pools_.size() * kKvBlockTokens);
+      for (size_t g = 0; g < pools_.size(); ++g) {
+        Slot* block = SlotsOf(static_cast<int>(g), t.blocks[g].value);
+        Slot* slot = kept.data() + g * kKvBlockTokens;
+        std::copy_n(saves ? block : slot, kKvBlockTokens, saves ? slot : block);
+      }
+    }
+    if (!fails) return {};
+    for (const kv::Transfer& t : transfers) {
+      if (t.kind == kv::Transfer::Kind::kSave) host_[static_cast<size_t>(t.slot.value)].assign(pools_.size() * kKvBlockTokens, {-8, 0xdead});
+      for (size_t g = 0; g < pools_.size() && t.kind == kv::Transfer::Kind::kLoad; ++g) {
+        std::fill_n(SlotsOf(static_cast<int>(g), t.blocks[g].value), kKvBlockTokens, Slot{-8, 0xdead});
+      }
+    }
+    return Fail(ErrorCode::kComputeFault, "the fake bus fell over");
   }
 
   Result<std::span<const float>> Run(const ForwardBatch& batch) override {
@@ -237,6 +262,7 @@ class FakeRunner final : public ModelRunner {
 
   std::vector<int> windows_;
   std::vector<std::vector<Slot>> pools_;
+  std::vector<std::vector<Slot>> host_;  // of each slot: the blocks of all groups
   std::vector<float> logits_, hidden_, head_;
   std::vector<TokenLogit> best_;
 };

@@ -32,6 +32,21 @@ TEST(KvSizingTest, BytesPerToken) {
   EXPECT_EQ(BytesPerToken(Qwen(), {DType::kQ4_0, DType::kQ4_0}), 8064);
 }
 
+TEST(KvSizingTest, TheTierOnTheHostHasWholeBlocksThatFit) {
+  const KvPlan plan = PlanKv(Qwen(), Ctx(8192)).value();
+  const HostTierPlan tier = PlanHostTier(plan, int64_t{1} << 30, int64_t{2} << 30).value();
+  EXPECT_EQ(tier.slots, 2340);  // of 16 * 28672 bytes
+  EXPECT_EQ(tier.bytes, int64_t{2340} * 16 * 28672);
+  EXPECT_THAT(tier.summary, HasSubstr("37440 tokens in 2340 blocks, 1023.8 MiB"));
+  EXPECT_EQ(PlanHostTier(plan, int64_t{1} << 30, 0)->slots, 2340);
+  EXPECT_EQ(PlanHostTier(plan, 16 * 28672, 0)->slots, 1);
+  EXPECT_THAT(PlanHostTier(plan, 16 * 28672 - 1, 0).error().message, HasSubstr("takes 458752 bytes"));
+  const auto large = PlanHostTier(plan, int64_t{3} << 30, int64_t{2} << 30);
+  ASSERT_FALSE(large.has_value());
+  EXPECT_THAT(large.error().message, HasSubstr("3072.0 MiB"));
+  EXPECT_THAT(large.error().message, HasSubstr("2048.0 MiB left: that is 74896 tokens instead of 112336"));
+}
+
 TEST(KvSizingTest, CtxSizeIsThePoolAndTheLongestRequest) {
   const KvPlan plan = PlanKv(Qwen(), Ctx(8192)).value();
   EXPECT_EQ(plan.pool_tokens, 8192);

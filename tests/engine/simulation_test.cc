@@ -1,6 +1,6 @@
 // Proves the scheduler's promises on thousands of random requests through the real engine and a
 // fake model that notices every wrong block: answers equal those of the model alone, whatever is
-// paused, cancelled, faulted or evicted meanwhile; the cache's books balance after every step; the
+// paused, cancelled, faulted, evicted or moved to the host meanwhile; the cache's books balance after every step; the
 // oldest request moves in every step; waiting stays within the bounds of docs/contracts/engine.md.
 #include <gtest/gtest.h>
 
@@ -25,6 +25,7 @@ struct Totals {
   int64_t requests = 0, completed = 0, cancelled = 0, failed = 0, pauses = 0, evictions = 0;
   int64_t shifts = 0, left_midway = 0, stopped_midway = 0;
   int64_t drafted = 0, accepted = 0;
+  int64_t loaded = 0, host_evictions = 0, failed_moves = 0;
   int64_t steps = 0, cached_tokens = 0, worst_bypass_percent = 0, stopped = 0;
 };
 
@@ -50,7 +51,7 @@ struct Open {
 class Simulation {
  public:
   Simulation(uint64_t seed, Totals* totals) : rng_(seed), totals_(totals) {
-    static const std::vector<std::vector<int>> kShapes = {{0}, {0, 40}, {40, 0}, {64}, {0, 17, 64}};
+    static const std::vector<std::vector<int>> kShapes = {{0}, {0, 40}, {40, 0}, {64}, {0, 17, 64}, {0}, {0, 0}};
     windows_ = kShapes[Pick(kShapes.size())];
     max_request_ = 40 + static_cast<int64_t>(Pick(260));
     const auto need = static_cast<int>(kv::BlocksFor(max_request_));
@@ -72,6 +73,8 @@ class Simulation {
     config_.stream_capacity = Pick(3) == 0 ? 1 + static_cast<int>(Pick(8)) : 256;
     slow_readers_ = config_.stream_capacity < 256;
     config_.prefix_cache = Pick(8) != 0;
+    const bool windowed = std::ranges::any_of(windows_, [](int w) { return w > 0; });
+    if (!windowed && Pick(4) > 0) config_.host_slots = 1 + static_cast<int>(Pick(static_cast<size_t>(need) * 6));
     config_.lookup_min_match = static_cast<int>(Pick(3));
     config_.max_draft = 1 + static_cast<int>(Pick(12));
     config_.max_step_drafts = 1 + static_cast<int>(Pick(24));
@@ -81,9 +84,14 @@ class Simulation {
     fault_rate_ = Pick(3) == 0 ? 0.002 : 0;
     spoil_rate_ = Pick(3) == 0 ? 0.0005 : 0;
     cancel_rate_ = Pick(2) == 0 ? 0.1 : 0;
-    auto runner = std::make_unique<test::FakeRunner>(windows_, sizes);
+    auto runner = std::make_unique<test::FakeRunner>(windows_, sizes, config_.host_slots);
     runner_ = runner.get();
     if (Pick(2) == 0) runner_->best_given = test::kVocab;
+    runner_->fail_move = [this] {
+      const bool fails = Chance(10 * fault_rate_);
+      totals_->failed_moves += fails;
+      return fails;
+    };
     runner_->fail = [this](const ForwardBatch&) {
       MidStep();
       return Chance(fault_rate_);
@@ -185,6 +193,8 @@ class Simulation {
     totals_->requests += num_requests;
     totals_->pauses += stats.pauses;
     totals_->evictions += stats.evictions;
+    totals_->loaded += stats.host.loaded;
+    totals_->host_evictions += stats.host.evictions;
     totals_->steps += stats.steps;
     totals_->cached_tokens += stats.cached_prompt_tokens;
   }
@@ -281,6 +291,7 @@ class Simulation {
     ASSERT_TRUE(sound.has_value()) << sound.error().message;
     const EngineStats stats = engine_->Stats();
     ASSERT_EQ(stats.free_blocks + stats.cached_blocks + stats.used_blocks, stats.pool_blocks);
+    ASSERT_EQ(stats.host.free + stats.host.kept, config_.host_slots);
     ASSERT_LE(stats.running, config_.max_sequences);
     if (!mover.empty() && stats.failed == failed) {
       for (const Sequence* s : engine_->scheduler().running()) {
@@ -426,15 +437,19 @@ int64_t Simulate(int scenarios, int requests, uint64_t first_seed) {
   std::printf(
       "simulated %ld requests in %ld steps: %ld completed, %ld cancelled, %ld failed by injected "
       "faults, %ld "
-      "pauses, %ld evictions, %ld cached tokens, %ld context shifts, %ld of %ld guesses right; "
+      "pauses, %ld evictions, %ld blocks back from the host (%ld evicted there, %ld lists of moves failed), "
+      "%ld cached tokens, %ld context shifts, %ld of %ld guesses right; "
       "longest wait %ld %% of its "
       "bound\n",
       totals.requests, totals.steps, totals.completed, totals.cancelled, totals.failed,
-      totals.pauses, totals.evictions, totals.cached_tokens, totals.shifts, totals.accepted,
+      totals.pauses, totals.evictions, totals.loaded, totals.host_evictions, totals.failed_moves, totals.cached_tokens, totals.shifts, totals.accepted,
       totals.drafted, totals.worst_bypass_percent);
   // A simulation that never met trouble proves nothing.
   EXPECT_GT(totals.pauses, 0);
   EXPECT_GT(totals.evictions, 0);
+  EXPECT_GT(totals.loaded, 0);
+  EXPECT_GT(totals.host_evictions, 0);
+  EXPECT_GT(totals.failed_moves, 0);
   EXPECT_GT(totals.cached_tokens, 0);
   EXPECT_GT(totals.failed, 0);
   EXPECT_GT(totals.cancelled, 0);

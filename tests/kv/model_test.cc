@@ -1,9 +1,14 @@
 // Proves pool, tables, tree and manager against a naive model, over random operations: the same
 // matches, the same waits, the same refusals, the same evictions, the same number of blocks in
-// every state, after every single operation.
+// every state, after every single operation. With a host tier every block and slot carries a tag of
+// what was computed there, transfers move tags, and whatever is reused has the tag it should have,
+// though some transfers fail.
 #include <gtest/gtest.h>
 
+#include <map>
 #include <random>
+#include <set>
+#include <string>
 
 #include "kv/kv_cache_manager.h"
 #include "tests/kv/naive_model.h"
@@ -25,8 +30,9 @@ class Walk {
   // `check_every`: operations between two full recounts by CheckInvariants.
   Walk(uint64_t seed, bool narrow_hashes, int check_every)
       : rng_(seed), narrow_(narrow_hashes), check_every_(check_every) {
-    const int blocks = 6 + Pick(20);
-    const int window = Pick(2) == 0 ? 0 : 16 + Pick(40);
+    tiered_ = Pick(2) == 0;
+    const int blocks = tiered_ ? 3 + Pick(9) : 6 + Pick(20);
+    const int window = tiered_ || Pick(2) == 0 ? 0 : 16 + Pick(40);
     const int least = static_cast<int>(BlocksFor(window)) + 2;
     const int window_blocks = Pick(2) == 0 ? std::max(blocks, least) : least + Pick(4);
     KvCacheConfig config;
@@ -34,8 +40,13 @@ class Walk {
     if (window > 0) config.groups.push_back({window, window_blocks});
     config.max_chunk = 64;
     if (narrow_) config.hash_mask = 0x3;
+    const int slots = tiered_ ? 1 + Pick(24) : 0;
+    config.host_slots = slots;
+    fault_rate_ = Pick(2) * 20;
     kv_ = std::move(*KvCacheManager::Create(config));
-    naive_ = std::make_unique<NaiveCache>(blocks, window, window_blocks);
+    naive_ = std::make_unique<NaiveCache>(blocks, window, window_blocks, slots);
+    block_tags_.resize(static_cast<size_t>(blocks));
+    slot_tags_.resize(static_cast<size_t>(slots));
     longest_ = blocks * kBlockTokens;
   }
 
@@ -50,10 +61,15 @@ class Walk {
     }
     // Everything comes back.
     while (!pairs_.empty()) Drop(0);
+    ASSERT_NO_FATAL_FAILURE(MoveTags());
     ASSERT_NO_FATAL_FAILURE(Compare());
     ASSERT_EQ(kv_->pool(0).num_used(), 0);
     ASSERT_TRUE(kv_->CheckInvariants().has_value());
   }
+
+  int64_t loaded() const { return kv_->Stats().host.loaded; }
+  int64_t faults() const { return faults_; }
+  int64_t lost() const { return lost_; }
 
  private:
   int Pick(int n) { return std::uniform_int_distribution<int>(0, n - 1)(rng_); }
@@ -78,7 +94,9 @@ class Walk {
   // Few letters, the first by far the most common: prefixes meet often, at every length.
   void Grow(Pair& p, int64_t num_tokens) {
     while (static_cast<int64_t>(p.naive->text.size()) < BlocksFor(num_tokens)) {
-      p.naive->text += static_cast<char>('a' + (Pick(4) == 0 ? Pick(3) : 0));
+      // With a host tier many begin differently: what is not held comes and goes.
+      const bool begins = p.naive->text.empty() && tiered_;
+      p.naive->text += static_cast<char>('a' + (begins ? Pick(6) : Pick(4) == 0 ? Pick(3) : 0));
     }
     for (int64_t i = p.naive->num_tokens; i < num_tokens; ++i) {
       const char letter = p.naive->text[static_cast<size_t>(i / kBlockTokens)];
@@ -87,8 +105,70 @@ class Walk {
     p.naive->num_tokens = num_tokens;
   }
 
+  // The key of a node, out of its tokens.
+  std::string KeyOf(NodeId id) const {
+    const PrefixTree::Node& n = kv_->tree().node(id);
+    const std::string before = n.parent == kNoNode ? std::to_string(n.ns) : KeyOf(n.parent);
+    return before + static_cast<char>(n.tokens[0] / 100);
+  }
+  std::string& Tag(const PrefixTree::Node& n) {
+    return n.slot == kNoBlock ? block_tags_[static_cast<size_t>(n.blocks[0].value)]
+                              : slot_tags_[static_cast<size_t>(n.slot.value)];
+  }
+
+  // Does what is queued, runs of independent transfers in any order, and then nothing in the tree has another tag than its own.
+  // Sometimes they fail.
+  void MoveTags() {
+    const std::vector<Transfer> list = kv_->TakeTransfers();
+    const bool fails = !list.empty() && fault_rate_ > 0 && Pick(fault_rate_) == 0;
+    for (size_t begin = 0; begin < list.size();) {
+      std::vector<Transfer> run(list.begin() + static_cast<std::ptrdiff_t>(begin), list.end());
+      run.resize(IndependentTransfers(run));
+      ASSERT_GT(run.size(), 0u);
+      begin += run.size();
+      std::ranges::shuffle(run, rng_);
+      for (const Transfer& t : run) {
+        std::string& block = block_tags_[static_cast<size_t>(t.blocks[0].value)];
+        std::string& slot = slot_tags_[static_cast<size_t>(t.slot.value)];
+        (t.kind == Transfer::Kind::kSave ? slot : block) = t.kind == Transfer::Kind::kSave ? block : slot;
+      }
+    }
+    if (fails) {
+      ASSERT_NO_FATAL_FAILURE(FailTransfers(list));
+    }
+    for (int i = 0; i < kv_->tree().id_limit(); ++i) {
+      const PrefixTree::Node& n = kv_->tree().node(NodeId(i));
+      if (!n.live) continue;
+      ASSERT_EQ(Tag(n), KeyOf(NodeId(i)));
+    }
+  }
+
+  void FailTransfers(const std::vector<Transfer>& list) {
+    ++faults_;
+    for (const Transfer& t : list) {
+      (t.kind == Transfer::Kind::kSave ? slot_tags_[static_cast<size_t>(t.slot.value)]
+                                       : block_tags_[static_cast<size_t>(t.blocks[0].value)]) = "spoiled";
+    }
+    std::set<std::string> spoiled;
+    for (int i = 0; i < kv_->tree().id_limit(); ++i) {
+      const PrefixTree::Node& n = kv_->tree().node(NodeId(i));
+      if (n.live && Tag(n) == "spoiled") spoiled.insert(KeyOf(NodeId(i)));
+    }
+    for (Pair& p : pairs_) {
+      bool holds = false;
+      for (int64_t i = 1; i <= p.naive->path; ++i) holds |= spoiled.contains(p.naive->Key(i));
+      ASSERT_EQ(kv_->Holds(*p.real, list), holds);
+      if (!holds) continue;
+      ++lost_;
+      kv_->Release(*p.real);
+      naive_->Release(*p.naive);
+    }
+    kv_->Discard(list);
+    naive_->Discard(spoiled);
+  }
+
   void OneOperation() {
-    if (pairs_.empty() || (pairs_.size() < 5 && Pick(6) == 0)) return Create();
+    if (pairs_.empty() || (pairs_.size() < (tiered_ ? 3 : 5) && Pick(6) == 0)) return Create();
     const size_t i = static_cast<size_t>(Pick(static_cast<int>(pairs_.size())));
     Pair& p = pairs_[i];
     NaiveSequence& n = *p.naive;
@@ -102,8 +182,17 @@ class Walk {
         ASSERT_TRUE(match.pending);
       }
       if (Pick(8) == 0) return Drop(i);
-      kv_->Attach(*p.real, p.tokens, match);
-      naive_->Attach(n);
+      int host = 0;
+      for (int64_t m = 1; m <= match.num_blocks; ++m) host += naive_->OnHost(n.Key(m));
+      ASSERT_EQ(match.num_host, host);
+      if (naive_->groups() == 1) {
+        const int64_t goal = match.num_tokens() + 1 + Pick(60);
+        ASSERT_EQ(kv_->CanAdmit(match, goal, {}), naive_->CanAdmit(n, match.num_blocks, goal));
+      }
+      PrefixMatch taken = match;
+      if (Pick(6) == 0 || !kv_->CanAdmit(match, match.num_tokens(), {})) taken.LeaveOutHost();
+      kv_->Attach(*p.real, p.tokens, taken);
+      naive_->Attach(n, taken.num_blocks);
       ASSERT_EQ(p.real->num_computed(), n.computed);
       return;
     }
@@ -124,14 +213,21 @@ class Walk {
       case 4:
       case 5:
       case 6: {
-        const int64_t wanted = std::min<int64_t>(n.num_tokens, n.computed + 1 + Pick(64));
+        const int64_t wanted = std::min<int64_t>(n.num_tokens, n.computed + 1 + Pick(tiered_ ? 160 : 64));
         ASSERT_EQ(kv_->Reserve(*p.real, wanted), naive_->Reserve(n, wanted));
         return;
       }
       default: {
         const int64_t room = std::min(n.table * kBlockTokens, n.num_tokens);
         if (room <= n.computed) return;
-        const int64_t computed = n.computed + 1 + Pick(static_cast<int>(room - n.computed));
+        ASSERT_NO_FATAL_FAILURE(MoveTags());
+        if (!n.attached) return;  // what it held was lost
+        int64_t computed = n.computed + 1 + Pick(static_cast<int>(room - n.computed));
+        if (tiered_ && Pick(2) == 0) computed = room;
+        for (int64_t i = n.computed / kBlockTokens; i < BlocksFor(computed); ++i) {
+          const BlockId block = p.real->table(0)[static_cast<int>(i)];
+          block_tags_[static_cast<size_t>(block.value)] = n.Key(i + 1);
+        }
         kv_->Commit(*p.real, p.tokens, computed);
         naive_->Commit(n, computed);
       }
@@ -146,24 +242,42 @@ class Walk {
     }
     ASSERT_EQ(kv_->tree().num_nodes(), static_cast<int>(naive_->tree.size()));
     ASSERT_EQ(kv_->num_evictions(), naive_->evictions);
+    const HostStats host = kv_->Stats().host;
+    ASSERT_EQ(host.kept, static_cast<int64_t>(naive_->host.size()));
+    ASSERT_EQ(host.free + host.kept, host.slots);
+    ASSERT_EQ(host.saved, naive_->saved);
+    ASSERT_EQ(host.loaded, naive_->loaded);
+    ASSERT_EQ(host.evictions, naive_->host_evictions);
   }
 
+
   std::mt19937_64 rng_;
-  bool narrow_;
+  bool narrow_, tiered_ = false;
   int check_every_;
   int64_t longest_ = 0;
+  int64_t faults_ = 0, lost_ = 0;  // failed lists, sequences that held something of one
+  int fault_rate_ = 0;  // one list of transfers in so many fails; 0: none
+  std::vector<std::string> block_tags_, slot_tags_;  // the key of what is there; of the full group
   std::unique_ptr<KvCacheManager> kv_;
   std::unique_ptr<NaiveCache> naive_;
   std::vector<Pair> pairs_;
 };
 
 int64_t WalkMany(int walks, int ops, uint64_t first_seed, int check_every) {
+  int64_t loaded = 0, faults = 0, lost = 0;
   for (int i = 0; i < walks; ++i) {
     const uint64_t seed = first_seed + static_cast<uint64_t>(i);
     SCOPED_TRACE(testing::Message() << "seed " << seed);
-    Walk(seed, /*narrow_hashes=*/i % 4 == 3, check_every).Run(ops);
+    Walk walk(seed, /*narrow_hashes=*/i % 4 == 3, check_every);
+    walk.Run(ops);
     if (testing::Test::HasFatalFailure()) break;
+    loaded += walk.loaded();
+    faults += walk.faults();
+    lost += walk.lost();
   }
+  EXPECT_GT(loaded, walks * 4);
+  EXPECT_GT(faults, walks / 8);
+  EXPECT_GT(lost, walks / 20);
   return int64_t{walks} * ops;
 }
 

@@ -1,11 +1,12 @@
 // The cache as one would write it without caring for speed: every fact is recomputed from who holds
-// what. One full group and, optionally, one window group.
+// what. One full group and, optionally, one window group or a host tier.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,13 +35,17 @@ class NaiveCache {
     bool has_window = false;
   };
 
-  NaiveCache(int full_blocks, int window, int window_blocks)
-      : size_{full_blocks, window_blocks}, window_(window) {}
+  NaiveCache(int full_blocks, int window, int window_blocks, int host_slots)
+      : size_{full_blocks, window_blocks}, window_(window), host_slots_(host_slots) {}
 
   std::vector<std::shared_ptr<NaiveSequence>> sequences;
   std::map<std::string, Entry> tree;
   std::vector<std::string> cached[2];  // keys in the order in which nobody held them any more
-  int64_t evictions = 0;
+  std::vector<std::string> host;  // keys in the order in which they came to the host
+  int64_t evictions = 0, saved = 0, loaded = 0, host_evictions = 0;
+  bool OnHost(const std::string& key) const {
+    return std::ranges::find(host, key) != host.end() || loading_.contains(key);
+  }
   int groups() const { return window_ > 0 ? 2 : 1; }
 
   int64_t FirstNeeded(int64_t position) const {
@@ -66,7 +71,9 @@ class NaiveCache {
   }
   int64_t Cached(int g) const {
     int64_t cached = 0;
-    for (const auto& [key, entry] : tree) cached += (g == 0 || entry.has_window) && !Held(key, g);
+    for (const auto& [key, entry] : tree) {
+      cached += (g == 0 || entry.has_window) && !Held(key, g) && !OnHost(key);
+    }
     return cached;
   }
   int64_t Free(int g) const { return size_[g] - Used(g) - Cached(g); }
@@ -98,8 +105,29 @@ class NaiveCache {
     }
     return false;
   }
-  void Attach(NaiveSequence& s) {
-    const int64_t m = MatchBlocks(s);
+  // Whether `goal` tokens can be had behind a match of `m` blocks, which are held then.
+  bool CanAdmit(const NaiveSequence& s, int64_t m, int64_t goal) const {
+    int64_t wanted = BlocksFor(goal);
+    for (int64_t i = 1; i <= m; ++i) wanted -= Held(s.Key(i), 0);
+    return wanted <= Available(0);
+  }
+  void Attach(NaiveSequence& s, int64_t m) {
+    if (host_slots_ > 0) {
+      // Block by block, since each may send another node to the host.
+      s.attached = true;
+      while (s.path < m && !OnHost(s.Key(s.path + 1))) s.table = ++s.path;
+      Recount();
+      for (int64_t i = s.path; i < m; ++i) loading_.insert(s.Key(i + 1));
+      std::erase_if(host, [&](const std::string& key) { return loading_.contains(key); });
+      slots_read_ = static_cast<int64_t>(loading_.size());
+      while (s.path < m) {
+        if (Free(0) == 0) Evict(0);
+        loading_.erase(s.Key(s.path + 1));
+        s.table = ++s.path;
+        ++loaded;
+      }
+      slots_read_ = 0;
+    }
     s.attached = true;
     s.computed = m * kBlockTokens;
     s.table = s.path = m;
@@ -126,6 +154,7 @@ class NaiveCache {
     if (s.use_cache) {
       while (s.path < computed / kBlockTokens) {
         Entry& e = tree[s.Key(s.path + 1)];
+        std::erase(host, s.Key(s.path + 1));
         if (s.path >= s.first) e.has_window = window_ > 0;
         ++s.path;
         Recount();
@@ -135,6 +164,15 @@ class NaiveCache {
       s.first = std::max(s.first, FirstNeeded(computed));
       Recount();
     }
+  }
+  // These nodes, and all behind them, are worthless.
+  void Discard(const std::set<std::string>& keys) {
+    const auto gone = [&](const std::string& key) {
+      return std::ranges::any_of(keys, [&](const std::string& k) { return key.starts_with(k); });
+    };
+    std::erase_if(tree, [&](const auto& entry) { return gone(entry.first); });
+    std::erase_if(cached[0], gone);
+    std::erase_if(host, gone);
   }
   void Rollback(NaiveSequence& s) { s.table = BlocksFor(s.computed); }
   void Release(NaiveSequence& s) {
@@ -162,7 +200,7 @@ class NaiveCache {
     for (int g = 0; g < groups(); ++g) {
       std::erase_if(cached[g], [&](const std::string& key) { return Held(key, g); });
       for (const auto& [key, entry] : tree) {
-        if ((g == 1 && !entry.has_window) || Held(key, g)) continue;
+        if ((g == 1 && !entry.has_window) || Held(key, g) || OnHost(key)) continue;
         if (std::ranges::find(cached[g], key) == cached[g].end()) cached[g].push_back(key);
       }
     }
@@ -176,11 +214,25 @@ class NaiveCache {
       return;
     }
     std::erase(cached[1], key);
-    tree.erase(key);
+    const int64_t room = host_slots_ - slots_read_;
+    if (room == 0) {
+      tree.erase(key);
+      return;
+    }
+    if (static_cast<int64_t>(host.size()) == room) {
+      tree.erase(host.front());
+      host.erase(host.begin());
+      ++host_evictions;
+    }
+    host.push_back(key);
+    ++saved;
   }
 
   int64_t size_[2];
   int window_;
+  int64_t host_slots_;
+  int64_t slots_read_ = 0;         // of an Attach under way: not to be had
+  std::set<std::string> loading_;  // its nodes that have no block yet
 };
 
 }  // namespace lb::kv::test

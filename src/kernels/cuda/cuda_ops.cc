@@ -76,14 +76,27 @@ Result<DeviceMemory> CudaOps::Allocate(size_t bytes) {
   return DeviceMemory(memory, FreeDevice);
 }
 
-Result<DeviceMemory> CudaOps::AllocatePinned(size_t bytes) {
+Result<DeviceMemory> CudaOps::AllocateHost(size_t bytes) {
   Bind();
   void* memory = nullptr;
-  if (const cudaError_t error = cudaHostAlloc(&memory, bytes, cudaHostAllocDefault); error != cudaSuccess) {
+  // One address for host and device, which all 64-bit systems have.
+  if (const cudaError_t error = cudaHostAlloc(&memory, bytes, cudaHostAllocMapped); error != cudaSuccess) {
     cudaGetLastError();
-    return Fail(ErrorCode::kOutOfMemory, "no {:.0f} MiB of pinned host memory: {}", static_cast<double>(bytes) / kMiB, cudaGetErrorString(error));
+    return Fail(ErrorCode::kOutOfMemory, "no {:.1f} MiB of pinned host memory: {}", static_cast<double>(bytes) / kMiB,
+                cudaGetErrorString(error));
   }
   return DeviceMemory(memory, FreePinned);
+}
+
+Result<void> CudaOps::MoveKvBlocks(std::span<const KvBlockPart> parts, const KvHostTier& tier, std::span<const KvBlockMove> moves,
+                                   bool to_host) {
+  Bind();
+  for (const KvBlockPart& part : parts) CHECK(part.bytes % 16 == 0 && part.offset % 16 == 0);
+  CHECK(tier.slot_bytes % 16 == 0);
+  if (const cudaError_t error = LaunchMoveKvBlocks(launcher_, parts, tier, moves, to_host); error != cudaSuccess) {
+    return Fail(ErrorCode::kComputeFault, "{}: KV blocks could not be moved: {}", name_, cudaGetErrorString(error));
+  }
+  return {};
 }
 
 void CudaOps::CopyToHost(const TensorView& src, void* dst) {
@@ -119,7 +132,7 @@ Result<std::unique_ptr<CudaMatrix>> CudaOps::Upload(const TensorView& raw, Place
   }
   PackedWeight packed = PackWeight(raw);
   const bool on_card = place == Place::kCard;
-  LB_ASSIGN_OR_RETURN(DeviceMemory memory, on_card ? Allocate(packed.data.size()) : AllocatePinned(packed.data.size()));
+  LB_ASSIGN_OR_RETURN(DeviceMemory memory, on_card ? Allocate(packed.data.size()) : AllocateHost(packed.data.size()));
   if (on_card) {
     CopyBytes(packed.data.data(), memory.get(), packed.data.size());
   } else {

@@ -25,6 +25,9 @@ class CudaOps final : public Ops {
   void CopyToHost(const TensorView& src, void* dst) override;
   void CopyFromHost(const void* src, const TensorView& dst) override;
   void BeginLayer(int layer) override { layer_ = layer; }
+  Result<DeviceMemory> AllocateHost(size_t bytes) override;
+  Result<void> MoveKvBlocks(std::span<const KvBlockPart> parts, const KvHostTier& tier, std::span<const KvBlockMove> moves,
+                            bool to_host) override;
   Result<std::unique_ptr<Matrix>> LoadMatrix(const TensorView& raw) override;
   Result<std::unique_ptr<Matrix>> LoadTable(const TensorView& raw) override;
   Result<DeviceMemory> LoadVector(const TensorView& raw) override;
@@ -75,7 +78,6 @@ class CudaOps final : public Ops {
   void AddCopy(CudaMatrix* matrix);
   // Makes this backend's device the calling thread's: the engine's is another than the one that loads.
   void Bind() const { LB_CUDA_CHECK(cudaSetDevice(launcher_.facts.index)); }
-  Result<DeviceMemory> AllocatePinned(size_t bytes);
   // Everything the planned step needs beside its tensors, before any of it runs.
   bool PrepareScratch();
   // Of the results of all calls of Top in this step.

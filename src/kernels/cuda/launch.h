@@ -3,6 +3,8 @@
 
 #include <cuda_runtime.h>
 
+#include <span>
+
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/weight_layout.h"
 #include "kernels/op_types.h"
@@ -153,6 +155,12 @@ constexpr bool PrefillAttentionFits(const KvLayer& kv, int sequences) { return H
 void LaunchPrefillAttention(const Launcher& on, const Attention& args);
 // Every shape, type and mask; slow.
 void LaunchPlainAttention(const Launcher& on, const Attention& args);
+
+// ---- the host tier --------------------------------------------------------------------------------
+
+// See Ops::MoveKvBlocks. What kept a launch from being made; a fault of the kernel shows where the stream is waited for.
+cudaError_t LaunchMoveKvBlocks(const Launcher& on, std::span<const KvBlockPart> parts, const KvHostTier& tier,
+                               std::span<const KvBlockMove> moves, bool to_host);
 
 // ---- results --------------------------------------------------------------------------------------
 

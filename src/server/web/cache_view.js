@@ -186,6 +186,7 @@ class CacheView {
     this.counts.show([['Answers finished', s.finished], ['Left by their clients', s.cancelled], ['Failed', s.failed], ['Refused, queue full', s.rejected],
       ['Prompt tokens', s.prompt_tokens], ['of them cached', s.cached_prompt_tokens],
       ['Generated tokens', s.generated_tokens], ['Blocks evicted', s.evicted_blocks],
+      ...(s.host?.total > 0 ? [['Blocks kept on the host', s.host.kept], ['Blocks back from there', s.host.loaded_blocks]] : []),
       ['Pauses', s.pauses], ['Tokens computed again', s.recomputed_tokens],
       ['Mean wait in the queue', mean(s.queue)], ['Mean time between tokens', mean(s.token_gap)]]);
   }
