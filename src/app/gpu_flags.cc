@@ -49,18 +49,6 @@ int64_t LayerBytes(const gguf::GgufFile& file, int layer) {
   return bytes;
 }
 
-// How many layers fit into `room` bytes beside what belongs to none. Narrow codes lie a little wider on a card than in a file.
-int LayersThatFit(const gguf::GgufFile& file, int num_layers, int64_t room) {
-  const auto on_card = [](int64_t bytes) { return bytes + bytes / 8; };
-  int64_t all = 0;
-  std::vector<int64_t> layers;
-  for (int l = 0; l < num_layers; ++l) all += layers.emplace_back(LayerBytes(file, l));
-  room -= on_card(file.file_bytes() - all);
-  int fit = 0;
-  while (fit < num_layers && (room -= on_card(layers[static_cast<size_t>(fit)])) >= 0) ++fit;
-  return fit;
-}
-
 // -ngl for a model on `device`: how many layers' weights go to its memory. 0: the CPU computes.
 int LayersFor(const GpuOptions& gpu, const CudaDevice& device, const gguf::GgufFile& file, int num_layers) {
   if (gpu.layers > 0) return std::min(gpu.layers, num_layers);
@@ -76,6 +64,17 @@ int LayersFor(const GpuOptions& gpu, const CudaDevice& device, const gguf::GgufF
 }
 
 }  // namespace
+
+int LayersThatFit(const gguf::GgufFile& file, int num_layers, int64_t room) {
+  const auto on_card = [](int64_t bytes) { return bytes + bytes / 8; };
+  int64_t all = 0;
+  std::vector<int64_t> layers;
+  for (int l = 0; l < num_layers; ++l) all += layers.emplace_back(LayerBytes(file, l));
+  room -= on_card(file.file_bytes() - all);
+  int fit = 0;
+  while (fit < num_layers && (room -= on_card(layers[static_cast<size_t>(fit)])) >= 0) ++fit;
+  return fit;
+}
 
 void AddGpuFlags(CLI::App& app, GpuOptions* gpu) {
   const char* group = "Compute";

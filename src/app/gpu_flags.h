@@ -23,6 +23,10 @@ struct GpuOptions {
 
 void AddGpuFlags(CLI::App& app, GpuOptions* gpu);
 
+// How many layers of a model, from the first on, fit into `room` bytes of a card beside what belongs to none of them. Narrow codes lie a little
+// wider there than in the file, which is counted for all.
+int LayersThatFit(const gguf::GgufFile& file, int num_layers, int64_t room);
+
 // The backend for a model: the GPU's when flags, machine and sizes agree, else the CPU's. Says in the log which and why.
 // kInvalidArgument for a device that is not there.
 Result<std::unique_ptr<Ops>> ChooseOps(const GpuOptions& gpu, const CpuOptions& cpu, const gguf::GgufFile& file,
