@@ -49,15 +49,15 @@ int64_t LayerBytes(const gguf::GgufFile& file, int layer) {
   return bytes;
 }
 
-// -ngl for a model on `device`: how many layers' weights go to its memory. 0: the CPU computes.
-int LayersFor(const GpuOptions& gpu, const CudaDevice& device, const gguf::GgufFile& file, int num_layers) {
+// -ngl for a model on `device`, which has `free` bytes free: how many layers' weights go to its memory. 0: the CPU computes.
+int LayersFor(const GpuOptions& gpu, const CudaDevice& device, int64_t free, const gguf::GgufFile& file, int num_layers) {
   if (gpu.layers > 0) return std::min(gpu.layers, num_layers);
   const int64_t needed = file.file_bytes() + kBesideWeights;
-  if (needed <= device.free_bytes) return num_layers;
-  const int fit = LayersThatFit(file, num_layers, device.free_bytes - kBesideWeights - device.free_bytes / kPoolShare);
+  if (needed <= free) return num_layers;
+  const int fit = LayersThatFit(file, num_layers, free - kBesideWeights - free / kPoolShare);
   // What is read over the bus is read slower than a CPU reads it: with less than half on the card the CPU is the better place.
   const bool gains = 2 * fit >= num_layers;
-  LogWarning("CUDA{} ({}) has {:.1f} GiB free and the model takes {:.1f}: {}", device.index, device.name, GiB(device.free_bytes), GiB(needed),
+  LogWarning("CUDA{} ({}) has {:.1f} GiB free and the model takes {:.1f}: {}", device.index, device.name, GiB(free), GiB(needed),
              gains ? fmt::format("{} of {} layers fit", fit, num_layers)
                    : fmt::format("only {} of {} layers would fit, all are on the CPU", fit, num_layers));
   return gains ? fit : 0;
@@ -113,7 +113,8 @@ Result<std::unique_ptr<Ops>> ChooseOps(const GpuOptions& gpu, const CpuOptions& 
     return MakeCpuOps(cpu);
   }
   LB_ASSIGN_OR_RETURN(const CudaDevice* device, DeviceOf(gpu, devices));
-  const int layers = LayersFor(gpu, *device, file, model.num_layers);
+  const int64_t free = CudaFreeBytes(*device);
+  const int layers = LayersFor(gpu, *device, free, file, model.num_layers);
   if (layers == 0) return MakeCpuOps(cpu);
   CudaOptions options;
   options.device = device->index;
@@ -130,7 +131,7 @@ Result<std::unique_ptr<Ops>> ChooseOps(const GpuOptions& gpu, const CpuOptions& 
     const std::string what = layers == model.num_layers
                                  ? fmt::format("all {} layers", layers)
                                  : fmt::format("{} of {} layers, {:.1f} GiB of the others' weights are read from host memory,", layers, model.num_layers, GiB(host));
-    LogVerbose(1, "{} on CUDA{} ({}, {:.1f} of {:.1f} GiB free)", what, device->index, device->name, GiB(device->free_bytes), GiB(device->total_bytes));
+    LogVerbose(1, "{} on CUDA{} ({}, {:.1f} of {:.1f} GiB free)", what, device->index, device->name, GiB(free), GiB(device->total_bytes));
   }
   return ops;
 }

@@ -111,7 +111,7 @@ Result<std::string> InspectReport(const std::string& path) {
   AddShape(*model, out);
   AddFit(*file, *model, "this machine", AvailableMemory(), out);
   for (const CudaDevice& gpu : CudaDevices()) {
-    AddFit(*file, *model, fmt::format("GPU {} ({})", gpu.index, gpu.name), gpu.free_bytes, out);
+    AddFit(*file, *model, fmt::format("GPU {} ({})", gpu.index, gpu.name), CudaFreeBytes(gpu), out);
   }
   return text;
 }

@@ -59,7 +59,7 @@ std::string ListDevices() {
   for (const CudaDevice& d : CudaDevices()) {
     constexpr double kMiB = 1024.0 * 1024.0;
     list += fmt::format("  CUDA{}: {} ({:.0f} MiB, {:.0f} MiB free)\n", d.index, d.name, static_cast<double>(d.total_bytes) / kMiB,
-                        static_cast<double>(d.free_bytes) / kMiB);
+                        static_cast<double>(CudaFreeBytes(d)) / kMiB);
   }
   return list + fmt::format("  CPU: {} ({})\n", ProcessorName(), BackendName());
 }

@@ -69,6 +69,11 @@ std::vector<CudaDevice> CudaDevices(std::string* why) {
   return devices;
 }
 
+int64_t CudaFreeBytes(const CudaDevice& device) {
+  const Opened& opened = Plugin();
+  return opened.plugin == nullptr ? 0 : opened.plugin->free_bytes(device.index);
+}
+
 Result<std::unique_ptr<Ops>> MakeCudaOps(const CudaOptions& options) {
   const Opened& opened = Plugin();
   if (opened.plugin == nullptr) return Fail(ErrorCode::kUnsupported, "no CUDA backend: {}", opened.why);

@@ -14,6 +14,10 @@ namespace lb {
 // `why` (may be null) says which.
 std::vector<CudaDevice> CudaDevices(std::string* why = nullptr);
 
+// What a device of CudaDevices has free now; 0: it cannot be used. From then on this process holds half a GiB of it, so that only a device that
+// will be used should be asked.
+int64_t CudaFreeBytes(const CudaDevice& device);
+
 // kUnsupported when there is no library or no such device.
 Result<std::unique_ptr<Ops>> MakeCudaOps(const CudaOptions& options);
 

@@ -18,16 +18,19 @@ std::vector<CudaDevice> Devices() {
     CudaDevice device;
     device.index = i;
     device.name = properties.name;
-    size_t free = 0, total = 0;
-    if (cudaSetDevice(i) != cudaSuccess || cudaMemGetInfo(&free, &total) != cudaSuccess) continue;
-    device.free_bytes = static_cast<int64_t>(free);
-    device.total_bytes = static_cast<int64_t>(total);
+    device.total_bytes = static_cast<int64_t>(properties.totalGlobalMem);
     devices.push_back(std::move(device));
   }
   return devices;
 }
 
-constexpr CudaPlugin kPlugin = {kCudaPluginVersion, Devices, cuda::CudaOps::Create};
+int64_t FreeBytes(int device) {
+  size_t free = 0, total = 0;
+  if (cudaSetDevice(device) != cudaSuccess || cudaMemGetInfo(&free, &total) != cudaSuccess) return 0;
+  return static_cast<int64_t>(free);
+}
+
+constexpr CudaPlugin kPlugin = {kCudaPluginVersion, Devices, FreeBytes, cuda::CudaOps::Create};
 
 }  // namespace
 }  // namespace lb

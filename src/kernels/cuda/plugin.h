@@ -22,7 +22,6 @@ struct CudaDevice {
   int index = 0;
   std::string name;
   int64_t total_bytes = 0;
-  int64_t free_bytes = 0;
 };
 
 inline constexpr int kCudaPluginVersion = 2;  // of this struct and of kernels/ops.h
@@ -31,6 +30,7 @@ inline constexpr int kCudaPluginVersion = 2;  // of this struct and of kernels/o
 struct CudaPlugin {
   int version;
   std::vector<CudaDevice> (*devices)();  // empty: no driver, no device
+  int64_t (*free_bytes)(int device);
   Result<std::unique_ptr<Ops>> (*make_ops)(const CudaOptions&);
 };
 using CudaPluginEntry = const CudaPlugin* (*)();
