@@ -216,8 +216,11 @@ void FuseGlu(std::vector<Op>& ops, size_t at, bool only_products) {
 void PlanStep(std::vector<Op>& ops, const PlanOptions& options) {
   for (Op& op : ops) {
     if (op.kind != OpKind::kMatmul) continue;
-    const bool on_host = std::any_of(op.w, op.w + op.num_outs, [](const CudaMatrix* w) { return w->on_host; });
-    op.few = op.tokens <= (on_host ? options.host_few_rows : options.few_rows) && FewProductsFit(options.facts, op.cols);
+    const auto any = [&](auto&& is) { return std::any_of(op.w, op.w + op.num_outs, is); };
+    const bool on_host = any([](const CudaMatrix* w) { return w->on_host; });
+    const bool large = any([&](const CudaMatrix* w) { return w->copy == nullptr && 2 * w->rows * w->cols > options.most_written; });
+    const int few_rows = large ? op.tokens : on_host ? options.host_few_rows : options.few_rows;
+    op.few = op.tokens <= few_rows && FewProductsFit(options.facts, op.cols);
   }
   // Values that only products read are written as these want them.
   for (size_t i = 0; i < ops.size(); ++i) {

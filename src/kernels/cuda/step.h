@@ -87,6 +87,8 @@ struct Op {
 struct PlanOptions {
   int few_rows = 64;        // products of at most so many rows take the kernel for few
   int host_few_rows = 32;   // the same where weights are in host memory, which that kernel reads once for so many rows
+  // Bytes of a matrix without a copy that is written out as fp16 for a product of many rows: for a larger one the kernel for few runs often.
+  int64_t most_written = int64_t{512} << 20;
   int fused_norm_rows = 4;  // of at most so many rows, the norm before them too
   DeviceFacts facts;
 };
