@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "kernels/cuda_loader.h"
+#include "model/weight_loader.h"
 
 namespace lb::app {
 namespace {
@@ -41,7 +42,7 @@ double GiB(int64_t bytes) { return static_cast<double>(bytes) / kGiB; }
 
 // The tensors of layer `layer`, in bytes.
 int64_t LayerBytes(const gguf::GgufFile& file, int layer) {
-  const std::string prefix = "blk." + std::to_string(layer) + ".";
+  const std::string prefix = LayerName(layer, "");
   int64_t bytes = 0;
   for (const gguf::Tensor& t : file.tensors()) {
     if (t.name.starts_with(prefix)) bytes += t.view.num_bytes();

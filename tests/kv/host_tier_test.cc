@@ -36,6 +36,13 @@ class KvHostTierTest : public testing::Test {
     ExpectSound();
     return s;
   }
+  // A sequence with what there is of `tokens`, and no room yet for more.
+  std::unique_ptr<SequenceKv> Attach(const std::vector<TokenId>& tokens) {
+    auto s = kv_->NewSequence(0, true);
+    kv_->Attach(*s, tokens, kv_->Match(*s, tokens));
+    ExpectSound();
+    return s;
+  }
   PrefixMatch Match(const std::vector<TokenId>& tokens) {
     auto s = kv_->NewSequence(0, true);
     return kv_->Match(*s, tokens);
@@ -93,9 +100,7 @@ TEST_F(KvHostTierTest, WhatIsSavedForALoadStandsBeforeIt) {
   Compute(Text(64, 0)).reset();
   Compute(Text(64, 500)).reset();
   kv_->TakeTransfers();
-  auto s = kv_->NewSequence(0, true);
-  kv_->Attach(*s, Text(65, 0), kv_->Match(*s, Text(65, 0)));
-  ExpectSound();
+  auto s = Attach(Text(65, 0));
   const auto list = kv_->TakeTransfers();
   EXPECT_EQ(Kinds(list), (std::vector{Kind::kSave, Kind::kSave, Kind::kSave, Kind::kSave, Kind::kLoad, Kind::kLoad, Kind::kLoad, Kind::kLoad}));
   EXPECT_EQ(IndependentTransfers(list), 4u);
@@ -110,9 +115,7 @@ TEST_F(KvHostTierTest, ASlotThatIsReadIsNotTaken) {
   Compute(Text(64, 0)).reset();
   Compute(Text(64, 500)).reset();
   kv_->TakeTransfers();
-  auto s = kv_->NewSequence(0, true);
-  kv_->Attach(*s, Text(65, 0), kv_->Match(*s, Text(65, 0)));
-  ExpectSound();
+  auto s = Attach(Text(65, 0));
   EXPECT_EQ(s->num_computed(), 64);
   EXPECT_EQ(Kinds(kv_->TakeTransfers()), std::vector<Kind>(4, Kind::kLoad));  // nowhere to save the other
   EXPECT_EQ(Match(Text(65, 500)).num_blocks, 0);
@@ -131,8 +134,7 @@ TEST_F(KvHostTierTest, AFaultTakesWhatItSpoiledAndAllBehindIt) {
   Compute(Text(96, 0)).reset();
   Compute(Text(96, 500)).reset();
   kv_->TakeTransfers();
-  auto loser = kv_->NewSequence(0, true);
-  kv_->Attach(*loser, Text(49, 0), kv_->Match(*loser, Text(49, 0)));
+  auto loser = Attach(Text(49, 0));
   auto other = Compute(Text(33, 500));  // shares what is still in the pool
   const auto failed = kv_->TakeTransfers();
   EXPECT_TRUE(kv_->Holds(*loser, failed));
