@@ -44,45 +44,47 @@ struct DecodeShape {
 };
 
 // What a block of each group is made of: the K, then the V of every layer, whose rows of a block are neighbours in memory. In a slot
-// of the host tier, which has *slot_bytes, the groups stand one behind the other.
-std::vector<std::vector<KvBlockPart>> BlockParts(const ModelConfig& model, std::span<const KvLayer> layers, int64_t* slot_bytes) {
-  std::vector<std::vector<KvBlockPart>> parts;
-  *slot_bytes = 0;
+// of the host tier, which has `slot_bytes`, the groups stand one behind the other.
+struct BlockLayout {
+  std::vector<std::vector<KvBlockPart>> parts;  // of each group
+  int64_t slot_bytes = 0;
+};
+BlockLayout LayoutOfBlocks(const ModelConfig& model, std::span<const KvLayer> layers) {
+  BlockLayout layout;
   for (const KvGroup& group : model.kv_groups) {
-    auto& of_group = parts.emplace_back();
+    auto& of_group = layout.parts.emplace_back();
     for (int l : group.layers) {
       const KvLayer& layer = layers[static_cast<size_t>(l)];
       const int64_t rows = int64_t{layer.num_kv_heads} * kKvBlockTokens;
       for (const auto& [pool, row_bytes] : {std::pair{layer.k, RowBytes(layer.k_dtype, layer.k_dim)},
                                             std::pair{layer.v, RowBytes(layer.v_dtype, layer.v_dim)}}) {
-        of_group.push_back({pool, rows * row_bytes, *slot_bytes});
-        *slot_bytes += rows * row_bytes;
+        of_group.push_back({pool, rows * row_bytes, layout.slot_bytes});
+        layout.slot_bytes += rows * row_bytes;
       }
     }
   }
-  return parts;
+  return layout;
 }
 
 class PagedModelRunner final : public ModelRunner {
  public:
   PagedModelRunner(const Model& model, Ops& ops, std::vector<DeviceMemory> kv_memory,
-                   std::vector<KvLayer> layers, DeviceMemory host, std::unique_ptr<Arena> arena,
+                   std::vector<KvLayer> layers, BlockLayout blocks, DeviceMemory host, std::unique_ptr<Arena> arena,
                    DeviceMemory logits, DeviceMemory hidden, const RunnerConfig& config)
       : model_(model),
         ops_(ops),
         kv_memory_(std::move(kv_memory)),
         layers_(std::move(layers)),
         host_(std::move(host)),
+        tier_{host_.get(), blocks.slot_bytes},
+        parts_(std::move(blocks.parts)),
         arena_(std::move(arena)),
         logits_(std::move(logits)),
         hidden_(std::move(hidden)),
         most_logits_(static_cast<size_t>(config.max_logit_rows) *
                      static_cast<size_t>(model.config().vocab_size)),
         host_hidden_(static_cast<size_t>(config.max_hidden_rows) *
-                     static_cast<size_t>(model.config().width)) {
-    parts_ = BlockParts(model.config(), layers_, &tier_.slot_bytes);
-    tier_.memory = host_.get();
-  }
+                     static_cast<size_t>(model.config().width)) {}
 
   int vocab_size() const override { return model_.config().vocab_size; }
 
@@ -204,10 +206,8 @@ class PagedModelRunner final : public ModelRunner {
   int64_t last_step_ = 0;
 };
 
-Result<DeviceMemory> TakeHostTier(Ops& ops, const ModelConfig& model, std::span<const KvLayer> layers, int slots) {
+Result<DeviceMemory> TakeHostTier(Ops& ops, int64_t slot_bytes, int slots) {
   if (slots == 0) return DeviceMemory(nullptr, nullptr);
-  int64_t slot_bytes = 0;
-  BlockParts(model, layers, &slot_bytes);
   auto memory = ops.AllocateHost(static_cast<size_t>(slots * slot_bytes));
   if (memory.has_value()) return memory;
   return Fail(ErrorCode::kOutOfMemory, "the KV cache's tier on the host, {} blocks of {} bytes, cannot be had: {}; lower --kv-host-memory",
@@ -254,7 +254,8 @@ Result<std::unique_ptr<ModelRunner>> MakeModelRunner(const Model& model, Ops& op
       memory.push_back(std::move(v));
     }
   }
-  LB_ASSIGN_OR_RETURN(DeviceMemory host, TakeHostTier(ops, m, layers, config.host_slots));
+  BlockLayout blocks = LayoutOfBlocks(m, layers);
+  LB_ASSIGN_OR_RETURN(DeviceMemory host, TakeHostTier(ops, blocks.slot_bytes, config.host_slots));
   const int output_rows =
       std::min(config.max_batch_tokens, config.max_logit_rows + config.max_hidden_rows);
   const size_t arena_bytes = model.ArenaBytes(config.max_batch_tokens, output_rows) +
@@ -271,7 +272,7 @@ Result<std::unique_ptr<ModelRunner>> MakeModelRunner(const Model& model, Ops& op
     LB_ASSIGN_OR_RETURN(hidden, Take(ops, hidden_bytes, "hidden states"));
   }
   return std::unique_ptr<ModelRunner>(std::make_unique<PagedModelRunner>(
-      model, ops, std::move(memory), std::move(layers), std::move(host), std::move(arena),
+      model, ops, std::move(memory), std::move(layers), std::move(blocks), std::move(host), std::move(arena),
       std::move(logits), std::move(hidden), config));
 }
 
