@@ -40,7 +40,9 @@ Opened Open() {
   for (const std::string& place : places) {
     library = dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (library != nullptr) break;
-    opened.why = dlerror();
+    // The first place counts: where the library is, but something it needs is not, that must be told.
+    const std::string why = dlerror();
+    if (opened.why.empty()) opened.why = why;
   }
   if (library == nullptr) return opened;
   const auto entry = reinterpret_cast<CudaPluginEntry>(dlsym(library, kCudaPluginEntry));

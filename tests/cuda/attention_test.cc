@@ -1,5 +1,5 @@
 // Proves that the CUDA backend stores K and V and attends as the reference does: head sizes, cache types,
-// windows, caps, both directions, prompts in chunks and single tokens, several sequences at once.
+// windows, caps, both directions, prompts in chunks, single tokens and few behind many keys, several sequences at once.
 #include <numeric>
 
 #include "tests/cuda/device_tensors.h"
@@ -89,7 +89,7 @@ void Compare(const Shape& shape, const std::vector<int>& lengths, const std::vec
 }
 
 TEST(CudaAttention, SingleTokensOverShortAndLongContexts) {
-  for (int dim : {64, 128}) {
+  for (int dim : {64, 128, 256}) {
     Shape shape;
     shape.dim = dim;
     Compare(shape, {1, 16, 33, 255, 256, 257, 1000}, {1, 1, 1, 1, 1, 1, 1});
@@ -120,15 +120,45 @@ TEST(CudaAttention, VeryLongContextsTakeLargerSplits) {
 }
 
 TEST(CudaAttention, ChunksOfPrompts) {
-  for (int dim : {64, 128}) {
+  for (int dim : {64, 128, 256}) {
     Shape shape;
     shape.dim = dim;
     Compare(shape, {7, 130, 300}, {7, 100, 300});
     Compare(shape, {500, 20}, {60, 1});
-    // Few blocks, whose warps share rows, and many.
+    // Few blocks, whose keys are split, and many.
     Compare(shape, {400}, {400});
     Compare(shape, std::vector<int>(20, 300), std::vector<int>(20, 200));
   }
+}
+
+// Every tile's keys are split, over as many blocks as its own keys are worth.
+TEST(CudaAttention, FewTokensBehindManyKeys) {
+  for (int dim : {64, 128, 256}) {
+    Shape shape;
+    shape.dim = dim;
+    Compare(shape, {3000}, {3});
+    Compare(shape, {3000, 5, 140, 1800}, {30, 5, 1, 50});
+    shape.params.window = 700;
+    Compare(shape, {3000, 700, 1800}, {30, 2, 50});
+    shape.params = {0.125f, 0, 20.0f, 0};
+    Compare(shape, {2000}, {23});
+  }
+  Shape one;  // head of each KV head
+  one.kv_heads = one.heads;
+  Compare(one, {1500, 64}, {70, 64});
+  Shape odd;  // a group that divides no tile
+  odd.heads = 7;
+  odd.kv_heads = 1;
+  Compare(odd, {1500, 300}, {40, 100});
+}
+
+// More tokens, each on its own, than one launch has room for the parts of.
+TEST(CudaAttention, PartsOfManyTokensAreBounded) {
+  Shape shape;
+  shape.dim = 128;
+  std::vector<int> lengths(601, 5), queries(601, 4);
+  lengths[0] = 9000;
+  Compare(shape, lengths, queries);
 }
 
 TEST(CudaAttention, OtherHeadSizesGroupsTypesAndMasks) {

@@ -15,6 +15,7 @@ constexpr int kLongSplits = 16384;  // positions after which splits grow, so tha
 constexpr int kMostParts = 96;
 static_assert(kLongSplits / kSplitKeys + 1 <= kMostParts);
 
+constexpr size_t kMostPartialBytes = size_t{256} << 20;
 constexpr int kWholeKeys = 1024;    // with many sequences fewer are one split: joining parts takes longer than reading these
 
 // `whole`: at least so many keys are one split.
@@ -107,9 +108,9 @@ struct Joined {
 
 // Parts lie as [token][kv head][split][row]{kDim values, most, total}.
 // Many: two blocks of a multiprocessor, each warp with the keys of a block at a time, so that one waits for memory while the other
-// computes. Else two blocks of keys at a time.
+// computes. Else two blocks of keys at a time, of heads of up to 128.
 template <int kDim, DType kDType, bool kMany>
-__global__ void __launch_bounds__(kWarps * 32, kMany ? 2 : 1)
+__global__ void __launch_bounds__(kWarps * 32, kMany && kDim <= 128 ? 2 : 1)
     DecodeAttentionKernel(const __grid_constant__ Attention args, int splits, int whole) {
   extern __shared__ float shared[];  // [warp][group][kPart], then heads [group + 2][kDim]
   __shared__ bool is_last;
@@ -154,7 +155,7 @@ __global__ void __launch_bounds__(kWarps * 32, kMany ? 2 : 1)
   tile.LoadQuery(g < group ? q + g * kDim : nullptr, scale, t);
   for (int unit = from + warp * kUnitKeys; unit < from + keys && unit <= sight.last; unit += kSplitKeys) {
     const int end = min(unit + kUnitKeys - 1, sight.last);
-    constexpr int kBlocks = kMany ? 1 : kUnitKeys / kKvBlockTokens;
+    constexpr int kBlocks = kMany || kDim > 128 ? 1 : kUnitKeys / kKvBlockTokens;
 #pragma unroll
     for (int key0 = unit; key0 < unit + kUnitKeys; key0 += kBlocks * kKvBlockTokens) {
       if (key0 > end || key0 + kBlocks * kKvBlockTokens <= sight.first) continue;
@@ -205,9 +206,12 @@ __global__ void __launch_bounds__(kWarps * 32, kMany ? 2 : 1)
   if (!is_last) return;
   __threadfence();
   for (int row = warp; row < group; row += kWarps) {
-    Joined joined;
-    joined.template JoinSplits<kMany ? 8 : 16>(parts + row * kPart, group * kPart, active, kDim, lane * 4, lane);
-    if (lane * 4 < kDim) joined.Store(args, (static_cast<int64_t>(token) * args.heads + first_head + row) * kDim + lane * 4);
+#pragma unroll
+    for (int d = lane * 4; d < kDim + lane * 4; d += 128) {
+      Joined joined;
+      joined.template JoinSplits<kMany ? 8 : 16>(parts + row * kPart, group * kPart, active, kDim, d, lane);
+      if (d < kDim) joined.Store(args, (static_cast<int64_t>(token) * args.heads + first_head + row) * kDim + d);
+    }
   }
 }
 
@@ -222,6 +226,17 @@ int MostSplits(const Attention& args, int whole) {
   return keys <= whole ? 1 : std::min((keys + kSplitKeys - 1) / kSplitKeys, kLongSplits / kSplitKeys + 1);
 }
 
+size_t PartialBytesOfToken(const Attention& args) {  // at most
+  return sizeof(float) * static_cast<size_t>(args.heads) * static_cast<size_t>(MostSplits(args, 0)) *
+         static_cast<size_t>(args.kv.v_dim + kPartExtra);
+}
+
+// Tokens of one launch: the parts of more would take too much memory. (Tokens that store are few, one of each sequence.)
+int TokensAtOnce(const Attention& args) {
+  if (args.stores) return args.tokens;
+  return static_cast<int>(std::clamp<size_t>(kMostPartialBytes / PartialBytesOfToken(args), 1, static_cast<size_t>(args.tokens)));
+}
+
 template <int kDim>
 void Launch(const Launcher& on, const Attention& args) {
   const int sharing = args.heads / args.kv.num_kv_heads, group = std::min(kTileHeads, sharing);
@@ -230,26 +245,35 @@ void Launch(const Launcher& on, const Attention& args) {
   const int blocks = args.tokens * HeadTiles(args), sms = on.facts.num_sms;
   const int whole = !args.fixed && blocks >= sms ? kWholeKeys : 0;
   const bool many = !args.fixed && 4 * blocks >= sms;
-  const int splits = MostSplits(args, whole);
-  WithKvType(args.kv.k_dtype, [&]<DType kDType>() {
-    const auto launch = [&]<bool kMany>() {
-      AllowShared(DecodeAttentionKernel<kDim, kDType, kMany>, shared);
-      LaunchKernel(on, DecodeAttentionKernel<kDim, kDType, kMany>, dim3(splits, HeadTiles(args), args.tokens), dim3(kWarps * 32), shared,
-                   args, splits, whole);
-    };
-    many ? launch.template operator()<true>() : launch.template operator()<false>();
-  });
+  const int splits = MostSplits(args, whole), at_once = TokensAtOnce(args);
+  for (int first = 0; first < args.tokens; first += at_once) {
+    Attention some = args;
+    some.tokens = std::min(at_once, args.tokens - first);
+    const int64_t values = int64_t{first} * args.heads * kDim;
+    some.q += values;
+    some.out = static_cast<char*>(args.out) + values * (args.half ? 2 : 4);
+    some.positions += first;
+    if (some.sequence_of != nullptr) some.sequence_of += first;
+    WithKvType(args.kv.k_dtype, [&]<DType kDType>() {
+      const auto launch = [&]<bool kMany>() {
+        AllowShared(DecodeAttentionKernel<kDim, kDType, kMany>, shared);
+        LaunchKernel(on, DecodeAttentionKernel<kDim, kDType, kMany>, dim3(splits, HeadTiles(args), some.tokens), dim3(kWarps * 32), shared,
+                     some, splits, whole);
+      };
+      many ? launch.template operator()<true>() : launch.template operator()<false>();
+    });
+  }
 }
 
 }  // namespace
 
-size_t AttentionPartialBytes(const Attention& args) {
-  return sizeof(float) * static_cast<size_t>(args.tokens) * static_cast<size_t>(args.heads) *
-         static_cast<size_t>(MostSplits(args, 0)) * static_cast<size_t>(args.kv.v_dim + kPartExtra);
+AttentionScratch DecodeAttentionScratch(const Attention& args) {
+  const auto tokens = static_cast<size_t>(TokensAtOnce(args));
+  return {tokens * PartialBytesOfToken(args), sizeof(int) * tokens * static_cast<size_t>(HeadTiles(args))};
 }
 
 void LaunchDecodeAttention(const Launcher& on, const Attention& args) {
-  args.kv.k_dim == 64 ? Launch<64>(on, args) : Launch<128>(on, args);
+  WithHeadSize(args.kv.k_dim, [&]<int kDim>() { Launch<kDim>(on, args); });
 }
 
 }  // namespace lb::cuda

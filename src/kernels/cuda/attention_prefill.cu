@@ -1,70 +1,236 @@
-// Attention of many tokens of a sequence: a block has rows (heads of neighbouring tokens that share a KV head) of all its warps, 16
-// each; when that makes few blocks, four warps share 16 rows and each has every fourth unit of keys.
+// Attention of many tokens of a sequence: a block has 128 rows (heads of neighbouring tokens that share a KV head), 16 a warp, and takes
+// the keys through shared memory, the next ones on their way while these are computed with. When that makes few
+// blocks, the keys of a tile are split over several, and the last of them joins the parts in order.
+#include <algorithm>
+
 #include "kernels/cuda/attention.cuh"
+#include "kernels/cuda/shared_tile.cuh"
 
 namespace lb::cuda {
 namespace {
 
 constexpr int kWarps = 8;
-constexpr int kFewKeyWarps = 4;
+constexpr int kThreads = kWarps * 32;
+constexpr int kWarpRows = 16;
+constexpr int kBlockRows = kWarps * kWarpRows;
+constexpr int kStages = 2;
+constexpr int kMostSplits = 16;
+constexpr int kLeastUnits = 2;  // of a split: fewer are not worth joining
 
-constexpr int BlockRows(int key_warps) { return kWarps / key_warps * 16; }
-// Of the warps of a block but the first of each four: what they have of their rows, a float4 of each lane after the other.
-constexpr size_t SharedBytes(int dim, int key_warps) {
-  return static_cast<size_t>(kWarps - kWarps / key_warps) * 32 * sizeof(float4) * static_cast<size_t>(dim / 8 + 1);
+// Keys that are in shared memory at once.
+constexpr int UnitKeys(int dim) { return dim > 128 ? 32 : 64; }
+constexpr bool QueryInRegisters(int dim) { return dim <= 128; }
+constexpr size_t SharedBytes(int dim) {
+  return static_cast<size_t>(dim) * 2 * (kStages * 2 * UnitKeys(dim) + (QueryInRegisters(dim) ? 0 : kBlockRows));
 }
+// Vectors of four floats that a warp leaves of a part, for each lane.
+constexpr int PartVectors(int dim) { return dim / 8 + 1; }
 
-// The warps' parts of the same rows, in order, to the first of them. False in the others.
-template <int kDim, int kKeyWarps>
-__device__ __forceinline__ bool Join(Tile<kDim>& tile, int row_warp, int part, int lane) {
-  extern __shared__ float4 shared[];
-  constexpr int kPart = (kDim / 8 + 1) * 32;
-  float4* parts = shared + row_warp * (kKeyWarps - 1) * kPart + lane;
-  if (part > 0) {
-    float4* to = parts + (part - 1) * kPart;
+// The state of a warp's 16 rows: lane 4 g + t has rows g and g + 8, dimensions 8 i + 2 t and the next of o[i].
+template <int kDim>
+struct WarpTile {
+  static constexpr int kKeys = UnitKeys(kDim);
+  uint32_t q[QueryInRegisters(kDim) ? kDim / 16 : 1][4];
+  float o[kDim / 8][4];
+  float most[2];   // largest score so far, log2 units
+  float total[2];  // sum of this lane's weights
+
+  __device__ __forceinline__ void Clear() {
 #pragma unroll
-    for (int i = 0; i < kDim / 8; ++i) to[i * 32] = make_float4(tile.o[i][0], tile.o[i][1], tile.o[i][2], tile.o[i][3]);
-    to[kDim / 8 * 32] = make_float4(tile.most[0], tile.most[1], tile.total[0], tile.total[1]);
+    for (int i = 0; i < kDim / 8; ++i) o[i][0] = o[i][1] = o[i][2] = o[i][3] = 0;
+    most[0] = most[1] = kNothing;
+    total[0] = total[1] = 0;
   }
-  __syncthreads();
-  if (part > 0) return false;
-  for (int w = 0; w < kKeyWarps - 1; ++w) {
-    const float4* from = parts + w * kPart;
-    const float4 sums = from[kDim / 8 * 32];
-    const float now[2] = {fmaxf(tile.most[0], sums.x), fmaxf(tile.most[1], sums.y)};
-    const float keep[2] = {exp2f(tile.most[0] - now[0]), exp2f(tile.most[1] - now[1])};
-    const float add[2] = {exp2f(sums.x - now[0]), exp2f(sums.y - now[1])};
-    tile.total[0] = tile.total[0] * keep[0] + sums.z * add[0];
-    tile.total[1] = tile.total[1] * keep[1] + sums.w * add[1];
-    tile.most[0] = now[0], tile.most[1] = now[1];
+
+  // A row of queries (f32 [kDim], null: zeros) as operands: `i` is the 16 dimensions, `r` 0 or 1 for row g or g + 8.
+  static __device__ __forceinline__ void LoadQuery(const float* row, float scale, int i, int t, uint32_t* low, uint32_t* high) {
+    float2 a = make_float2(0, 0), b = a;
+    if (row != nullptr) {
+      a = *reinterpret_cast<const float2*>(row + i * 16 + 2 * t);
+      b = *reinterpret_cast<const float2*>(row + i * 16 + 8 + 2 * t);
+    }
+    *low = PackHalves(a.x * scale, a.y * scale);
+    *high = PackHalves(b.x * scale, b.y * scale);
+  }
+
+  // Scores of the unit's keys.
+  __device__ __forceinline__ void Scores(float (&s)[kKeys / 8][4], uint32_t k, uint32_t q_shared, int lane) const {
+    const int m = lane / 8;
+    const uint32_t row = k + static_cast<uint32_t>((m / 2 * 8 + lane % 8) * kDim * 2);
+    const auto swizzled = static_cast<uint32_t>((m % 2 ^ lane % 8) * 16);
 #pragma unroll
-    for (int i = 0; i < kDim / 8; ++i) {
-      const float4 o = from[i * 32];
-      tile.o[i][0] = tile.o[i][0] * keep[0] + o.x * add[0];
-      tile.o[i][1] = tile.o[i][1] * keep[0] + o.y * add[0];
-      tile.o[i][2] = tile.o[i][2] * keep[1] + o.z * add[1];
-      tile.o[i][3] = tile.o[i][3] * keep[1] + o.w * add[1];
+    for (int n = 0; n < kKeys / 8; ++n) s[n][0] = s[n][1] = s[n][2] = s[n][3] = 0;
+#pragma unroll
+    for (int b = 0; b < kDim / 16; ++b) {
+      uint32_t a[4];
+      if constexpr (QueryInRegisters(kDim)) {
+        a[0] = q[b][0], a[1] = q[b][1], a[2] = q[b][2], a[3] = q[b][3];
+      } else {
+        LoadMatrices(a, q_shared + PieceAt<kDim>(m % 2 * 8 + lane % 8, 2 * b + m / 2));
+      }
+#pragma unroll
+      for (int n = 0; n < kKeys / 8; n += 2) {
+        uint32_t keys[4];
+        LoadMatrices(keys, row + n * 8 * kDim * 2 + (swizzled ^ (b * 32)));
+        Mma(s[n], a, keys[0], keys[1]);
+        Mma(s[n + 1], a, keys[2], keys[3]);
+      }
     }
   }
-  return true;
-}
 
-template <int kDim, DType kDType, int kKeyWarps>
-__global__ void __launch_bounds__(kWarps * 32, 1) PrefillAttentionKernel(const __grid_constant__ Attention args) {
+  // Scores become weights; what was summed so far is scaled to the new maximum.
+  __device__ __forceinline__ void Weigh(float (&s)[kKeys / 8][4]) {
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+      float largest = kNothing;
+#pragma unroll
+      for (int n = 0; n < kKeys / 8; ++n) largest = fmaxf(largest, fmaxf(s[n][2 * r], s[n][2 * r + 1]));
+      largest = fmaxf(largest, __shfl_xor_sync(0xffffffff, largest, 1));
+      largest = fmaxf(largest, __shfl_xor_sync(0xffffffff, largest, 2));
+      const float now = fmaxf(most[r], largest), keep = exp2f(most[r] - now);
+      most[r] = now;
+      total[r] *= keep;
+#pragma unroll
+      for (int i = 0; i < kDim / 8; ++i) o[i][2 * r] *= keep, o[i][2 * r + 1] *= keep;
+#pragma unroll
+      for (int n = 0; n < kKeys / 8; ++n) {
+#pragma unroll
+        for (int i = 2 * r; i < 2 * r + 2; ++i) {
+          s[n][i] = exp2f(s[n][i] - now);
+          total[r] += s[n][i];
+        }
+      }
+    }
+  }
+
+  __device__ __forceinline__ void AddValues(const float (&s)[kKeys / 8][4], uint32_t v, int lane) {
+    const int m = lane / 8;
+    const uint32_t row = v + static_cast<uint32_t>((m % 2 * 8 + lane % 8) * kDim * 2);
+    const auto swizzled = static_cast<uint32_t>((m / 2 ^ lane % 8) * 16);
+#pragma unroll
+    for (int n = 0; n < kKeys / 16; ++n) {
+      const uint32_t p[4] = {PackHalves(s[2 * n][0], s[2 * n][1]), PackHalves(s[2 * n][2], s[2 * n][3]),
+                             PackHalves(s[2 * n + 1][0], s[2 * n + 1][1]), PackHalves(s[2 * n + 1][2], s[2 * n + 1][3])};
+#pragma unroll
+      for (int i = 0; i < kDim / 8; i += 2) {
+        uint32_t values[4];
+        LoadMatricesTransposed(values, row + n * 16 * kDim * 2 + (swizzled ^ (i * 16)));
+        Mma(o[i], p, values[0], values[1]);
+        Mma(o[i + 1], p, values[2], values[3]);
+      }
+    }
+  }
+
+  // Vectors of a part, those of neighbouring lanes side by side.
+  __device__ __forceinline__ void StorePart(float4* part, int lane) const {
+#pragma unroll
+    for (int i = 0; i < kDim / 8; ++i) part[i * 32 + lane] = make_float4(o[i][0], o[i][1], o[i][2], o[i][3]);
+    part[kDim / 8 * 32 + lane] = make_float4(most[0], most[1], total[0], total[1]);
+  }
+  __device__ __forceinline__ void AddPart(const float4* part, int lane) {
+    const float4 sums = __ldcg(part + kDim / 8 * 32 + lane);
+    const float now[2] = {fmaxf(most[0], sums.x), fmaxf(most[1], sums.y)};
+    const float keep[2] = {exp2f(most[0] - now[0]), exp2f(most[1] - now[1])};
+    const float add[2] = {exp2f(sums.x - now[0]), exp2f(sums.y - now[1])};
+    total[0] = total[0] * keep[0] + sums.z * add[0];
+    total[1] = total[1] * keep[1] + sums.w * add[1];
+    most[0] = now[0], most[1] = now[1];
+#pragma unroll
+    for (int i = 0; i < kDim / 8; ++i) {
+      const float4 v = __ldcg(part + i * 32 + lane);
+      o[i][0] = o[i][0] * keep[0] + v.x * add[0];
+      o[i][1] = o[i][1] * keep[0] + v.y * add[0];
+      o[i][2] = o[i][2] * keep[1] + v.z * add[1];
+      o[i][3] = o[i][3] * keep[1] + v.w * add[1];
+    }
+  }
+
+  // The sum of weights of row r, over its four lanes.
+  __device__ __forceinline__ float Total(int r) const {
+    float v = total[r];
+    v += __shfl_xor_sync(0xffffffff, v, 1);
+    v += __shfl_xor_sync(0xffffffff, v, 2);
+    return v;
+  }
+};
+
+// Brings units of keys and values to shared memory: each thread the same piece of every kRows-th row.
+template <int kDim, DType kDType>
+struct UnitLoader {
+  static constexpr int kKeys = UnitKeys(kDim), kPieces = kDim / 8, kRows = kThreads / kPieces, kLoads = kKeys / kRows;
+  static_assert(kRows % kKvBlockTokens == 0 || kKvBlockTokens % kRows == 0);
+  const KvLayer& kv;
+  const int32_t* table;
+  int head, written, row, piece;
+  int block[kLoads];  // of the unit that comes next; below 0: none
+
+  __device__ __forceinline__ UnitLoader(const KvLayer& layer, const int32_t* blocks, int kv_head, int context)
+      : kv(layer), table(blocks), head(kv_head), written(context), row(threadIdx.x / kPieces), piece(threadIdx.x % kPieces) {}
+
+  __device__ __forceinline__ void Look(int key0) {
+#pragma unroll
+    for (int i = 0; i < kLoads; ++i) {
+      const int key = key0 + row + i * kRows;
+      block[i] = key < written ? table[key / kKvBlockTokens] : -1;
+    }
+  }
+  // What is not there becomes zeros: what a block held before may be NaNs.
+  __device__ __forceinline__ void Load(uint32_t k, uint32_t v) const {
+#pragma unroll
+    for (int i = 0; i < kLoads; ++i) {
+      const bool there = block[i] >= 0;
+      const int64_t at = (static_cast<int64_t>(there ? block[i] : 0) * kv.num_kv_heads + head) * kKvBlockTokens +
+                         (row + i * kRows) % kKvBlockTokens;
+      const uint32_t to = PieceAt<kDim>(row + i * kRows, piece);
+      const char* from_k = static_cast<const char*>(kv.k) + at * KvRowBytes(kDType, kDim);
+      const char* from_v = static_cast<const char*>(kv.v) + at * KvRowBytes(kDType, kDim);
+      if constexpr (kDType == DType::kF16) {
+        CopyAsync16(k + to, from_k + piece * 16, there);
+        CopyAsync16(v + to, from_v + piece * 16, there);
+      } else {
+        const uint4 nothing = make_uint4(0, 0, 0, 0);
+        Store16(k + to, there ? LoadKv8<kDType>(from_k, piece) : nothing);
+        Store16(v + to, there ? LoadKv8<kDType>(from_v, piece) : nothing);
+      }
+    }
+  }
+};
+
+template <int kDim, DType kDType>
+__global__ void __launch_bounds__(kThreads, 1) PrefillAttentionKernel(const __grid_constant__ Attention args, int splits) {
+  extern __shared__ uint4 shared[];
+  __shared__ bool is_last;
+  constexpr int kKeys = UnitKeys(kDim), kTileBytes = kKeys * kDim * 2;
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
-  const int row_warp = warp / kKeyWarps, part = warp % kKeyWarps;
   const int kv_heads = args.kv.num_kv_heads, group = args.heads / kv_heads;
   const int head = blockIdx.y, s = blockIdx.z;
   LaunchNext();
   WaitForPrevious();
-  const int begin = args.query_start[s], queries = args.query_start[s + 1] - begin;
+  const int begin = args.query_start[s], rows = (args.query_start[s + 1] - begin) * group;
   // The tiles with the most keys first.
-  const int first_row = (gridDim.x - 1 - blockIdx.x) * BlockRows(kKeyWarps) + row_warp * 16;
-  const int rows = queries * group;
-  if (first_row >= rows) return;
+  const int split = blockIdx.x % splits;
+  const int tile_row = (gridDim.x / splits - 1 - blockIdx.x / splits) * kBlockRows;
+  if (tile_row >= rows) return;
   const int context = args.context_len[s];
+  // Rows rise in position: the first row sees the earliest key, the last one the latest.
+  const auto sight_of = [&](int row) { return SightOf(args.params, args.positions[begin + min(row, rows - 1) / group], context); };
+  const int first_unit = sight_of(tile_row).first / kKeys;
+  const int units = max(0, sight_of(tile_row + kBlockRows - 1).last / kKeys + 1 - first_unit);
+  const int active = max(1, min(splits, units / kLeastUnits));
+  if (split >= active) return;
+  const int from = first_unit + units * split / active, to = first_unit + units * (split + 1) / active;
+
+  const uint32_t tiles = SharedAddress(shared);
+  const auto k_tile = [&](int stage) { return tiles + static_cast<uint32_t>(stage * 2 * kTileBytes); };
+  UnitLoader<kDim, kDType> loader(args.kv, args.block_table + static_cast<int64_t>(s) * args.table_stride, head, context);
+  loader.Look(from * kKeys);
+  if (from < to) loader.Load(k_tile(0), k_tile(0) + kTileBytes);
+  if (from + 1 < to) loader.Look((from + 1) * kKeys);
+
+  const int first_row = tile_row + warp * kWarpRows;
   const float scale = QueryScale(args.params);
-  Tile<kDim> tile;
+  const uint32_t q_tile = k_tile(kStages) + static_cast<uint32_t>(warp * kWarpRows * kDim * 2);
+  WarpTile<kDim> tile;
   tile.Clear();
   Sight sight[2];
   int64_t at[2];  // of the row's results; -1: there is none
@@ -80,18 +246,73 @@ __global__ void __launch_bounds__(kWarps * 32, 1) PrefillAttentionKernel(const _
       at[r] = (static_cast<int64_t>(token) * args.heads + head * group + row % group) * kDim;
       q = args.q + at[r];
     }
-    tile.LoadQuery(r, q, scale, t);
+#pragma unroll
+    for (int i = 0; i < kDim / 16; ++i) {
+      if constexpr (QueryInRegisters(kDim)) {
+        tile.LoadQuery(q, scale, i, t, &tile.q[i][r], &tile.q[i][r + 2]);
+      } else {
+        uint32_t low, high;
+        tile.LoadQuery(q, scale, i, t, &low, &high);
+        const uint32_t swizzled = PieceAt<kDim>(g + 8 * r, 2 * i) + t * 4, next = PieceAt<kDim>(g + 8 * r, 2 * i + 1) + t * 4;
+        asm volatile("st.shared.u32 [%0], %1;" ::"r"(q_tile + swizzled), "r"(low) : "memory");
+        asm volatile("st.shared.u32 [%0], %1;" ::"r"(q_tile + next), "r"(high) : "memory");
+      }
+    }
   }
-  // Rows rise in position: the first row sees the earliest key, the last one the latest.
-  const int last_row = min(first_row + 15, rows - 1);
-  const int first = SightOf(args.params, args.positions[begin + first_row / group], context).first;
-  const int last = SightOf(args.params, args.positions[begin + last_row / group], context).last;
-  const int32_t* table = args.block_table + static_cast<int64_t>(s) * args.table_stride;
-  for (int key0 = (first / kUnitKeys + part) * kUnitKeys; key0 <= last; key0 += kKeyWarps * kUnitKeys) {
-    tile.template Add<kDType>(args.kv, table, head, key0, context, sight, args.params.softcap, lane);
+  const bool has_rows = first_row < rows;
+  const Sight early = sight_of(min(first_row, rows - 1)), late = sight_of(first_row + kWarpRows - 1);
+  const bool all_rows = first_row + kWarpRows <= rows;
+  for (int unit = from; unit < to; ++unit) {
+    const uint32_t k = k_tile((unit - from) % kStages);
+    AwaitCopies();
+    __syncthreads();
+    if (unit + 1 < to) {
+      const uint32_t next = k_tile((unit + 1 - from) % kStages);
+      loader.Load(next, next + kTileBytes);
+      if (unit + 2 < to) loader.Look((unit + 2) * kKeys);
+    }
+    const int key0 = unit * kKeys;
+    if (!has_rows || key0 > late.last || key0 + kKeys <= early.first) continue;
+    float scores[kKeys / 8][4];
+    tile.Scores(scores, k, q_tile, lane);
+    if (args.params.softcap > 0) {
+#pragma unroll
+      for (int n = 0; n < kKeys / 8; ++n) {
+#pragma unroll
+        for (int i = 0; i < 4; ++i) scores[n][i] = args.params.softcap * tanhf(scores[n][i] / args.params.softcap) * kLog2E;
+      }
+    }
+    if (!all_rows || key0 < late.first || key0 + kKeys - 1 > early.last) {
+#pragma unroll
+      for (int n = 0; n < kKeys / 8; ++n) {
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+          const int key = key0 + n * 8 + 2 * t + i % 2;
+          if (key < sight[i / 2].first || key > sight[i / 2].last) scores[n][i] = -INFINITY;
+        }
+      }
+    }
+    tile.Weigh(scores);
+    tile.AddValues(scores, k + kTileBytes, lane);
   }
-  if constexpr (kKeyWarps > 1) {
-    if (!Join<kDim, kKeyWarps>(tile, row_warp, part, lane)) return;
+
+  if (active > 1) {
+    // Parts lie as [tile][kv head][split][warp][vector][lane]; the tiles of earlier sequences are at most so many.
+    const int64_t item = static_cast<int64_t>(begin * group / kBlockRows + s + tile_row / kBlockRows) * kv_heads + head;
+    constexpr int kPart = PartVectors(kDim) * 32;
+    float4* parts = reinterpret_cast<float4*>(args.partial) + item * splits * kWarps * kPart;
+    tile.StorePart(parts + (split * kWarps + warp) * kPart, lane);
+    __threadfence();
+    __syncthreads();
+    if (threadIdx.x == 0) {
+      is_last = atomicAdd(args.tickets + item, 1) == active - 1;
+      if (is_last) args.tickets[item] = 0;
+    }
+    __syncthreads();
+    if (!is_last) return;
+    __threadfence();
+    tile.Clear();
+    for (int part = 0; part < active; ++part) tile.AddPart(parts + (part * kWarps + warp) * kPart, lane);
   }
 #pragma unroll
   for (int r = 0; r < 2; ++r) {
@@ -99,32 +320,52 @@ __global__ void __launch_bounds__(kWarps * 32, 1) PrefillAttentionKernel(const _
     if (at[r] < 0) continue;
 #pragma unroll
     for (int i = 0; i < kDim / 8; ++i) {
-      StoreScaled(args.out, args.half, at[r] + tile.DimOf(i, 2 * t), tile.o[i][2 * r] * inverse);
-      StoreScaled(args.out, args.half, at[r] + tile.DimOf(i, 2 * t + 1), tile.o[i][2 * r + 1] * inverse);
+      const int64_t to_at = at[r] + i * 8 + 2 * t;
+      const float a = tile.o[i][2 * r] * inverse, b = tile.o[i][2 * r + 1] * inverse;
+      if (args.half) {
+        *reinterpret_cast<uint32_t*>(static_cast<__half*>(args.out) + to_at) = PackHalves(a * kActivationScale, b * kActivationScale);
+      } else {
+        *reinterpret_cast<float2*>(static_cast<float*>(args.out) + to_at) = make_float2(a, b);
+      }
     }
   }
 }
 
+// Blocks of the step whose keys are not split, at most.
+int BlocksOf(const Attention& args) {
+  const int group = args.heads / args.kv.num_kv_heads;
+  return (args.tokens * group / kBlockRows + args.sequences) * args.kv.num_kv_heads;
+}
+
+// Blocks that share the keys of a tile: so many that each multiprocessor has one.
+int SplitsOf(const Attention& args, int sms) {
+  const int units = args.table_stride * kKvBlockTokens / UnitKeys(args.kv.k_dim);
+  return std::clamp(std::min(sms / BlocksOf(args), units / kLeastUnits), 1, kMostSplits);
+}
+
 template <int kDim>
 void Launch(const Launcher& on, const Attention& args) {
-  const int kv_heads = args.kv.num_kv_heads, group = args.heads / kv_heads;
-  const auto tiles = [&](int key_warps) { return (args.most_queries * group + BlockRows(key_warps) - 1) / BlockRows(key_warps); };
+  const int splits = SplitsOf(args, on.facts.num_sms), group = args.heads / args.kv.num_kv_heads;
+  const int tiles = (args.most_queries * group + kBlockRows - 1) / kBlockRows;
   WithKvType(args.kv.k_dtype, [&]<DType kDType>() {
-    const auto launch = [&]<int kKeyWarps>() {
-      const size_t shared = kKeyWarps > 1 ? SharedBytes(kDim, kKeyWarps) : 0;
-      AllowShared(PrefillAttentionKernel<kDim, kDType, kKeyWarps>, shared);
-      LaunchKernel(on, PrefillAttentionKernel<kDim, kDType, kKeyWarps>, dim3(tiles(kKeyWarps), kv_heads, args.sequences), dim3(kWarps * 32),
-                   shared, args);
-    };
-    const bool few = 2 * tiles(1) * kv_heads * args.sequences <= on.facts.num_sms;
-    few ? launch.template operator()<kFewKeyWarps>() : launch.template operator()<1>();
+    AllowShared(PrefillAttentionKernel<kDim, kDType>, SharedBytes(kDim));
+    LaunchKernel(on, PrefillAttentionKernel<kDim, kDType>, dim3(tiles * splits, args.kv.num_kv_heads, args.sequences), dim3(kThreads),
+                 SharedBytes(kDim), args, splits);
   });
 }
 
 }  // namespace
 
+AttentionScratch PrefillAttentionScratch(const Attention& args, int sms) {
+  const int splits = SplitsOf(args, sms);
+  if (splits == 1) return {};
+  const auto blocks = static_cast<size_t>(BlocksOf(args));
+  const size_t part = sizeof(float4) * 32 * kWarps * static_cast<size_t>(PartVectors(args.kv.k_dim));
+  return {blocks * static_cast<size_t>(splits) * part, blocks * sizeof(int)};
+}
+
 void LaunchPrefillAttention(const Launcher& on, const Attention& args) {
-  args.kv.k_dim == 64 ? Launch<64>(on, args) : Launch<128>(on, args);
+  WithHeadSize(args.kv.k_dim, [&]<int kDim>() { Launch<kDim>(on, args); });
 }
 
 }  // namespace lb::cuda

@@ -132,26 +132,37 @@ struct Attention {
   AttentionParams params;
   void* out = nullptr;
   bool half = false;
-  float* partial = nullptr;  // AttentionPartialBytes
-  int* tickets = nullptr;    // [tokens * heads], zero between launches
+  float* partial = nullptr;  // AttentionScratch
+  int* tickets = nullptr;    // zero between launches
   bool fixed = false;  // decode only: a token's sums are split the same way whatever else is in the step
   // Decode only: q, k and v are as the products left them, and K and V of these tokens are stored on the way.
   bool stores = false;
   RopeStore store;
 };
-// Bytes of `partial` for tokens that are split (decode).
-size_t AttentionPartialBytes(const Attention& args);
+// Bytes of `partial` and `tickets`.
+struct AttentionScratch {
+  size_t partial = 0, tickets = 0;
+};
 // What the tensor-core kernels take.
 constexpr bool HeadsFit(const KvLayer& kv) {
-  return kv.k_dim == kv.v_dim && (kv.k_dim == 64 || kv.k_dim == 128) && kv.k_dtype == kv.v_dtype;
+  return kv.k_dim == kv.v_dim && (kv.k_dim == 64 || kv.k_dim == 128 || kv.k_dim == 256) && kv.k_dtype == kv.v_dtype;
+}
+// Calls f with the head size, one that fits, as a constant.
+template <typename F>
+void WithHeadSize(int dim, F&& f) {
+  if (dim == 64) return f.template operator()<64>();
+  if (dim == 128) return f.template operator()<128>();
+  f.template operator()<256>();
 }
 inline constexpr int kMostGridRows = 65535;  // blocks in the second and third direction
 // Each token on its own, its keys split over blocks; kTileHeads of the heads that share a KV head are one block's.
 inline constexpr int kTileHeads = 8;
 constexpr bool DecodeAttentionFits(const KvLayer& kv, int tokens) { return HeadsFit(kv) && tokens <= kMostGridRows; }
+AttentionScratch DecodeAttentionScratch(const Attention& args);
 void LaunchDecodeAttention(const Launcher& on, const Attention& args);
-// Tiles of neighbouring tokens, each over all its keys.
+// Tiles of neighbouring tokens, the keys of each split where there are few.
 constexpr bool PrefillAttentionFits(const KvLayer& kv, int sequences) { return HeadsFit(kv) && sequences <= kMostGridRows; }
+AttentionScratch PrefillAttentionScratch(const Attention& args, int sms);
 void LaunchPrefillAttention(const Launcher& on, const Attention& args);
 // Every shape, type and mask; slow.
 void LaunchPlainAttention(const Launcher& on, const Attention& args);

@@ -26,7 +26,16 @@ Attention AttentionArgs(const Op& op) {
   args.params = op.params;
   args.out = op.y;
   args.half = op.y_half != 0;
+  args.stores = op.store != nullptr;
   return args;
+}
+
+// Which kernel attends: single tokens on their own, prompts in tiles, where one of these takes the shape.
+enum class AttentionWay { kDecode, kPrefill, kPlain };
+AttentionWay AttentionWayOf(const Op& op, bool deterministic) {
+  const bool single = deterministic || op.most_queries <= 2;
+  if (single && DecodeAttentionFits(op.kv, op.tokens)) return AttentionWay::kDecode;
+  return !deterministic && PrefillAttentionFits(op.kv, op.sequences) ? AttentionWay::kPrefill : AttentionWay::kPlain;
 }
 
 constexpr size_t kMostGraphs = 512;
@@ -74,10 +83,12 @@ bool CudaOps::PrepareScratch() {
         if (op.w[i]->copy == nullptr) weights = std::max(weights, static_cast<size_t>(op.w[i]->rows * op.w[i]->cols) * 2);
       }
     } else if (op.kind == OpKind::kAttention) {
-      if (DecodeAttentionFits(op.kv, op.tokens)) {
-        partial = std::max(partial, AttentionPartialBytes(AttentionArgs(op)));
-        tickets = std::max(tickets, sizeof(int) * static_cast<size_t>(op.tokens) * static_cast<size_t>(op.heads));
-      }
+      AttentionScratch scratch;
+      const AttentionWay way = AttentionWayOf(op, options_.deterministic);
+      if (way == AttentionWay::kDecode) scratch = DecodeAttentionScratch(AttentionArgs(op));
+      if (way == AttentionWay::kPrefill) scratch = PrefillAttentionScratch(AttentionArgs(op), launcher_.facts.num_sms);
+      partial = std::max(partial, scratch.partial);
+      tickets = std::max(tickets, scratch.tickets);
     } else if (op.kind == OpKind::kTop) {
       top = std::max(top, TopScratchBytes(op.tokens, op.count));
     }
@@ -288,14 +299,12 @@ void CudaOps::RunAttention(const Op& op) {
   args.partial = static_cast<float*>(partial_.data);
   args.tickets = static_cast<int*>(tickets_.data);
   args.fixed = options_.deterministic;
-  if (op.store != nullptr) {
-    args.stores = true;
-    args.store = StoreArgs(*op.store);
+  if (op.store != nullptr) args.store = StoreArgs(*op.store);
+  switch (AttentionWayOf(op, options_.deterministic)) {
+    case AttentionWay::kDecode: return LaunchDecodeAttention(launcher_, args);
+    case AttentionWay::kPrefill: return LaunchPrefillAttention(launcher_, args);
+    case AttentionWay::kPlain: return LaunchPlainAttention(launcher_, args);
   }
-  const bool single = options_.deterministic || op.most_queries <= 2;
-  if (single && DecodeAttentionFits(op.kv, op.tokens)) return LaunchDecodeAttention(launcher_, args);
-  if (!options_.deterministic && PrefillAttentionFits(op.kv, op.sequences)) return LaunchPrefillAttention(launcher_, args);
-  LaunchPlainAttention(launcher_, args);
 }
 
 const void* CudaOps::HalfRows(const Op& op) {
