@@ -28,7 +28,7 @@ Result<Flags> ParseBenchFlags(int argc, const char* const* argv) {
   app.add_option("--depth", depths, "Tokens before the measured ones (default 0,8192)");
   app.add_flag("--json", bench.json, "One JSON object a line");
   app.add_option("-b,--batch-size", flags.batch_size, "Most tokens in one step")->check(range(16, 65536))->capture_default_str();
-  app.add_option("--cache-type-k", flags.cache_type_k, "Type of cached keys (-ctk): f16, bf16, f32, q8_0, q4_0")->capture_default_str();
+  app.add_option("--cache-type-k", flags.cache_type_k, "Type of cached keys (-ctk): f16, bf16, f32, q8_0, q4_0, fp8")->capture_default_str();
   app.add_option("--cache-type-v", flags.cache_type_v, "Type of cached values (-ctv)")->capture_default_str();
   app.add_option("--verbosity", flags.verbosity, "As of the server")->capture_default_str();
   AddGpuFlags(app, &flags.gpu);

@@ -96,7 +96,7 @@ Parser::Parser(Flags* f) {
   app.add_option("-b,--batch-size", f->batch_size, "Most tokens in one step; 0: 512 on a CPU, 4096 on a GPU")->check(range(0, 65536))->group(group);
   AddGpuFlags(app, &f->gpu);
   AddCpuFlags(app, &f->cpu);
-  app.add_option("--cache-type-k", f->cache_type_k, "Type of cached keys (-ctk): f16, bf16, f32, q8_0, q4_0")->capture_default_str()->group(group);
+  app.add_option("--cache-type-k", f->cache_type_k, "Type of cached keys (-ctk): f16, bf16, f32, q8_0, q4_0, fp8")->capture_default_str()->group(group);
   app.add_option("--cache-type-v", f->cache_type_v, "Type of cached values (-ctv)")->capture_default_str()->group(group);
   app.add_flag("--no-cache-prompt", no_cache_prompt, "Never reuse computed prompts")->group(group);
   app.add_option("--lookup-ngram-min", f->lookup_ngram_min, "Guess how an answer goes on where its last N tokens stood before, and check the guesses in one step; answers stay the same; 0: off")->check(range(0, 16))->capture_default_str()->group(group);

@@ -113,7 +113,8 @@ Result<PerplexityReport> ScoreTokens(const Model& model, Ops& ops, std::span<con
   solo.max_context = size;
   solo.max_batch_tokens = batch;
   solo.max_logit_rows = std::min(batch, size - 1 - first);
-  solo.kv_dtype = options.kv_dtype;
+  solo.k_dtype = options.k_dtype;
+  solo.v_dtype = options.v_dtype;
   LB_ASSIGN_OR_RETURN(const auto runner, SoloRunner::Create(model, ops, solo));
   std::unique_ptr<LogitDump> dump;
   if (!options.dump_path.empty()) {

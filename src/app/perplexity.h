@@ -18,7 +18,7 @@ struct PerplexityOptions {
   int first_scored = -1;   // logits from this position on are scored; -1: chunk_tokens / 2
   int64_t max_tokens = 0;  // of the text; 0: all
   int batch_tokens = 512;  // tokens in one forward pass
-  DType kv_dtype = DType::kF16;
+  DType k_dtype = DType::kF16, v_dtype = DType::kF16;
   std::vector<AdapterUse> adapters;  // of the model's
   // Every chunk's first token is replaced by this id, when >= 0 (BOS of a model that adds one).
   int32_t bos = -1;
@@ -48,7 +48,7 @@ Result<PerplexityReport> ScoreTokens(const Model& model, Ops& ops, std::span<con
                                      const PerplexityProgress& progress);
 
 // The same from files, as the flags name them: opens the GGUF, tokenizes the text (BOS as the model
-// wants) and scores it.
+// wants) and scores it; -c is the tokens of a chunk, -b those of a forward pass, -ctk and -ctv the cache's types.
 Result<PerplexityReport> RunPerplexity(const Flags& flags, Ops& ops, PerplexityOptions options,
                                        const PerplexityProgress& progress);
 

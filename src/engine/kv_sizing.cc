@@ -14,11 +14,11 @@ constexpr int64_t kAutoFullRequests = 16;
 }  // namespace
 
 Result<DType> ParseKvDType(std::string_view flag, std::string_view name) {
-  const std::optional<DType> dtype = DTypeFromName(name);
-  for (DType allowed : {DType::kF16, DType::kBF16, DType::kF32, DType::kQ8_0, DType::kQ4_0}) {
+  const std::optional<DType> dtype = name == "fp8" ? DType::kFP8E4M3 : DTypeFromName(name);
+  for (DType allowed : {DType::kF16, DType::kBF16, DType::kF32, DType::kQ8_0, DType::kQ4_0, DType::kFP8E4M3}) {
     if (dtype == allowed) return allowed;
   }
-  return Fail(ErrorCode::kInvalidArgument, "{} {}: allowed are f16, bf16, f32, q8_0 and q4_0", flag,
+  return Fail(ErrorCode::kInvalidArgument, "{} {}: allowed are f16, bf16, f32, q8_0, q4_0 and fp8 (fp8_e4m3)", flag,
               name);
 }
 

@@ -16,7 +16,7 @@ struct KvDTypes {
   DType v = DType::kF16;
 };
 
-// f16, bf16, f32, q8_0 or q4_0; kInvalidArgument names the flag and what is allowed.
+// f16, bf16, f32, q8_0, q4_0 or fp8; kInvalidArgument names the flag and what is allowed.
 Result<DType> ParseKvDType(std::string_view flag, std::string_view name);
 
 // Bytes that one token takes in all layers.

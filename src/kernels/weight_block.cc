@@ -135,13 +135,13 @@ constexpr WeightFormat kFormats[kNumDTypes] = {
     Block(0, false, kIQ4Levels),         // IQ4_NL
     Super(0, false, false, kIQ4Levels),  // IQ4_XS
     Block(0, false, kMXFP4Levels),       // MXFP4
-    {},
+    {}, {},                              // I32, FP8_E4M3
 };
 
 }  // namespace
 
 const WeightFormat& FormatOf(DType dtype) {
-  CHECK(dtype != DType::kI32);
+  CHECK(dtype != DType::kI32 && dtype != DType::kFP8E4M3);
   return kFormats[static_cast<int>(dtype)];
 }
 
@@ -205,7 +205,8 @@ void ReadWeightCodes(DType dtype, const void* row, int64_t index, WeightBlock* o
     case DType::kF32:
     case DType::kF16:
     case DType::kBF16:
-    case DType::kI32: CHECK(false);
+    case DType::kI32:
+    case DType::kFP8E4M3: CHECK(false);
   }
 }
 

@@ -37,15 +37,16 @@ Result<void> SoloRunner::AllocateAll() {
 
   for (int l = 0; l < config.num_layers; ++l) {
     KvLayer layer;
-    layer.k_dtype = layer.v_dtype = options_.kv_dtype;
+    layer.k_dtype = options_.k_dtype;
+    layer.v_dtype = options_.v_dtype;
     layer.num_kv_heads = config.num_kv_heads[l];
     layer.k_dim = config.k_dim;
     layer.v_dim = config.v_dim;
     layer.num_blocks = num_blocks;
-    const int block_size = Info(options_.kv_dtype).block_size;
-    if (layer.k_dim % block_size != 0 || layer.v_dim % block_size != 0) {
-      return Fail(ErrorCode::kUnsupported, "KV type {} needs heads in multiples of {}, not {}/{}",
-                  Info(options_.kv_dtype).name, block_size, layer.k_dim, layer.v_dim);
+    for (const auto& [dtype, dim] : {std::pair{layer.k_dtype, layer.k_dim}, {layer.v_dtype, layer.v_dim}}) {
+      const DTypeInfo& info = Info(dtype);
+      if (dim % info.block_size == 0) continue;
+      return Fail(ErrorCode::kUnsupported, "KV type {} needs heads in multiples of {}, not {}", info.name, info.block_size, dim);
     }
     const int64_t rows = int64_t{num_blocks} * layer.num_kv_heads * kKvBlockTokens;
     LB_ASSIGN_OR_RETURN(DeviceMemory k, ops_.Allocate(rows * RowBytes(layer.k_dtype, layer.k_dim)));

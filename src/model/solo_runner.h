@@ -19,7 +19,7 @@ struct SoloOptions {
   int max_context = 512;       // tokens of one sequence
   int max_batch_tokens = 512;  // of one Run, all sequences together
   int max_logit_rows = 512;    // of one Run
-  DType kv_dtype = DType::kF16;
+  DType k_dtype = DType::kF16, v_dtype = DType::kF16;
   // Give up blocks that a sliding window has left behind, and overwrite them with NaN.
   bool drop_behind_window = false;
   // 0: blocks in order. Else they are dealt out in an order drawn from this seed.

@@ -8,6 +8,7 @@
 #include "quant/bf16.h"
 #include "quant/f16.h"
 #include "quant/f32.h"
+#include "quant/fp8_e4m3.h"
 #include "quant/iq4_nl.h"
 #include "quant/iq4_xs.h"
 #include "quant/mxfp4.h"
@@ -46,6 +47,7 @@ constexpr std::array<DTypeInfo, kNumDTypes> kTable = {{
     {DType::kIQ4_XS, "IQ4_XS", 23, 256, sizeof(BlockIQ4_XS), DecodeIQ4_XS, nullptr},
     {DType::kMXFP4,  "MXFP4",  39,  32, sizeof(BlockMXFP4),  DecodeMXFP4,  nullptr},
     {DType::kI32,    "I32",    26,   1, 4,                   nullptr,      nullptr},
+    {DType::kFP8E4M3, "FP8_E4M3", kNotInGguf, 1, 1,          DecodeFp8,    EncodeFp8},
 }};
 
 // Every number ggml ever gave to a type, in order from 0.
@@ -63,7 +65,7 @@ constexpr std::string_view kGgmlNames[] = {
 constexpr bool RowsMatchEnum() {
   for (int i = 0; i < kNumDTypes; ++i) {
     if (static_cast<int>(kTable[i].dtype) != i) return false;
-    if (kGgmlNames[kTable[i].gguf_id] != kTable[i].name) return false;
+    if (kTable[i].gguf_id != kNotInGguf && kGgmlNames[kTable[i].gguf_id] != kTable[i].name) return false;
   }
   return true;
 }
@@ -80,6 +82,7 @@ const DTypeInfo& Info(DType dtype) {
 std::span<const DTypeInfo> AllDTypes() { return kTable; }
 
 std::optional<DType> DTypeFromGguf(uint32_t gguf_id) {
+  if (gguf_id == kNotInGguf) return std::nullopt;
   for (const DTypeInfo& info : kTable) {
     if (info.gguf_id == gguf_id && info.decode != nullptr) return info.dtype;
   }

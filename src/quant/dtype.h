@@ -14,14 +14,16 @@ enum class DType : uint8_t {
   kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ8_0,
   kQ2_K, kQ3_K, kQ4_K, kQ5_K, kQ6_K,
   kIQ4_NL, kIQ4_XS, kMXFP4,
-  kI32,  // indices only; never a weight
+  kI32,      // indices only; never a weight
+  kFP8E4M3,  // of the KV cache only; in no file
 };
-inline constexpr int kNumDTypes = 17;
+inline constexpr int kNumDTypes = 18;
+inline constexpr uint32_t kNotInGguf = 0xffffffff;
 
 struct DTypeInfo {
   DType dtype;
   std::string_view name;   // as GGUF tools print it: "Q4_K"
-  uint32_t gguf_id;        // the type number in a GGUF tensor directory
+  uint32_t gguf_id;        // the type number in a GGUF tensor directory, or kNotInGguf
   int block_size;          // values in one block
   int block_bytes;         // bytes of one block
   // Decodes `n` values (a multiple of block_size) from `src` (any alignment) to `dst`. Gives

@@ -162,7 +162,7 @@ TEST(CudaAttention, PartsOfManyTokensAreBounded) {
 }
 
 TEST(CudaAttention, OtherHeadSizesGroupsTypesAndMasks) {
-  for (DType dtype : {DType::kF32, DType::kBF16, DType::kQ8_0, DType::kQ4_0}) {
+  for (DType dtype : {DType::kF32, DType::kBF16, DType::kQ8_0, DType::kQ4_0, DType::kFP8E4M3}) {
     Shape shape;
     shape.k_dtype = shape.v_dtype = dtype;
     Compare(shape, {70, 300}, {1, 1});

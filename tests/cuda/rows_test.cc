@@ -68,7 +68,7 @@ TEST(CudaRows, EmbeddingsOfEveryType) {
 }
 
 TEST(CudaRows, HeadsAreNormedRotatedAndStored) {
-  for (DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ4_0}) {
+  for (DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ4_0, DType::kFP8E4M3}) {
     for (RopeStyle style : {RopeStyle::kHalves, RopeStyle::kInterleaved}) {
       const int64_t tokens = 5, dim = 64, heads = 6, kv_heads = 2;
       const auto q = RandomFloats(tokens * heads * dim, 1), k = RandomFloats(tokens * kv_heads * dim, 2),

@@ -90,6 +90,8 @@ TEST(KvSizingTest, RefusesWithTheArithmetic) {
   EXPECT_THAT(q8.error().message, HasSubstr("-ctk"));
   EXPECT_THAT(q8.error().message, HasSubstr("80"));
   EXPECT_EQ(ParseKvDType("-ctk", "Q8_0").value(), DType::kQ8_0);
+  EXPECT_EQ(ParseKvDType("-ctk", "fp8").value(), DType::kFP8E4M3);
+  EXPECT_EQ(ParseKvDType("-ctk", "fp8_e4m3").value(), DType::kFP8E4M3);
   EXPECT_THAT(ParseKvDType("-ctk", "q6_K").error().message, HasSubstr("-ctk q6_K"));
 }
 

@@ -135,12 +135,13 @@ class World {
 std::vector<Shape> Shapes() {
   std::vector<Shape> shapes;
   for (const DType dtype :
-       {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ4_0}) {
+       {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ4_0, DType::kFP8E4M3}) {
     shapes.push_back({.k_dtype = dtype, .v_dtype = dtype});
   }
   shapes.push_back({.k_dtype = DType::kQ8_0, .v_dtype = DType::kF16});
   shapes.push_back({.heads = 4, .kv_heads = 4, .k_dim = 80, .v_dim = 48});
   shapes.push_back({.heads = 3, .kv_heads = 1, .k_dim = 20, .v_dim = 12, .k_dtype = DType::kF32});
+  shapes.push_back({.heads = 3, .kv_heads = 1, .k_dim = 20, .v_dim = 12, .k_dtype = DType::kFP8E4M3});
   shapes.push_back({.heads = 4, .kv_heads = 1, .k_dim = 256, .v_dim = 256,
                     .params = {0.0625f, 37, 0.0f}});
   // Groups of heads that do not divide into what a kernel takes at a time.

@@ -132,7 +132,7 @@ TEST_P(Rows, AddSoftcapGatherEmbed) {
 
 TEST_P(Rows, StoreKvWritesTheBytesOfTheReference) {
   for (const DType dtype :
-       {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ4_0}) {
+       {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ4_0, DType::kFP8E4M3}) {
     const int heads = 3, dim = Info(dtype).block_size == 1 ? 40 : 64;
     const std::vector<int32_t> slots{5, 6, 79, 16};
     std::vector<float> k = RandomFloats(4 * heads * dim, 1), v = RandomFloats(4 * heads * dim, 2);

@@ -33,7 +33,7 @@ void LoadAndRun(std::span<const uint8_t> bytes, Ops& ops, Outcome& outcome) {
   options.max_context = 20;
   options.max_batch_tokens = 20;
   options.max_logit_rows = 1;
-  options.kv_dtype = DType::kF32;
+  options.k_dtype = options.v_dtype = DType::kF32;
   const auto runner = SoloRunner::Create(**model, ops, options);
   ASSERT_TRUE(runner.has_value()) << runner.error().message;
   const std::vector<int32_t> tokens = {1, 2, 3, 0};

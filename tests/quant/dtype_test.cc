@@ -19,6 +19,10 @@ TEST(DType, RowsAreReachableByEveryKey) {
   for (const DTypeInfo& info : AllDTypes()) {
     EXPECT_EQ(&Info(info.dtype), &info);
     EXPECT_EQ(DTypeFromName(info.name), info.dtype);
+    if (info.gguf_id == kNotInGguf) {
+      EXPECT_EQ(DTypeFromGguf(info.gguf_id), std::nullopt);
+      continue;
+    }
     EXPECT_EQ(GgufTypeName(info.gguf_id), info.name);
     EXPECT_FALSE(IsRemovedGgufType(info.gguf_id));
     if (info.decode != nullptr) {
@@ -80,6 +84,8 @@ double ErrorBound(DType dtype) {
       return 0.5 / 31 + std::ldexp(1, -10);
     case DType::kQ8_0:
       return 0.5 / 127 + std::ldexp(1, -11);
+    case DType::kFP8E4M3:
+      return std::ldexp(1, -4);
     default:
       return -1;
   }
@@ -97,8 +103,8 @@ TEST(DType, EncodersStayWithinTheirStep) {
     double worst = 0;
     for (int trial = 0; trial < 2000; ++trial) {
       float x[32], y[32];
-      // Large enough that no format's fp16 scale is subnormal.
-      const float scale = std::exp2(static_cast<float>(static_cast<int>(random() % 16) - 5));
+      // Large enough that no format's fp16 scale is subnormal, and within the range of FP8.
+      const float scale = std::exp2(static_cast<float>(static_cast<int>(random() % 11) - 5));
       const float centre = info.name.ends_with("_1") ? scale * normal(random) : 0.0f;
       for (float& v : x) v = centre + scale * normal(random);
       std::vector<uint8_t> bytes(RowBytes(info.dtype, 32));
@@ -121,7 +127,7 @@ TEST(DType, EncodersStayWithinTheirStep) {
       EXPECT_GT(worst, bound / 4) << info.name;
     }
   }
-  EXPECT_EQ(encoders, 8);
+  EXPECT_EQ(encoders, 9);
 }
 
 TEST(DType, EncodersTakeAnyFloat) {
@@ -168,6 +174,43 @@ TEST(DType, DecodersKeepToTheirBufferAtAnyAlignment) {
       EXPECT_EQ(std::memcmp(expected.data(), got.data() + 1, n * sizeof(float)), 0) << info.name;
     }
   }
+}
+
+// Every code by the definition of its format, and every number beside and between them to the nearest.
+TEST(DType, Fp8IsE4M3) {
+  std::vector<double> values;
+  for (int code = 0; code < 256; ++code) {
+    const auto byte = static_cast<uint8_t>(code);
+    float got = 0;
+    Info(DType::kFP8E4M3).decode(&byte, &got, 1);
+    const int exponent = code >> 3 & 15, mantissa = code & 7;
+    if (exponent == 15 && mantissa == 7) {
+      EXPECT_TRUE(std::isnan(got)) << code;
+      continue;
+    }
+    const double magnitude = exponent == 0 ? std::ldexp(mantissa, -9) : std::ldexp(8 + mantissa, exponent - 10);
+    EXPECT_EQ(got, static_cast<float>(code < 128 ? magnitude : -magnitude)) << code;
+    EXPECT_EQ(std::signbit(got), code >= 128) << code;
+    if (code < 128) values.push_back(magnitude);
+  }
+  const auto encode = [](float x) {
+    uint8_t byte = 0;
+    Info(DType::kFP8E4M3).encode(&x, &byte, 1);
+    return static_cast<int>(byte);
+  };
+  for (size_t i = 0; i < values.size(); ++i) {
+    const auto value = static_cast<float>(values[i]);
+    const int code = static_cast<int>(i);
+    EXPECT_EQ(encode(value), code);
+    EXPECT_EQ(encode(-value), code | 0x80);
+    if (i + 1 == values.size()) break;
+    const auto middle = static_cast<float>((values[i] + values[i + 1]) / 2);
+    EXPECT_EQ(encode(std::nextafter(middle, 0.0f)), code);
+    EXPECT_EQ(encode(middle), code + code % 2) << "the even one of two as near";
+    EXPECT_EQ(encode(std::nextafter(middle, 1e9f)), code + 1);
+  }
+  for (float large : {449.0f, 470.0f, 1e30f, std::numeric_limits<float>::infinity()}) EXPECT_EQ(encode(large), 0x7e) << large;
+  EXPECT_EQ(encode(std::numeric_limits<float>::quiet_NaN()) & 0x7f, 0x7f);
 }
 
 }  // namespace

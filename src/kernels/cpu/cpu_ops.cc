@@ -122,7 +122,7 @@ void CpuOps::StoreKv(const TensorView& k, const TensorView& v, const KvLayer& kv
       char* row = KvRow(base, dtype, dim, kv.num_kv_heads, slot / kKvBlockTokens, h,
                         slot % kKvBlockTokens);
       const float* head = x + (t * kv.num_kv_heads + h) * dim;
-      if (Info(dtype).block_size == 1) {
+      if (dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16) {
         kernels_.store_row(static_cast<int>(dtype), head, dim, row);
       } else {
         Info(dtype).encode(head, row, dim);

@@ -26,7 +26,7 @@
 
 namespace lb {
 
-// The order of DType; checked in pack.cc.
+// The order of DType; checked in packed_matrix.cc.
 enum Pack {
   kPackF32, kPackF16, kPackBF16,
   kPackQ4_0, kPackQ4_1, kPackQ5_0, kPackQ5_1, kPackQ8_0,
@@ -34,6 +34,7 @@ enum Pack {
   kPackIQ4_NL, kPackIQ4_XS, kPackMXFP4,
   kNumPacks
 };
+static constexpr int kCacheFp8 = 17;  // DType too, of keys and values only; checked in packed_matrix.cc
 
 static constexpr int kPanelRows = 16;
 

@@ -18,6 +18,7 @@ static_assert(kPackQ4_0 == static_cast<int>(DType::kQ4_0));
 static_assert(kPackQ8_0 == static_cast<int>(DType::kQ8_0));
 static_assert(kPackQ6_K == static_cast<int>(DType::kQ6_K));
 static_assert(kPackMXFP4 == static_cast<int>(DType::kMXFP4));
+static_assert(kCacheFp8 == static_cast<int>(DType::kFP8E4M3));
 
 // Bits `from` and on (of as many as `mask` has, in each byte) of four codes at once.
 uint32_t Bits(uint32_t codes, int from, uint32_t mask) { return codes >> from & mask; }

@@ -15,6 +15,8 @@ __device__ __forceinline__ float ValueAt(const char* row, int i) {
     return __half2float(reinterpret_cast<const __half*>(row)[i]);
   } else if constexpr (kDType == DType::kBF16) {
     return __bfloat162float(reinterpret_cast<const __nv_bfloat16*>(row)[i]);
+  } else if constexpr (kDType == DType::kFP8E4M3) {
+    return __half2float(__half(__nv_cvt_fp8_to_halfraw(static_cast<__nv_fp8_storage_t>(row[i]), __NV_E4M3)));
   } else if constexpr (kDType == DType::kQ8_0) {
     const char* block = row + i / 32 * 34;
     return __half2float(*reinterpret_cast<const __half*>(block)) * static_cast<int8_t>(block[2 + i % 32]);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cuda_bf16.h>
+#include <cuda_fp8.h>
 
 #include "kernels/cuda/fragments.cuh"
 #include "kernels/op_types.h"
@@ -14,6 +15,7 @@ __host__ __device__ inline int64_t KvRowBytes(DType dtype, int dim) {
     case DType::kF32: return int64_t{dim} * 4;
     case DType::kQ8_0: return int64_t{dim} / 32 * 34;
     case DType::kQ4_0: return int64_t{dim} / 32 * 18;
+    case DType::kFP8E4M3: return dim;
     default: return int64_t{dim} * 2;
   }
 }
@@ -34,6 +36,11 @@ __device__ __forceinline__ void StoreKvRow(DType dtype, const float* row, int di
       return;
     case DType::kBF16:
       for (int i = lane; i < dim; i += 32) reinterpret_cast<__nv_bfloat16*>(to)[i] = __float2bfloat16_rn(row[i]);
+      return;
+    case DType::kFP8E4M3:
+      for (int i = lane; i < dim; i += 32) {
+        reinterpret_cast<__nv_fp8_storage_t*>(to)[i] = __nv_cvt_float_to_fp8(row[i], __NV_SATFINITE, __NV_E4M3);
+      }
       return;
     default: break;
   }
@@ -65,6 +72,12 @@ __device__ __forceinline__ void StoreKvRow(DType dtype, const float* row, int di
   }
 }
 
+// Two neighbouring FP8 values, the low 16 bits of `v`, as fp16.
+__device__ __forceinline__ uint32_t Fp8Halves(uint32_t v) {
+  const __half2_raw pair = __nv_cvt_fp8x2_to_halfraw2(static_cast<__nv_fp8x2_storage_t>(v), __NV_E4M3);
+  return static_cast<uint32_t>(pair.y) << 16 | pair.x;
+}
+
 // Values 8 i to 8 i + 7 of a row as fp16.
 template <DType kDType>
 __device__ __forceinline__ uint4 LoadKv8(const char* row, int i) {
@@ -76,6 +89,9 @@ __device__ __forceinline__ uint4 LoadKv8(const char* row, int i) {
       return PackHalves(__uint_as_float(v << 16), __uint_as_float(v & 0xffff0000));
     };
     return make_uint4(convert(raw.x), convert(raw.y), convert(raw.z), convert(raw.w));
+  } else if constexpr (kDType == DType::kFP8E4M3) {
+    const uint2 raw = *reinterpret_cast<const uint2*>(row + i * 8);
+    return make_uint4(Fp8Halves(raw.x), Fp8Halves(raw.x >> 16), Fp8Halves(raw.y), Fp8Halves(raw.y >> 16));
   } else if constexpr (kDType == DType::kF32) {
     const float4 a = reinterpret_cast<const float4*>(row)[2 * i], b = reinterpret_cast<const float4*>(row)[2 * i + 1];
     return make_uint4(PackHalves(a.x, a.y), PackHalves(a.z, a.w), PackHalves(b.x, b.y), PackHalves(b.z, b.w));
@@ -113,6 +129,7 @@ void WithKvType(DType dtype, F&& f) {
     case DType::kBF16: return f.template operator()<DType::kBF16>();
     case DType::kQ8_0: return f.template operator()<DType::kQ8_0>();
     case DType::kQ4_0: return f.template operator()<DType::kQ4_0>();
+    case DType::kFP8E4M3: return f.template operator()<DType::kFP8E4M3>();
     default: return f.template operator()<DType::kF16>();
   }
 }

@@ -72,7 +72,8 @@ Result<void> MeasureSpeed(const Model& model, Ops& ops, const Args& args) {
   solo.max_context = prompt + answer;
   solo.max_batch_tokens = std::max(args.perplexity.batch_tokens, args.streams);
   solo.max_logit_rows = args.streams;
-  solo.kv_dtype = args.perplexity.kv_dtype;
+  solo.k_dtype = args.perplexity.k_dtype;
+  solo.v_dtype = args.perplexity.v_dtype;
   LB_ASSIGN_OR_RETURN(const auto runner, SoloRunner::Create(model, ops, solo));
   std::vector<int32_t> tokens(prompt);
   for (int i = 0; i < prompt; ++i) tokens[i] = (1000 + 7919 * i) % model.config().vocab_size;
@@ -120,7 +121,8 @@ Result<void> Continue(const Model& model, Ops& ops, const text::Tokenizer& token
   solo.max_context = static_cast<int>(tokens.size()) + args.answer_tokens;
   solo.max_batch_tokens = static_cast<int>(tokens.size());
   solo.max_logit_rows = 1;
-  solo.kv_dtype = args.perplexity.kv_dtype;
+  solo.k_dtype = args.perplexity.k_dtype;
+  solo.v_dtype = args.perplexity.v_dtype;
   LB_ASSIGN_OR_RETURN(const auto runner, SoloRunner::Create(model, ops, solo));
   std::span<const int32_t> input = tokens;
   std::vector<int32_t> answer;
@@ -163,7 +165,7 @@ Result<void> Score(const Model& model, Ops& ops, const text::Tokenizer* tokenize
 Result<void> Main(Args args) {
   const auto kv_dtype = DTypeFromName(args.kv);
   if (!kv_dtype) return Fail(ErrorCode::kInvalidArgument, "--kv {}: unknown type", args.kv);
-  args.perplexity.kv_dtype = *kv_dtype;
+  args.perplexity.k_dtype = args.perplexity.v_dtype = *kv_dtype;
   std::unique_ptr<Ops> ops;
   if (args.ref) {
     ops = MakeRefOps();

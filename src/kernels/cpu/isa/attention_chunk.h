@@ -4,6 +4,7 @@
 
 #include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cpu/isa/simd.h"
+#include "quant/fp8_e4m3.h"
 #include "quant/half.h"
 
 namespace lb::LB_ISA {
@@ -13,11 +14,21 @@ static constexpr int kLanes = 16;
 static constexpr int kVectors = kKeyChunk / kLanes;
 LB_FN int RoundUp16(int n) { return (n + 15) / 16 * 16; }
 
+LB_FN Vf LoadFp8(const void* p) {
+  const Vi code = LoadU8(static_cast<const uint8_t*>(p)), low = AndI(code, SetI(0x7f));
+  const Vi value = AsInt(Mul(AsFloat(ShlI(low, 20)), Set(0x1p120f)));
+  // The last code, 480 by its bits, is a NaN: the rest of its exponent.
+  const Vi last = AndI(AddI(low, SetI(1)), SetI(0x80));
+  const Vi nan = OrI(OrI(ShlI(last, 22), ShlI(last, 21)), OrI(ShlI(last, 20), ShlI(last, 19)));
+  return AsFloat(OrI(OrI(value, nan), ShlI(AndI(code, SetI(0x80)), 24)));
+}
+
 // 16 values of one row of the pool.
 LB_FN Vf Load16(int dtype, const char* row, int i) {
   if (dtype == kPackF16) return LoadHalf(row + 2 * i);
   if (dtype == kPackBF16) return LoadBf16(row + 2 * i);
   if (dtype == kPackF32) return LoadF(reinterpret_cast<const float*>(row) + i);
+  if (dtype == kCacheFp8) return LoadFp8(row + i);
   const int block = i / 32, half = i % 32 / 16;
   if (dtype == kPackQ8_0) {
     const char* b = row + block * 34;
@@ -43,7 +54,8 @@ static void DecodeRow(const char* row, int dim, float* out) {
   for (int j = i; j < i + 16; ++j) {
     float x = 0;
     if (j < dim && kDtype == kPackF32) memcpy(&x, row + 4 * j, 4);
-    if (j < dim && kDtype != kPackF32) {
+    if (j < dim && kDtype == kCacheFp8) x = quant::Fp8ToFloat(static_cast<uint8_t>(row[j]));
+    if (j < dim && (kDtype == kPackF16 || kDtype == kPackBF16)) {
       uint16_t h;
       memcpy(&h, row + 2 * j, 2);
       x = kDtype == kPackF16 ? quant::HalfToFloat(h) : quant::Bf16ToFloat(h);
@@ -60,6 +72,7 @@ LB_FN Decode DecodeOf(int dtype) {
     case kPackBF16: return DecodeRow<kPackBF16>;
     case kPackQ8_0: return DecodeRow<kPackQ8_0>;
     case kPackQ4_0: return DecodeRow<kPackQ4_0>;
+    case kCacheFp8: return DecodeRow<kCacheFp8>;
     default: return DecodeRow<kPackF32>;
   }
 }
