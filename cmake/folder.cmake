@@ -1,3 +1,13 @@
+# Headers that nearly every file reads, compiled once for a target of many files: a fifth of the time of a library, a third of a
+# test's. Libraries have them under sanitizers only, so that the release build still shows when a file forgets an include.
+set(common_headers <algorithm> <chrono> <functional> <memory> <optional> <span> <string> <string_view> <vector> <map> <fmt/format.h>)
+function(lb_precompile target sources)
+  list(LENGTH sources count)
+  if(LLAMABOX_SANITIZE AND count GREATER 7)
+    target_precompile_headers(${target} PRIVATE ${common_headers})
+  endif()
+endfunction()
+
 # lb_folder(NAME DEPS ...): one library lb_NAME out of every source in src/NAME.
 function(lb_folder name)
   cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
@@ -6,6 +16,7 @@ function(lb_folder name)
     add_library(lb_${name} STATIC ${sources})
     target_include_directories(lb_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
     target_link_libraries(lb_${name} PUBLIC ${ARG_DEPS})
+    lb_precompile(lb_${name} "${sources}")
   else()
     add_library(lb_${name} INTERFACE)
     target_include_directories(lb_${name} INTERFACE ${CMAKE_SOURCE_DIR}/src)
@@ -25,6 +36,10 @@ function(lb_tests name)
   add_executable(${name}_tests ${sources})
   target_include_directories(${name}_tests PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR})
   target_link_libraries(${name}_tests PRIVATE ${ARG_DEPS} GTest::gtest GTest::gmock GTest::gtest_main)
+  list(LENGTH sources count)
+  if(count GREATER 1)
+    target_precompile_headers(${name}_tests PRIVATE ${common_headers} <gtest/gtest.h> <gmock/gmock.h>)
+  endif()
   if(LLAMABOX_SANITIZE)
     target_compile_options(${name}_tests PRIVATE -O0)  # compiling a test takes longer than running it
   endif()
