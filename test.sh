@@ -2,7 +2,7 @@
 # Builds what is needed and runs every test: units and slow units, Python oracles, the real server with
 # real clients, sanitizers, a minute of each fuzz target. Safe to run again. On two cores about 40 minutes from nothing.
 #   ./test.sh          everything
-#   ./test.sh fast     layers, release build, fast units, Python tests
+#   ./test.sh fast     layers, release build, all fast units in it, Python tests
 set -euo pipefail
 cd "$(dirname "$0")"
 what=${1:-all}
@@ -24,7 +24,12 @@ cmake --build --preset release
 
 step "Unit tests"
 export LLAMABOX_MODELS=$PWD/models LLAMABOX_BUILD=$PWD/build/release
-ctest --preset release -LE slow -j2
+if [ "$what" = fast ]; then
+  cmake --build --preset release --target unit_tests
+  ctest --preset release -LE slow -j2
+else
+  ctest --preset release -LE 'slow|plain' -j2  # the plain ones: below, under sanitizers
+fi
 
 step "Python tests: oracles and end to end"
 build/venv/bin/python -m pytest -q -n 2 tests

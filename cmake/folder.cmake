@@ -26,14 +26,18 @@ endfunction()
 
 # lb_tests(NAME DEPS ...): one program NAME_tests out of tests/NAME/*_test.cc, run by ctest as
 # NAME, built by the target unit_tests. Tests whose suite name begins with "Slow" are left out of it
-# and run as NAME_slow.
+# and run as NAME_slow. PLAIN: no numbers and no long loops, which an optimising compiler could make wrong or slow; the test
+# run takes these from the sanitizers' build alone (label "plain"), "test.sh fast" from the release build.
 function(lb_tests name)
-  cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "PLAIN" "" "DEPS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${name}/*.cc)
   if(NOT sources)
     return()
   endif()
   add_executable(${name}_tests ${sources})
+  if(ARG_PLAIN)
+    set_target_properties(${name}_tests PROPERTIES EXCLUDE_FROM_ALL ON)
+  endif()
   target_include_directories(${name}_tests PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR})
   target_link_libraries(${name}_tests PRIVATE ${ARG_DEPS} GTest::gtest GTest::gmock GTest::gtest_main)
   list(LENGTH sources count)
@@ -52,4 +56,7 @@ function(lb_tests name)
   set_tests_properties(${name} ${name}_slow PROPERTIES
     WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} TIMEOUT 900)
   set_tests_properties(${name}_slow PROPERTIES LABELS slow)
+  if(ARG_PLAIN)
+    set_tests_properties(${name} ${name}_slow PROPERTIES LABELS plain)
+  endif()
 endfunction()

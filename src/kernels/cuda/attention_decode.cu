@@ -9,6 +9,7 @@ namespace lb::cuda {
 namespace {
 
 constexpr int kWarps = 8;
+constexpr int kUnitKeys = 32;  // of a warp at a time
 static_assert(kSplitKeys == kWarps * kUnitKeys);
 constexpr int kPartExtra = 4;       // behind the values of a part: largest score, sum of weights, two to round up
 constexpr int kLongSplits = 16384;  // positions after which splits grow, so that there are at most kMostParts
@@ -107,10 +108,10 @@ struct Joined {
 };
 
 // Parts lie as [token][kv head][split][row]{kDim values, most, total}.
-// Many: two blocks of a multiprocessor, each warp with the keys of a block at a time, so that one waits for memory while the other
-// computes. Else two blocks of keys at a time, of heads of up to 128.
+// Many, of heads of up to 128: two blocks of a multiprocessor, each warp with the keys of a block at a time, so that one waits for
+// memory while the other computes. Else two blocks of keys at a time.
 template <int kDim, DType kDType, bool kMany>
-__global__ void __launch_bounds__(kWarps * 32, kMany && kDim <= 128 ? 2 : 1)
+__global__ void __launch_bounds__(kWarps * 32, kMany ? 2 : 1)
     DecodeAttentionKernel(const __grid_constant__ Attention args, int splits, int whole) {
   extern __shared__ float shared[];  // [warp][group][kPart], then heads [group + 2][kDim]
   __shared__ bool is_last;
@@ -260,7 +261,10 @@ void Launch(const Launcher& on, const Attention& args) {
         LaunchKernel(on, DecodeAttentionKernel<kDim, kDType, kMany>, dim3(splits, HeadTiles(args), some.tokens), dim3(kWarps * 32), shared,
                      some, splits, whole);
       };
-      many ? launch.template operator()<true>() : launch.template operator()<false>();
+      if constexpr (kDim <= 128) {
+        if (many) return launch.template operator()<true>();
+      }
+      launch.template operator()<false>();
     });
   }
 }

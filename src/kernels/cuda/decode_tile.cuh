@@ -1,6 +1,7 @@
 // Attention of up to 8 heads of one token over the keys of a block or two by one warp. Keys are the tall side of the tensor-core
-// product, so that few heads waste little: scores are K q, results V p. K and V come straight from the paged pool
-// (attention.cuh says why that works).
+// product, so that few heads waste little: scores are K q, results V p. K and V come straight from the paged pool into operands:
+// dimensions may be summed in any order that queries and keys share, so a lane reads 16 neighbouring bytes of a key, and needs no
+// shared memory.
 #pragma once
 
 #include "kernels/cuda/attention.cuh"
