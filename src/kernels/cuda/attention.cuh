@@ -20,6 +20,22 @@ __device__ __forceinline__ Sight SightOf(const AttentionParams& params, int posi
   return {first, last};
 }
 
+// Whether this block is the last of `blocks` to come here, so that it sees what all of them have written; by all threads of
+// each. The ticket is zero before and after.
+__device__ __forceinline__ bool IsLastOf(int blocks, int* ticket) {
+  __shared__ bool is_last;
+  __threadfence();
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    is_last = atomicAdd(ticket, 1) == blocks - 1;
+    if (is_last) *ticket = 0;
+  }
+  __syncthreads();
+  if (!is_last) return false;
+  __threadfence();
+  return true;
+}
+
 // What a query is multiplied by: scores come out in log2 units, but for a soft cap, which comes first.
 __device__ __forceinline__ float QueryScale(const AttentionParams& params) {
   return params.softcap > 0 ? params.scale : params.scale * kLog2E;

@@ -114,7 +114,6 @@ template <int kDim, DType kDType, bool kMany>
 __global__ void __launch_bounds__(kWarps * 32, kMany ? 2 : 1)
     DecodeAttentionKernel(const __grid_constant__ Attention args, int splits, int whole) {
   extern __shared__ float shared[];  // [warp][group][kPart], then heads [group + 2][kDim]
-  __shared__ bool is_last;
   constexpr int kPart = kDim + kPartExtra;
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
   // Of the heads that share a KV head, kTileHeads are a block's.
@@ -197,15 +196,7 @@ __global__ void __launch_bounds__(kWarps * 32, kMany ? 2 : 1)
     }
   }
   if (active == 1) return;
-  __threadfence();
-  __syncthreads();
-  if (threadIdx.x == 0) {
-    is_last = atomicAdd(args.tickets + item, 1) == active - 1;
-    if (is_last) args.tickets[item] = 0;
-  }
-  __syncthreads();
-  if (!is_last) return;
-  __threadfence();
+  if (!IsLastOf(active, args.tickets + item)) return;
   for (int row = warp; row < group; row += kWarps) {
 #pragma unroll
     for (int d = lane * 4; d < kDim + lane * 4; d += 128) {

@@ -64,7 +64,6 @@ struct UnitLoader {
 template <int kDim, DType kDType>
 __global__ void __launch_bounds__(kThreads, 1) PrefillAttentionKernel(const __grid_constant__ Attention args, int splits) {
   extern __shared__ uint4 shared[];
-  __shared__ bool is_last;
   constexpr int kKeys = UnitKeys(kDim), kTileBytes = kKeys * kDim * 2;
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
   const int kv_heads = args.kv.num_kv_heads, group = args.heads / kv_heads;
@@ -167,15 +166,7 @@ __global__ void __launch_bounds__(kThreads, 1) PrefillAttentionKernel(const __gr
     constexpr int kPart = PartVectors(kDim) * 32;
     float4* parts = reinterpret_cast<float4*>(args.partial) + item * splits * kWarps * kPart;
     tile.StorePart(parts + (split * kWarps + warp) * kPart, lane);
-    __threadfence();
-    __syncthreads();
-    if (threadIdx.x == 0) {
-      is_last = atomicAdd(args.tickets + item, 1) == active - 1;
-      if (is_last) args.tickets[item] = 0;
-    }
-    __syncthreads();
-    if (!is_last) return;
-    __threadfence();
+    if (!IsLastOf(active, args.tickets + item)) return;
     tile.Clear();
     for (int part = 0; part < active; ++part) tile.AddPart(parts + (part * kWarps + warp) * kPart, lane);
   }
