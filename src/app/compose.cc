@@ -134,7 +134,7 @@ Result<std::unique_ptr<Engine>> MakeEngine(const Flags& flags, EngineConfig conf
     const int most = std::max(1, config.max_batch_tokens / 2);
     config.max_sequences = std::min(flags.parallel > 0 ? flags.parallel : gpu ? 256 : 64, most);
     LB_ASSIGN_OR_RETURN(const KvPlan plan,
-                        Plan(flags, model.config(), gpu ? ops.free_memory() - StepBytes(model, config) : -1));
+                        Plan(flags, model.config(), gpu ? ops.free_memory(StepBytes(model, config)) : -1));
     config.kv_groups = plan.groups;
     config.max_request_tokens = plan.max_request_tokens;
     // Automatic: as many as the pool serves at a few hundred tokens each, within a step's tokens.

@@ -1,10 +1,14 @@
 #include "app/gpu_flags.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
+#include <span>
 
+#include "app/gpu_split.h"
 #include "base/log.h"
 #include "kernels/cuda_loader.h"
+#include "kernels/split_ops.h"
 #include "model/weight_loader.h"
 
 namespace lb::app {
@@ -22,20 +26,37 @@ std::string Names(const std::vector<CudaDevice>& devices) {
   return names.empty() ? "none" : names;
 }
 
-// The device that --device or --main-gpu names.
-Result<const CudaDevice*> DeviceOf(const GpuOptions& gpu, const std::vector<CudaDevice>& devices) {
-  int index = gpu.main_gpu;
-  if (!gpu.device.empty()) {
-    const std::string first = gpu.device.substr(0, gpu.device.find(','));
-    const char* end = first.data() + first.size();
-    if (!first.starts_with("CUDA") || std::from_chars(first.data() + 4, end, index).ptr != end) {
-      return Fail(ErrorCode::kInvalidArgument, "--device {}: devices here are {}; \"none\" is the CPU", gpu.device, Names(devices));
-    }
-  }
+// A device that may compute, and what it has free once it is asked.
+struct Candidate {
+  const CudaDevice* device = nullptr;
+  int64_t free = 0;
+};
+
+Result<const CudaDevice*> DeviceNumbered(int index, const std::vector<CudaDevice>& devices) {
   for (const CudaDevice& d : devices) {
     if (d.index == index) return &d;
   }
   return Fail(ErrorCode::kInvalidArgument, "there is no device CUDA{}: devices here are {}", index, Names(devices));
+}
+
+// The devices that --device names.
+Result<std::vector<Candidate>> DevicesNamed(const std::string& list, const std::vector<CudaDevice>& devices) {
+  std::vector<Candidate> named;
+  for (size_t at = 0; at <= list.size();) {
+    const size_t comma = std::min(list.find(',', at), list.size());
+    const std::string name = list.substr(at, comma - at);
+    at = comma + 1;
+    int index = 0;
+    const char* end = name.data() + name.size();
+    if (!name.starts_with("CUDA") || std::from_chars(name.data() + 4, end, index).ptr != end) {
+      return Fail(ErrorCode::kInvalidArgument, "--device {}: devices here are {}; \"none\" is the CPU", list, Names(devices));
+    }
+    LB_ASSIGN_OR_RETURN(const CudaDevice* device, DeviceNumbered(index, devices));
+    const bool twice = std::ranges::find(named, device, &Candidate::device) != named.end();
+    if (twice) return Fail(ErrorCode::kInvalidArgument, "--device {} names {} twice", list, name);
+    named.push_back({device});
+  }
+  return named;
 }
 
 double GiB(int64_t bytes) { return static_cast<double>(bytes) / kGiB; }
@@ -50,15 +71,22 @@ int64_t LayerBytes(const gguf::GgufFile& file, int layer) {
   return bytes;
 }
 
-// -ngl for a model on `device`, which has `free` bytes free: how many layers' weights go to its memory. 0: the CPU computes.
-int LayersFor(const GpuOptions& gpu, const CudaDevice& device, int64_t free, const gguf::GgufFile& file, int num_layers) {
+std::string NamesOf(std::span<const Candidate> devices) {
+  std::string names;
+  for (const Candidate& c : devices) names += fmt::format("{}CUDA{} ({})", names.empty() ? "" : " + ", c.device->index, c.device->name);
+  return names;
+}
+
+// -ngl for a model on `names`, `count` devices with `free` bytes free: how many layers' weights go to their memory. 0: the CPU computes.
+int LayersFor(const GpuOptions& gpu, const std::string& names, int64_t free, size_t count, const gguf::GgufFile& file, int num_layers) {
   if (gpu.layers > 0) return std::min(gpu.layers, num_layers);
-  const int64_t needed = file.file_bytes() + kBesideWeights;
+  const int64_t beside = static_cast<int64_t>(count) * kBesideWeights;
+  const int64_t needed = file.file_bytes() + beside;
   if (needed <= free) return num_layers;
-  const int fit = LayersThatFit(file, num_layers, free - kBesideWeights - free / kPoolShare);
+  const int fit = LayersThatFit(file, num_layers, free - beside - free / kPoolShare);
   // What is read over the bus is read slower than a CPU reads it: with less than half on the card the CPU is the better place.
   const bool gains = 2 * fit >= num_layers;
-  LogWarning("CUDA{} ({}) has {:.1f} GiB free and the model takes {:.1f}: {}", device.index, device.name, GiB(free), GiB(needed),
+  LogWarning("{}: {:.1f} GiB free and the model takes {:.1f}: {}", names, GiB(free), GiB(needed),
              gains ? fmt::format("{} of {} layers fit", fit, num_layers)
                    : fmt::format("only {} of {} layers would fit, all are on the CPU", fit, num_layers));
   return gains ? fit : 0;
@@ -97,10 +125,87 @@ void AddGpuFlags(CLI::App& app, GpuOptions* gpu) {
         return text == "auto" || text == "all" || (ec == std::errc() && rest == end) ? "" : text + " is no number of layers, auto or all";
       })
       ->group(group);
-  app.add_option("--device", gpu->device, "Where to compute (-dev): CUDA0, CUDA1, ... or none for the CPU")->group(group);
-  app.add_option("--main-gpu", gpu->main_gpu, "The number of the GPU to use (-mg)")->check(CLI::Range(0, 1023))->group(group);
+  app.add_option("--device", gpu->device, "Where to compute (-dev): CUDA0, CUDA1, several as CUDA0,CUDA1, or none for the CPU")->group(group);
+  app.add_option("--main-gpu", gpu->main_gpu, "The number of the GPU to use when one is enough (-mg)")->check(CLI::Range(0, 1023))->group(group);
+  app.add_option("--split-mode", gpu->split_mode,
+                 "Whether several GPUs share the layers (-sm): none, layer (row does the same); by default when one is too small")
+      ->check(CLI::IsMember({"none", "layer", "row"}))
+      ->group(group);
+  app.add_option_function<std::string>(
+         "--tensor-split", [gpu](const std::string& text) { gpu->shares = ParseShares(text).value(); },
+         "What part of the layers each GPU gets (-ts), such as 3,1; by default as much as it has memory free")
+      ->check([](const std::string& text) {
+        const auto shares = ParseShares(text);
+        return shares.has_value() ? std::string() : shares.error().message;
+      })
+      ->group(group);
   app.add_flag("--deterministic", gpu->deterministic, "On a GPU: the same bytes for a prompt whatever runs beside it (always so on the CPU)")->group(group);
 }
+
+namespace {
+
+// The devices among which the layers are to be shared; one when it is enough or alone. `file` tells when it is not.
+Result<std::vector<Candidate>> ChooseDevices(const GpuOptions& gpu, const std::vector<CudaDevice>& devices, const gguf::GgufFile& file) {
+  std::vector<Candidate> candidates;
+  if (gpu.device.empty()) {
+    for (const CudaDevice& d : devices) candidates.push_back({&d});
+  } else {
+    LB_ASSIGN_OR_RETURN(candidates, DevicesNamed(gpu.device, devices));
+  }
+  Candidate main = candidates.front();
+  if (gpu.device.empty()) {
+    LB_ASSIGN_OR_RETURN(main.device, DeviceNumbered(gpu.main_gpu, devices));
+  }
+  const bool asked = !gpu.shares.empty() || (!gpu.split_mode.empty() && gpu.split_mode != "none") || (!gpu.device.empty() && candidates.size() > 1);
+  if (candidates.size() > 1 && gpu.split_mode != "none") {
+    if (!asked) main.free = CudaFreeBytes(*main.device);
+    if (asked || (gpu.layers < 0 && main.free < file.file_bytes() + kBesideWeights)) {
+      for (Candidate& c : candidates) c.free = c.device == main.device && main.free > 0 ? main.free : CudaFreeBytes(*c.device);
+      return candidates;
+    }
+  }
+  if (main.free == 0) main.free = CudaFreeBytes(*main.device);
+  return std::vector<Candidate>{main};
+}
+
+// Layers for each of `devices`, of which those that get none are taken out.
+std::vector<int> ShareAmong(const GpuOptions& gpu, std::vector<Candidate>* devices, int num_layers) {
+  std::vector<double> shares = gpu.shares;
+  if (shares.empty()) {
+    for (const Candidate& c : *devices) shares.push_back(static_cast<double>(std::max<int64_t>(c.free, 1)));
+  }
+  if (shares.size() > devices->size()) {
+    LogWarning("--tensor-split has {} shares, and there are {} devices to compute on: the first count", shares.size(), devices->size());
+  }
+  shares.resize(devices->size(), 0);
+  if (std::ranges::all_of(shares, [](double share) { return share == 0; })) shares.assign(shares.size(), 1);
+  std::vector<int> layers = ShareLayers(shares, num_layers);
+  for (size_t i = layers.size(); i-- > 0;) {
+    if (layers[i] > 0) continue;
+    layers.erase(layers.begin() + static_cast<std::ptrdiff_t>(i));
+    devices->erase(devices->begin() + static_cast<std::ptrdiff_t>(i));
+  }
+  return layers;
+}
+
+Result<std::unique_ptr<Ops>> MakeOps(const GpuOptions& gpu, std::span<const Candidate> devices, std::span<const int> shares, int layers,
+                                     int num_layers) {
+  std::vector<std::unique_ptr<Ops>> parts;
+  std::vector<int> first_layers;
+  for (size_t i = 0; i < devices.size(); ++i) {
+    CudaOptions options;
+    options.device = devices[i].device->index;
+    if (layers < num_layers) options.layers = layers;
+    options.deterministic = gpu.deterministic;
+    LB_ASSIGN_OR_RETURN(auto part, MakeCudaOps(options));
+    parts.push_back(std::move(part));
+    first_layers.push_back(i == 0 ? 0 : first_layers.back() + shares[i - 1]);
+  }
+  if (parts.size() == 1) return std::move(parts.front());
+  return std::unique_ptr<Ops>(std::make_unique<SplitOps>(std::move(parts), std::move(first_layers), num_layers));
+}
+
+}  // namespace
 
 Result<std::unique_ptr<Ops>> ChooseOps(const GpuOptions& gpu, const CpuOptions& cpu, const gguf::GgufFile& file,
                                        const ModelConfig& model) {
@@ -113,26 +218,29 @@ Result<std::unique_ptr<Ops>> ChooseOps(const GpuOptions& gpu, const CpuOptions& 
     if (asked) LogWarning("no GPU is used, all {} layers are on the CPU: {}", model.num_layers, why);
     return MakeCpuOps(cpu);
   }
-  LB_ASSIGN_OR_RETURN(const CudaDevice* device, DeviceOf(gpu, devices));
-  const int64_t free = CudaFreeBytes(*device);
-  const int layers = LayersFor(gpu, *device, free, file, model.num_layers);
+  LB_ASSIGN_OR_RETURN(std::vector<Candidate> chosen, ChooseDevices(gpu, devices, file));
+  const std::vector<int> shares = ShareAmong(gpu, &chosen, model.num_layers);
+  int64_t free = 0;
+  for (const Candidate& c : chosen) free += c.free;
+  const std::string names = NamesOf(chosen);
+  const int layers = LayersFor(gpu, names, free, chosen.size(), file, model.num_layers);
   if (layers == 0) return MakeCpuOps(cpu);
-  CudaOptions options;
-  options.device = device->index;
-  if (layers < model.num_layers) options.layers = layers;
-  options.deterministic = gpu.deterministic;
-  auto ops = MakeCudaOps(options);
+  auto ops = MakeOps(gpu, chosen, shares, layers, model.num_layers);
   if (!ops.has_value() && !asked) {
-    LogWarning("CUDA{} is not used: {}", device->index, ops.error().message);
+    LogWarning("{} not used: {}", names, ops.error().message);
     return MakeCpuOps(cpu);
   }
-  if (ops.has_value()) {
-    int64_t host = 0;
-    for (int l = layers; l < model.num_layers; ++l) host += LayerBytes(file, l);
-    const std::string what = layers == model.num_layers
-                                 ? fmt::format("all {} layers", layers)
-                                 : fmt::format("{} of {} layers, {:.1f} GiB of the others' weights are read from host memory,", layers, model.num_layers, GiB(host));
-    LogVerbose(1, "{} on CUDA{} ({}, {:.1f} of {:.1f} GiB free)", what, device->index, device->name, GiB(free), GiB(device->total_bytes));
+  if (!ops.has_value()) return ops;
+  if (gpu.split_mode == "row" && chosen.size() > 1) LogWarning("--split-mode row: a device has whole layers all the same");
+  int64_t host = 0;
+  for (int l = layers; l < model.num_layers; ++l) host += LayerBytes(file, l);
+  if (host > 0) {
+    LogVerbose(1, "{} of {} layers, {:.1f} GiB of the others' weights are read from host memory", layers, model.num_layers, GiB(host));
+  }
+  for (size_t i = 0; i < chosen.size(); ++i) {
+    const CudaDevice& d = *chosen[i].device;
+    LogVerbose(1, "{} layers on CUDA{} ({}, {:.1f} of {:.1f} GiB free)", chosen.size() == 1 ? "all" : std::to_string(shares[i]), d.index, d.name,
+               GiB(chosen[i].free), GiB(d.total_bytes));
   }
   return ops;
 }

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "gguf/gguf_file.h"
 #include "kernels/backends.h"
@@ -16,8 +17,10 @@ namespace lb::app {
 
 struct GpuOptions {
   int layers = -1;       // in a GPU's memory; 0: the CPU computes; -1: what fits
-  std::string device;    // "": the first; "none": CPU; "CUDA1", or a list of which the first counts
+  std::string device;    // "": the one of main_gpu, more when it is too small; "none": CPU; "CUDA1" or a list
   int main_gpu = 0;
+  std::string split_mode;        // "": as needed; "none", "layer", "row"
+  std::vector<double> shares;    // of the layers, for each device; empty: as memory is free
   bool deterministic = false;
 };
 

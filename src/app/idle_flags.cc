@@ -16,8 +16,6 @@ constexpr std::string_view kLog = "the log goes to standard error";
 
 constexpr IdleFlag kIdleFlags[] = {
     // Devices.
-    {"-sm --split-mode", 1, kOneDevice},
-    {"-ts --tensor-split", 1, kOneDevice},
     {"-ot --override-tensor -otd --override-tensor-draft", 1, kOneDevice},
     {"-cmoe --cpu-moe -cmoed --cpu-moe-draft", 0, kOneDevice},
     {"-ncmoe --n-cpu-moe -ncmoed --n-cpu-moe-draft", 1, kOneDevice},

@@ -10,7 +10,7 @@ std::string Spelled(const std::string& name) {
       {"-to", "--timeout"},        {"-lv", "--verbosity"},     {"--log-verbosity", "--verbosity"},
       {"--n-predict", "--predict"}, {"--dry-seq-breaker", "--dry-sequence-breaker"},
       {"--repeat_penalty", "--repeat-penalty"}, {"--threads-http", "--http-threads"},
-      {"-ngl", "--gpu-layers"}, {"-dev", "--device"}, {"-mg", "--main-gpu"},
+      {"-ngl", "--gpu-layers"}, {"-dev", "--device"}, {"-mg", "--main-gpu"}, {"-sm", "--split-mode"}, {"-ts", "--tensor-split"},
       {"-Cr", "--cpu-range"},      {"--usage", "--help"},      {"--top-n-sigma", "--top-nsigma"},
       {"--cors-origins", "--cors"}, {"-l", "--logit-bias"}, {"-rea", "--reasoning"}, {"-sp", "--special"},
       {"--log-verbose", "--verbose"}, {"--typical-p", "--typical"}, {"--n_predict", "--predict"},

@@ -14,6 +14,8 @@ int64_t EndOf(const BatchItem& item) {
 
 bool Samples(const ScheduledBatch::Item& item) { return CatchesUp(item) && !item.sequence->request.embed; }
 
+bool IsGuided(const ScheduledBatch::Item& item) { return Samples(item) && item.sequence->request.guide != nullptr; }
+
 // Of how many best logits all sequences of the step can choose; 0: somebody needs all.
 int BestNeeded(const ScheduledBatch& batch, const ModelRunner& runner) {
   int most = 0, guided = 0;
@@ -44,11 +46,12 @@ const ForwardBatch& BatchBuilder::Build(const ScheduledBatch& scheduled, const M
   }
   Build(items_);
   batch_.best = BestNeeded(scheduled, runner);
-  if (batch_.best > 0) AddMasks(scheduled, runner.vocab_size());
+  batch_.masked = batch_.best > 0 && std::ranges::any_of(scheduled.items, IsGuided);
   return batch_;
 }
 
 void BatchBuilder::AddMasks(const ScheduledBatch& scheduled, int64_t vocab_size) {
+  if (!batch_.masked) return;
   const auto words = static_cast<size_t>(TokenMasks::words(vocab_size));
   mask_rows_.clear();
   mask_bits_.clear();
@@ -68,12 +71,12 @@ void BatchBuilder::AddMasks(const ScheduledBatch& scheduled, int64_t vocab_size)
   if (!mask_bits_.empty()) batch_.masks = {mask_rows_, mask_bits_};
 }
 
-// Nothing else can go on meanwhile: the card waits for the masks, the next tokens for the card.
+// A pass is shorter than the masks of a few sequences take one after the other.
 void BatchBuilder::AskGuides(const ScheduledBatch& scheduled) {
   allowed_.assign(scheduled.items.size(), {});
   std::vector<size_t> guided;
   for (size_t i = 0; i < scheduled.items.size(); ++i) {
-    if (Samples(scheduled.items[i]) && scheduled.items[i].sequence->request.guide != nullptr) guided.push_back(i);
+    if (IsGuided(scheduled.items[i])) guided.push_back(i);
   }
   const auto ask = [&](int64_t begin, int64_t end, int) {
     for (int64_t g = begin; g < end; ++g) {

@@ -37,9 +37,11 @@ class BatchBuilder {
   // Valid until the next call. Rows of logits and hidden states come in the order of the items and
   // their tokens.
   const ForwardBatch& Build(std::span<const BatchItem> items);
-  // When all who choose a token can do so among the best logits that `runner` can give, it is asked for those, and only then each
-  // guide says here which tokens may be next, once; else whoever chooses from the whole row asks it.
+  // When all who choose a token can do so among the best logits that `runner` can give, it is asked for those.
   const ForwardBatch& Build(const ScheduledBatch& scheduled, const ModelRunner& runner);
+  // The masks of what was built, if it has any: each guide says which tokens may be next, once. Where whole rows are wanted, whoever
+  // chooses from one asks.
+  void AddMasks(const ScheduledBatch& scheduled, int64_t vocab_size);
 
  private:
   struct Group {
@@ -48,7 +50,6 @@ class BatchBuilder {
   };
   void AddTokens(const BatchItem& item);
   void AskGuides(const ScheduledBatch& scheduled);
-  void AddMasks(const ScheduledBatch& scheduled, int64_t vocab_size);
   void AddBlocks(const BatchItem& item, size_t row, int g, int max_blocks);
 
   const std::optional<Pooling> pooling_;

@@ -199,6 +199,7 @@ bool Engine::Step() {
   if (config_.num_adapters > 0) GroupByAdapters(&batch);
   Announce(batch);
   const bool worked = got_mail || !batch.items.empty();
+  unpublished_ |= worked;
   MoveBlocks(batch);
   if (!batch.items.empty()) {
     RunBatch(batch);
@@ -211,8 +212,9 @@ bool Engine::Step() {
                             batch.num_prefill_tokens, clock_->NowMicros() - start_us);
     }
   }
-  if (worked) Publish();
-  return worked;
+  // While a device computes the next step there is time for this.
+  const bool later = runner_->runs_apart() && !batch.items.empty() && !urgent_;
+  return (!later && Publish()) || worked;
 }
 
 bool Engine::DrainInbox() {
@@ -250,12 +252,17 @@ void Engine::Announce(const ScheduledBatch& batch) {
     TokenEvent event;
     event.kind = TokenEvent::Kind::kAdmitted;
     event.usage = s->usage;
-    s->stream->Push(std::move(event));
+    Send(*s, std::move(event));
   }
 }
 
 void Engine::RunBatch(ScheduledBatch& batch) {
   const ForwardBatch& built = batch_builder_.Build(batch, *runner_);
+  if (runner_->runs_apart()) {
+    runner_->Start(built);
+    Publish();  // of the step before
+  }
+  batch_builder_.AddMasks(batch, runner_->vocab_size());
   const Result<std::span<const float>> logits = runner_->Run(built);
   if (!logits.has_value()) {
     // Nothing was committed, so nothing of this step can be reused. Others never notice.
@@ -355,7 +362,7 @@ void Engine::ReportProgress(Sequence& s) {
   TokenEvent event;
   event.kind = TokenEvent::Kind::kProgress;
   event.computed = s.num_computed();
-  s.stream->Push(std::move(event));
+  Send(s, std::move(event));
 }
 
 bool Engine::SampleNext(Sequence& s, const LogitRows& logits) {
@@ -390,7 +397,7 @@ bool Engine::SampleNext(Sequence& s, const LogitRows& logits) {
   event.token = token;
   event.logprob = sampled->logprob;
   event.top = std::move(sampled->top);
-  s.stream->Push(std::move(event));
+  Send(s, std::move(event));
   if (s.num_answered >= s.max_answer) {
     Finish(s, FinishReason::kLength, -1);
     return false;
@@ -423,7 +430,7 @@ void Engine::ShiftContext(Sequence& s) {
   TokenEvent event;
   event.kind = TokenEvent::Kind::kShifted;
   event.usage = s.usage;
-  s.stream->Push(std::move(event));
+  Send(s, std::move(event));
 }
 
 // ---- endings ----
@@ -468,7 +475,7 @@ void Engine::Fail(Sequence& s, Error error) {
 }
 
 void Engine::End(Sequence& s, TokenEvent event) {
-  endings_.emplace_back(s.stream, std::move(event));
+  Send(s, std::move(event));
   Forget(s);
 }
 
@@ -481,14 +488,8 @@ void Engine::Forget(Sequence& s) {
 void Engine::FailAll(const Error& error) {
   DrainInbox();
   while (!sequences_.empty()) Fail(*sequences_.begin()->second, error);
+  unpublished_ = true;
   Publish();
-}
-
-// Numbers first: who has an answer's last event sees its blocks free.
-void Engine::Publish() {
-  PublishStats();
-  for (auto& [stream, event] : endings_) stream->Push(std::move(event));
-  endings_.clear();
 }
 
 }  // namespace lb

@@ -91,7 +91,9 @@ class Engine final : public EngineClient {
   bool SampleNext(Sequence& sequence, const LogitRows& logits);
   void Finish(Sequence& sequence, FinishReason reason, TokenId stop_token);
   void Fail(Sequence& sequence, Error error);
-  // The sequence's last event, which goes out with the step's numbers (Publish).
+  // Goes out with the step's numbers (Publish): at once, or while a device computes the next step.
+  void Send(Sequence& sequence, TokenEvent event);
+  // The sequence's last event.
   void End(Sequence& sequence, TokenEvent event);
   // Takes the sequence out of everything; it is destroyed.
   void Forget(Sequence& sequence);
@@ -99,7 +101,8 @@ class Engine final : public EngineClient {
   void ObserveEnd(const Sequence& sequence);
   void LogEnd(const Sequence& sequence, std::string_view reason) const;
   void PublishStats();
-  void Publish();
+  // Lets readers have what has happened since the last time. False: nothing has.
+  bool Publish();
   EngineSnapshot Snapshot() const;
 
   const EngineConfig config_;
@@ -116,7 +119,9 @@ class Engine final : public EngineClient {
   SamplerWorkspace sampler_workspace_;
   std::unordered_map<uint64_t, std::unique_ptr<Sequence>> sequences_;  // all that are open
   EngineStats stats_;
-  std::vector<std::pair<std::shared_ptr<StreamState>, TokenEvent>> endings_;  // of this step
+  std::vector<std::pair<std::shared_ptr<StreamState>, TokenEvent>> events_;  // that have not gone out
+  bool urgent_ = false;       // somebody waits for one of them: a first token, an end
+  bool unpublished_ = false;  // stats_ has changed
   std::vector<kv::Transfer> moves_;  // of this step
 
   std::atomic<uint64_t> next_id_{1};

@@ -1,5 +1,6 @@
-// What the engine tells of itself: usage, log lines, published numbers, the picture for GET /kv.
+// What the engine tells of itself: usage, log lines, events, published numbers, the picture for GET /kv.
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 #include "engine/engine.h"
@@ -51,6 +52,25 @@ void Engine::LogEnd(const Sequence& s, std::string_view reason) const {
       u.queue_ms + u.prefill_ms, u.completion_tokens, PerSecond(after_first, u.decode_ms),
       after_first > 0 ? u.decode_ms / after_first : 0.0, u.prompt_tokens + u.completion_tokens,
       reason, u.queue_ms, u.num_pauses, u.dropped_tokens);
+}
+
+void Engine::Send(Sequence& s, TokenEvent event) {
+  s.stream->HoldBack(1);
+  urgent_ |= event.last() || (event.kind == TokenEvent::Kind::kToken && s.num_answered == 1);
+  events_.emplace_back(s.stream, std::move(event));
+}
+
+// Numbers first: who has an answer's last event sees its blocks free.
+bool Engine::Publish() {
+  if (!unpublished_ && events_.empty()) return false;
+  PublishStats();
+  unpublished_ = urgent_ = false;
+  for (auto& [stream, event] : events_) {
+    stream->HoldBack(-1);
+    stream->Push(std::move(event));
+  }
+  events_.clear();
+  return true;
 }
 
 void Engine::PublishStats() {

@@ -20,9 +20,7 @@ struct DecodeShape {
   const int32_t *ids = nullptr, *positions = nullptr, *query_start = nullptr, *context_len = nullptr, *logit_rows = nullptr;
   size_t tokens = 0;  // and sequences
   int best = 0;
-  const int32_t* mask_rows = nullptr;
-  const uint32_t* mask_bits = nullptr;
-  size_t mask_words = 0;  // of all masks
+  bool chooses = false;  // the best as well
   std::vector<std::tuple<const int32_t*, const int32_t*, int>> kv;  // slots, table, its width
   bool operator==(const DecodeShape&) const = default;
 
@@ -36,7 +34,7 @@ struct DecodeShape {
     ids = batch.token_ids.data(), positions = s.positions.data(), query_start = s.query_start.data();
     context_len = s.context_len.data(), logit_rows = batch.logit_rows.data();
     best = batch.best;
-    mask_rows = batch.masks.rows.data(), mask_bits = batch.masks.bits.data(), mask_words = batch.masks.bits.size();
+    chooses = best > 0 && !batch.masked;
     kv.clear();
     for (const KvBatch& group : batch.kv) kv.emplace_back(group.slots.data(), group.block_table.data(), group.max_blocks);
     return true;
@@ -88,36 +86,39 @@ class PagedModelRunner final : public ModelRunner {
 
   int vocab_size() const override { return model_.config().vocab_size; }
 
-  Result<std::span<const float>> Run(const ForwardBatch& batch) override {
-    const auto rows = static_cast<int64_t>(batch.logit_rows.size());
-    const size_t values = static_cast<size_t>(rows) * static_cast<size_t>(vocab_size());
-    CHECK_LE(values, most_logits_);
-    const bool whole = batch.best == 0;
-    const size_t wanted = static_cast<size_t>(rows) * static_cast<size_t>(batch.best);
-    const TensorView logits(logits_.get(), DType::kF32, {rows, vocab_size()});
-    const auto states = static_cast<int64_t>(batch.hidden_rows.size());
-    CHECK_LE(states * width(), static_cast<int64_t>(host_hidden_.size()));
-    const TensorView hidden(hidden_.get(), DType::kF32, {states, width()});
+  bool runs_apart() const override { return ops_.runs_apart(); }
+  // What is chosen under masks is a part of its own: all before it is the same from step to step, and begins without them.
+  void Start(const ForwardBatch& batch) override {
     const bool decodes = shape_.Take(batch);
-    if (!decodes || shape_ != last_shape_ || !ops_.Repeat(last_step_)) {
+    if (!decodes || shape_ != last_shape_ || !ops_.Repeat(last_started_)) {
       arena_->Reset();
-      model_.Forward(ops_, batch, layers_, *arena_, {logits, hidden});
-      if (!whole && rows > 0) {
-        best_values_.resize(wanted);
-        best_ids_.resize(wanted);
-        ops_.Top(logits, batch.best, batch.masks, best_values_.data(), best_ids_.data());
-      }
+      model_.Forward(ops_, batch, layers_, *arena_, {LogitsOf(batch), HiddenOf(batch)});
+      if (!batch.masked) Choose(batch);
     }
     last_shape_ = decodes ? shape_ : DecodeShape{};
+    ops_.Start();
+    last_started_ = ops_.last_started();
+    started_ = true;
+  }
+
+  Result<std::span<const float>> Run(const ForwardBatch& batch) override {
+    if (!std::exchange(started_, false)) {
+      Start(batch);
+      started_ = false;
+    }
+    if (batch.masked) Choose(batch);
     LB_RETURN_IF_ERROR(ops_.Finish());
-    last_step_ = ops_.last_step();
+    const TensorView logits = LogitsOf(batch);
+    const bool whole = batch.best == 0;
+    const auto values = static_cast<size_t>(logits.num_elements());
+    const size_t wanted = batch.logit_rows.size() * static_cast<size_t>(batch.best);
     best_.clear();
     for (size_t i = 0; i < wanted; ++i) best_.push_back({best_ids_[i], best_values_[i]});
-    if (whole && rows > 0) {
+    if (whole && values > 0) {
       if (host_logits_.size() < values) host_logits_.resize(values);
       ops_.CopyToHost(logits, host_logits_.data());
     }
-    if (states > 0) ops_.CopyToHost(hidden, host_hidden_.data());
+    if (!batch.hidden_rows.empty()) ops_.CopyToHost(HiddenOf(batch), host_hidden_.data());
     return std::span<const float>(host_logits_).first(whole ? values : 0);
   }
   int most_best() const override { return ops_.most_top(); }
@@ -181,6 +182,23 @@ class PagedModelRunner final : public ModelRunner {
   }
 
  private:
+  TensorView LogitsOf(const ForwardBatch& batch) const {
+    const auto rows = static_cast<int64_t>(batch.logit_rows.size());
+    CHECK_LE(static_cast<size_t>(rows * vocab_size()), most_logits_);
+    return TensorView(logits_.get(), DType::kF32, {rows, vocab_size()});
+  }
+  TensorView HiddenOf(const ForwardBatch& batch) const {
+    const auto states = static_cast<int64_t>(batch.hidden_rows.size());
+    CHECK_LE(states * width(), static_cast<int64_t>(host_hidden_.size()));
+    return TensorView(hidden_.get(), DType::kF32, {states, width()});
+  }
+  void Choose(const ForwardBatch& batch) {
+    const size_t wanted = batch.logit_rows.size() * static_cast<size_t>(batch.best);
+    if (wanted == 0) return;
+    best_values_.resize(wanted);
+    best_ids_.resize(wanted);
+    ops_.Top(LogitsOf(batch), batch.best, batch.masks, best_values_.data(), best_ids_.data());
+  }
   static TensorView PartOf(const KvBlockPart& part, int block) {
     constexpr int64_t kWord = sizeof(int32_t);  // whatever they are, they are copied
     return TensorView(static_cast<char*>(part.pool) + block * part.bytes, DType::kI32, {part.bytes / kWord});
@@ -203,7 +221,8 @@ class PagedModelRunner final : public ModelRunner {
   std::vector<int32_t> best_ids_;
   std::vector<TokenLogit> best_;
   DecodeShape shape_, last_shape_;  // of this step; of the one before, when it was one
-  int64_t last_step_ = 0;
+  int64_t last_started_ = 0;
+  bool started_ = false;  // the next batch of Run
 };
 
 Result<DeviceMemory> TakeHostTier(Ops& ops, int64_t slot_bytes, int slots) {
@@ -246,6 +265,7 @@ Result<std::unique_ptr<ModelRunner>> MakeModelRunner(const Model& model, Ops& op
       const int64_t rows = layer.num_blocks * layer.num_kv_heads * kKvBlockTokens;
       const auto k_bytes = static_cast<size_t>(rows * RowBytes(layer.k_dtype, layer.k_dim));
       const auto v_bytes = static_cast<size_t>(rows * RowBytes(layer.v_dtype, layer.v_dim));
+      ops.BeginLayer(config.scratch_kv ? -1 : l);
       LB_ASSIGN_OR_RETURN(DeviceMemory k, Take(ops, k_bytes, "the keys of a layer"));
       layer.k = k.get();
       memory.push_back(std::move(k));
@@ -254,6 +274,7 @@ Result<std::unique_ptr<ModelRunner>> MakeModelRunner(const Model& model, Ops& op
       memory.push_back(std::move(v));
     }
   }
+  ops.BeginLayer(-1);
   BlockLayout blocks = LayoutOfBlocks(m, layers);
   LB_ASSIGN_OR_RETURN(DeviceMemory host, TakeHostTier(ops, blocks.slot_bytes, config.host_slots));
   const int output_rows =

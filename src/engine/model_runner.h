@@ -24,6 +24,10 @@ class ModelRunner {
   // the next call. After an error (kComputeFault) the K and V of the batch's tokens are worthless,
   // all others are intact, and the next call may succeed.
   virtual Result<std::span<const float>> Run(const ForwardBatch& batch) = 0;
+  // Whether a device computes beside the calling thread. Start begins the pass of which Run, called next with the same batch, waits
+  // for the end; masks that the batch says are to come may be missing until then.
+  virtual bool runs_apart() const { return false; }
+  virtual void Start(const ForwardBatch& /*batch*/) {}
 
   // With batch.best > 0 (at most most_best(), which is 0 where whole rows cost nothing) Run returns nothing, and these are the best
   // tokens of each row that its mask lets through, best first: [batch.logit_rows.size() * batch.best], valid until the next call.

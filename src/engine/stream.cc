@@ -23,7 +23,7 @@ void StreamState::Push(TokenEvent event) {
 }
 
 std::vector<TokenEvent> StreamState::TakeLocked() {
-  const bool was_full = full();
+  const bool was_full = num_events_.load(std::memory_order_relaxed) >= capacity_;
   armed_ = true;
   num_events_.store(0, std::memory_order_relaxed);
   if (was_full && !ended_) inbox_->Wake();

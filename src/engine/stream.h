@@ -20,9 +20,10 @@ class StreamState {
  public:
   StreamState(uint64_t id, int capacity, std::shared_ptr<Inbox> inbox);
 
-  // Engine's end.
+  // Engine's end. What it holds back for a while counts as there.
   void Push(TokenEvent event);
-  bool full() const { return num_events_.load(std::memory_order_relaxed) >= capacity_; }
+  void HoldBack(int num_events) { num_held_ += num_events; }
+  bool full() const { return num_events_.load(std::memory_order_relaxed) + num_held_ >= capacity_; }
 
   // Reader's end.
   std::vector<TokenEvent> Take();
@@ -39,6 +40,7 @@ class StreamState {
   const uint64_t id_;
   const int capacity_;
   const std::shared_ptr<Inbox> inbox_;
+  int num_held_ = 0;  // engine thread
   std::atomic<int> num_events_{0};
   std::atomic<bool> satisfied_{false};
   std::mutex mutex_;

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <span>
 
@@ -99,7 +100,8 @@ class Ops {
                                     bool to_host) = 0;
 
   // ---- weights (at start-up) ------------------------------------------------------------------------
-  // What is loaded next belongs to layer `layer`, or to none of them (-1). A GPU may leave the weights of later layers in host memory.
+  // What is loaded or allocated next belongs to layer `layer`, or to none of them (-1). A GPU may leave the weights of later layers in
+  // host memory; several share the layers.
   virtual void BeginLayer(int /*layer*/) {}
   // `raw` views the mapped file and is not needed afterwards.
   virtual Result<std::unique_ptr<Matrix>> LoadMatrix(const TensorView& raw) = 0;
@@ -152,8 +154,9 @@ class Ops {
   virtual int most_masks(int64_t /*vocab*/) const { return 0; }
   virtual void Top(const TensorView& /*logits*/, int /*count*/, const TokenMasks&, float* /*values*/, int32_t* /*ids*/) { CHECK(false); }
 
-  // Memory of the backend's own that is free, in bytes; -1: it computes in the host's.
-  virtual int64_t free_memory() const { return -1; }
+  // Memory of the backend's own that is free for layers' memory, in bytes, when `beside` of each of its devices are for other things;
+  // -1: it computes in the host's.
+  virtual int64_t free_memory(int64_t /*beside*/ = 0) const { return -1; }
 
   // What the device can do at most, measured now (seconds; bench): reading memory, and products of fp16 matrices.
   // Zeros: a host backend, whose walls kernels/cpu/walls.h measures.
@@ -166,11 +169,23 @@ class Ops {
   // Ends a step: waits for the device and says what went wrong in it (kComputeFault), if anything.
   virtual Result<void> Finish() = 0;
 
-  // The number of the step that ended last.
-  virtual int64_t last_step() const { return 0; }
-  // Instead of recording a step's operations: those of step `number` again, which read the same host arrays, with what these hold
-  // now, and leave their results where that step did. False: record them.
+  // Whether operations run beside the calling thread, from Start or Finish on. False: each is done when its call returns.
+  virtual bool runs_apart() const { return false; }
+  // Begins what was asked for since the last Start or Finish and does not wait for it; the step may go on with more. The host arrays
+  // may change then. What goes wrong is told by Finish.
+  virtual void Start() {}
+  // The number of what was started last, by Start or Finish.
+  virtual int64_t last_started() const { return 0; }
+  // Instead of recording operations: those that were started as `number`, one of the last two, again. They read the same host arrays,
+  // with what these hold now, and leave their results where they did. False: record them.
   virtual bool Repeat(int64_t /*number*/) { return false; }
+  virtual bool CanRepeat(int64_t /*number*/) const { return false; }
+
+  // For several backends of one kind that compute a step one after the other: `bytes` at `src`, memory of `from`, to `dst`, memory of
+  // this one, after everything that `from` has started and before everything that this one will start. Nothing to copy: the order alone.
+  virtual void Receive(Ops& /*from*/, const void* src, void* dst, size_t bytes) {
+    if (bytes > 0) std::memcpy(dst, src, bytes);
+  }
 };
 
 }  // namespace lb

@@ -28,6 +28,7 @@ struct ForwardBatch {
   int best = 0;  // > 0: of the logits only so many best of each row are wanted
   std::span<const AdapterRun> adapters = {};  // rising, of tokens that have any
   TokenMasks masks = {};  // of the R rows, when `best` of them are wanted
+  bool masked = false;    // there are masks, now or soon
 };
 
 // Where a pass leaves what was asked of it: f32 in the backend's memory.

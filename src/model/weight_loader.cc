@@ -29,19 +29,18 @@ bool SameShape(const TensorView& view, std::initializer_list<int64_t> shape) {
   return std::equal(shape.begin(), shape.end(), view.shape.begin() + first);
 }
 
-// The layer of a tensor "blk.<layer>.<name>"; -1: of none.
-int LayerOf(std::string_view name) {
-  int layer = -1;
-  if (name.starts_with("blk.")) std::from_chars(name.data() + 4, name.data() + name.size(), layer);
-  return layer;
-}
-
 // What Pass multiplies or looks up: not what stands behind pooling.
 bool Adaptable(std::string_view name) {
   return name.starts_with("blk.") || name == "output.weight" || name == "token_embd.weight";
 }
 
 }  // namespace
+
+int LayerOf(std::string_view name) {
+  int layer = -1;
+  if (name.starts_with("blk.")) std::from_chars(name.data() + 4, name.data() + name.size(), layer);
+  return layer;
+}
 
 WeightLoader::WeightLoader(const gguf::GgufFile& file, Ops& ops, LoadProgress progress)
     : file_(file), ops_(ops), progress_(std::move(progress)), used_(file.tensors().size()) {
@@ -134,7 +133,9 @@ std::unique_ptr<Matrix> WeightLoader::LoadTable(const std::string& name, int64_t
 Vector WeightLoader::LoadVector(const std::string& name, int64_t size) {
   const gguf::Tensor* tensor = Take(name, {size});
   if (tensor == nullptr) return {};
+  ops_.BeginLayer(LayerOf(name));
   auto data = ops_.LoadVector(tensor->view);
+  ops_.BeginLayer(-1);
   if (!data) {
     FailOn(*tensor, data.error());
     return {};

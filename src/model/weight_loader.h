@@ -24,6 +24,9 @@ struct Vector {
   bool empty() const { return data == nullptr; }
 };
 
+// The layer of a tensor "blk.<layer>.<name>"; -1: of none.
+int LayerOf(std::string_view name);
+
 // "blk.<layer>.<name>"
 inline std::string LayerName(int layer, std::string_view name) {
   return "blk." + std::to_string(layer) + "." + std::string(name);

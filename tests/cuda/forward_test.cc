@@ -4,6 +4,7 @@
 #include <numeric>
 #include <thread>
 
+#include "kernels/split_ops.h"
 #include "model/solo_runner.h"
 #include "tests/cuda/device_tensors.h"
 #include "tests/model/tiny_adapter.h"
@@ -91,6 +92,23 @@ TEST_P(CudaForwardTest, LayersInHostMemoryAreTheSame) {
   ASSERT_TRUE(partly.has_value()) << partly.error().message;
   for (int chunk : {kTokens, 40}) EXPECT_LT(Distance(Run(**partly, chunk), Run(Gpu(), chunk)), 2e-3) << chunk;
   for (int chunk : {5, 1}) EXPECT_TRUE(SameBits(Run(**partly, chunk), Run(Gpu(), chunk))) << chunk;
+}
+
+// Two devices share the layers, or one does so with itself: the bits are those of one alone.
+TEST_P(CudaForwardTest, SharedLayersAreTheSame) {
+  const std::vector<CudaDevice> devices = CudaDevices();
+  std::vector<std::unique_ptr<Ops>> parts;
+  for (const CudaDevice& device : {devices.front(), devices.back()}) {
+    CudaOptions options;
+    options.device = device.index;
+    auto part = MakeCudaOps(options);
+    ASSERT_TRUE(part.has_value()) << part.error().message;
+    parts.push_back(std::move(part).value());
+  }
+  SplitOps split(std::move(parts), {0, 3}, 7);
+  for (const std::vector<AdapterUse>& uses : {std::vector<AdapterUse>{}, {{0, 0.5f}, {1, -0.75f}}}) {
+    for (int chunk : {kTokens, 40, 5, 1}) EXPECT_TRUE(SameBits(Run(split, chunk, uses), Run(Gpu(), chunk, uses))) << chunk;
+  }
 }
 
 // The engine computes on another thread than the one that loads, and the last device may be another than the current one.

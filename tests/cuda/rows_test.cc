@@ -264,7 +264,7 @@ TEST(CudaTop, ARepeatedStepReadsItsMasksAgain) {
   }
   for (uint32_t seed = 3; seed < 9; ++seed) {
     fill(2, seed);
-    ASSERT_TRUE(gpu.Repeat(gpu.last_step()));
+    ASSERT_TRUE(gpu.Repeat(gpu.last_started()));
     expect("repeated");
   }
   // Another number of masks is recorded, but the graph is the same: it can be repeated at once.
@@ -272,7 +272,7 @@ TEST(CudaTop, ARepeatedStepReadsItsMasksAgain) {
   record();
   expect("with more masks");
   fill(4, 10);
-  ASSERT_TRUE(gpu.Repeat(gpu.last_step()));
+  ASSERT_TRUE(gpu.Repeat(gpu.last_started()));
   expect("repeated with more masks");
 }
 
@@ -296,22 +296,74 @@ TEST(CudaStep, ARepeatedOneReadsWhatItsArraysHoldNow) {
   };
   record();
   expect();
-  EXPECT_FALSE(gpu.Repeat(gpu.last_step())) << "not yet a graph";
+  EXPECT_FALSE(gpu.Repeat(gpu.last_started())) << "not yet a graph";
   record();
   expect();
   for (int32_t first = 3; first + 2 < rows; ++first) {
     std::iota(wanted.begin(), wanted.end(), first);
-    ASSERT_TRUE(gpu.Repeat(gpu.last_step()));
+    ASSERT_TRUE(gpu.Repeat(gpu.last_started()));
     expect();
   }
-  EXPECT_FALSE(gpu.Repeat(gpu.last_step() - 1));
-  // Another step in between.
+  EXPECT_FALSE(gpu.Repeat(gpu.last_started() - 1));
+  // Another step in between, and two.
+  const int64_t before = gpu.last_started();
   gpu.Scale(some.view, 2.0f);
-  const int64_t before = gpu.last_step();
   ASSERT_TRUE(gpu.Finish().has_value());
-  EXPECT_FALSE(gpu.Repeat(before));
+  ASSERT_TRUE(gpu.Repeat(before));
+  expect();
+  const int64_t later = gpu.last_started();
+  for (int i = 0; i < 2; ++i) {
+    gpu.Scale(some.view, 2.0f);
+    ASSERT_TRUE(gpu.Finish().has_value());
+  }
+  EXPECT_FALSE(gpu.Repeat(later));
   record();
   expect();
+}
+
+// What the choice depends on may come when all before it is under way.
+TEST(CudaStep, OneInTwoPartsIsRepeatedInBoth) {
+  Ops& gpu = Gpu();
+  const int64_t rows = 50, vocab = 300, words = TokenMasks::words(vocab);
+  const auto values = RandomFloats(rows * vocab, 2);
+  const Tensor all(gpu, {rows, vocab}, &values), some(gpu, {4, vocab});
+  std::vector<int32_t> wanted(4), best(4), mask_of(4), again(4);
+  std::vector<float> logits(4), again_logits(4);
+  std::vector<uint32_t> bits;
+  int64_t number = 0;
+  int repeated = 0;
+  for (int step = 0; step < 40; ++step) {
+    std::iota(wanted.begin(), wanted.end(), step);
+    if (gpu.Repeat(number)) {
+      ++repeated;
+    } else {
+      gpu.GatherRows(all.view, wanted, some.view);
+      gpu.Top(some.view, 1, {}, logits.data(), best.data());
+    }
+    gpu.Start();
+    number = gpu.last_started();
+    // Now and then a mask more or less; odd tokens alone may be.
+    bits.clear();
+    for (size_t r = 0; r < 4; ++r) {
+      const bool masked = static_cast<int>(r) < 1 + step / 10;
+      mask_of[r] = masked ? static_cast<int32_t>(bits.size()) / static_cast<int32_t>(words) : -1;
+      if (masked) bits.resize(bits.size() + static_cast<size_t>(words), 0xaaaaaaaau);
+    }
+    gpu.Top(some.view, 1, {mask_of, bits}, again_logits.data(), again.data());
+    ASSERT_TRUE(gpu.Finish().has_value());
+    for (size_t i = 0; i < 4; ++i) {
+      const auto row = values.begin() + wanted[i] * vocab;
+      const int64_t first = std::max_element(row, row + vocab) - row;
+      int64_t odd = 1;
+      for (int64_t t = 1; t < vocab; t += 2) {
+        if (row[t] > row[odd]) odd = t;
+      }
+      EXPECT_EQ(best[i], first) << step;
+      EXPECT_EQ(again[i], mask_of[i] < 0 ? first : odd) << step;
+      EXPECT_EQ(again_logits[i], row[again[i]]) << step;
+    }
+  }
+  EXPECT_GE(repeated, 36);
 }
 
 TEST(CudaTop, ANanComesFirst) {

@@ -305,6 +305,62 @@ TEST_F(EngineTest, SeedsAndStopIdsWork) {
   EXPECT_THAT(banned.tokens, testing::Not(testing::Contains(r.stop_ids[0])));
 }
 
+// A device that computes by itself: what a step said goes out when the next one has begun, first tokens and ends at once.
+TEST_F(EngineTest, EventsGoOutWhileTheNextStepIsComputed) {
+  EngineConfig config;
+  config.stream_capacity = 3;
+  Start({0}, 32, 512, config);
+  runner_->apart = true;
+  const auto client = Send(Greedy(Tokens(50, 41), 6));
+  std::vector<size_t> seen;  // tokens, when a step begins
+  runner_->started = [&] {
+    client->Read();
+    seen.push_back(client->answer.tokens.size());
+  };
+  Step();
+  client->Read();
+  EXPECT_EQ(client->answer.tokens.size(), 1u);
+  Step();
+  client->Read();
+  EXPECT_EQ(client->answer.tokens.size(), 1u);
+  for (int i = 0; i < 4; ++i) Step();
+  client->Read();
+  EXPECT_TRUE(client->answer.ended());
+  RunAll({client.get()});
+  ExpectAlone(*client);
+  EXPECT_EQ(seen, (std::vector<size_t>{0, 1, 1, 2, 3, 4}));
+
+  // Held back events count: nobody has more than fit.
+  const auto slow = Send(Greedy(Tokens(50, 42), 12));
+  runner_->started = nullptr;
+  for (int i = 0; i < 40 && !slow->answer.ended(); ++i) {
+    Step();
+    if (i % 7 != 6) continue;
+    const size_t before = slow->answer.events.size();
+    slow->Read();
+    EXPECT_LE(slow->answer.events.size() - before, 4u);  // and the last
+  }
+  RunAll({slow.get()});
+  ExpectAlone(*slow);
+
+  // Nothing can follow, since its reader is slow: that need not wait.
+  const auto full = Send(Greedy(Tokens(50, 43), 5));
+  for (int i = 0; i < 2; ++i) Step();
+  EXPECT_TRUE(engine_->Step());
+  EXPECT_FALSE(engine_->Step());
+  full->Read();
+  EXPECT_EQ(full->answer.tokens.size(), 2u);
+  RunAll({full.get()});
+  ExpectAlone(*full);
+
+  const auto stopped = Send(Greedy(Tokens(50, 44), 9));
+  for (int i = 0; i < 2; ++i) Step();
+  engine_->FailAll(Error{ErrorCode::kUnavailable, "stopping", {}});
+  stopped->Read();
+  EXPECT_EQ(stopped->answer.tokens.size(), 2u);
+  EXPECT_TRUE(stopped->answer.ended());
+}
+
 TEST_F(EngineTest, AFullQueueIsRefusedAndStoppingToo) {
   EngineConfig config;
   config.max_queue = 2;

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <functional>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "engine/model_runner.h"
@@ -94,6 +95,9 @@ class FakeRunner final : public ModelRunner {
   // > 0: the best logits of a row are given instead of all, when asked for, with at most so many masks.
   int best_given = 0, masks_given = 0;
   int best_steps = 0, whole_steps = 0;  // of those in which somebody samples
+  // Computes beside the engine, which must then start each batch, and may let go of masks until it waits for the end.
+  bool apart = false;
+  std::function<void()> started;  // called when a batch is
   int64_t tokens_computed = 0;
   int most_sequences = 0;
   std::string complaint;  // what the engine did that no model would survive
@@ -144,7 +148,16 @@ class FakeRunner final : public ModelRunner {
     return Fail(ErrorCode::kComputeFault, "the fake bus fell over");
   }
 
+  bool runs_apart() const override { return apart; }
+  void Start(const ForwardBatch& batch) override {
+    if (!apart || under_way_ != nullptr) complaint = "a start that nobody asked for";
+    if (!batch.masks.rows.empty()) complaint = "masks before the start";
+    under_way_ = &batch;
+    if (started) started();
+  }
+
   Result<std::span<const float>> Run(const ForwardBatch& batch) override {
+    if (apart && std::exchange(under_way_, nullptr) != &batch) complaint = "another batch than was started";
     const SequenceBatch& seqs = batch.sequences;
     most_sequences = std::max(most_sequences, seqs.num_sequences());
     tokens_computed += seqs.num_tokens();
@@ -232,6 +245,7 @@ class FakeRunner final : public ModelRunner {
     const auto words = static_cast<size_t>(TokenMasks::words(kVocab));
     if (batch.best > best_given) complaint = "more of the best than are given";
     if (!masks.rows.empty() && masks.rows.size() != batch.logit_rows.size()) complaint = "masks for other rows";
+    if (!masks.rows.empty() && !batch.masked) complaint = "masks that were not announced";
     if (masks.bits.size() > words * static_cast<size_t>(masks_given)) complaint = "more masks than are taken";
     for (size_t row = 0; row < batch.logit_rows.size(); ++row) {
       const std::span<const float> logits(logits_.data() + row * kVocab, kVocab);
@@ -260,6 +274,7 @@ class FakeRunner final : public ModelRunner {
     return state;
   }
 
+  const ForwardBatch* under_way_ = nullptr;
   std::vector<int> windows_;
   std::vector<std::vector<Slot>> pools_;
   std::vector<std::vector<Slot>> host_;  // of each slot: the blocks of all groups

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "kernels/backends.h"
+#include "kernels/split_ops.h"
 #include "tests/engine/engine_fixture.h"
 #include "tests/engine/tiered_engine.h"
 
@@ -151,6 +152,11 @@ TEST_F(HostTierTest, AFailedPassTakesItsMovesWithIt) {
 TEST_F(HostTierTest, OnRealModelsBytesAreAsComputed) {
   test::ExpectReloadedIsAsComputed(*MakeRefOps(), DType::kF16);
   for (const DType dtype : {DType::kF16, DType::kQ8_0}) test::ExpectReloadedIsAsComputed(**MakeCpuOps({}), dtype);
+  // Layers of two backends.
+  std::vector<std::unique_ptr<Ops>> parts;
+  for (int i = 0; i < 2; ++i) parts.push_back(MakeRefOps());
+  SplitOps split(std::move(parts), {0, 2}, 3);
+  test::ExpectReloadedIsAsComputed(split, DType::kF16);
 }
 
 // Two groups, whose keys and values are of different types.

@@ -87,6 +87,7 @@ class Simulation {
     auto runner = std::make_unique<test::FakeRunner>(windows_, sizes, config_.host_slots);
     runner_ = runner.get();
     if (Pick(2) == 0) runner_->best_given = test::kVocab;
+    runner_->apart = Pick(2) == 0;
     runner_->fail_move = [this] {
       const bool fails = Chance(10 * fault_rate_);
       totals_->failed_moves += fails;

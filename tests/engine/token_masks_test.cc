@@ -100,6 +100,11 @@ TEST_F(TokenMasksTest, TheBestOfWhatMasksLeaveGiveTheAnswersOfWholeRows) {
   EXPECT_GT(runner_->best_steps, 0);
   EXPECT_EQ(runner_->whole_steps, 0);
 
+  Start({0}, 128, 512, config);  // a device that has begun when the guides are asked
+  runner_->best_given = 20, runner_->masks_given = 4, runner_->apart = true;
+  EXPECT_EQ(AnswerSix(), whole);
+  EXPECT_EQ(runner_->whole_steps, 0);
+
   Start({0}, 128, 512, config);  // one mask too few when all four run
   runner_->best_given = 20, runner_->masks_given = 3;
   EXPECT_EQ(AnswerSix(), whole);

@@ -11,7 +11,6 @@
 namespace lb::cuda {
 namespace {
 
-constexpr size_t kStagingBytes = 64 << 20;
 constexpr size_t kMaskBytes = 32 << 20;  // of them, at most; block tables need the rest
 constexpr double kMiB = 1024.0 * 1024.0;
 
@@ -48,6 +47,7 @@ CudaOps::CudaOps(const CudaOptions& options, const DeviceFacts& facts, std::stri
   plan_options_.facts = facts;
   if (options.deterministic) plan_options_.few_rows = plan_options_.host_few_rows = INT32_MAX;
   LB_CUDA_CHECK(cudaStreamCreateWithFlags(&launcher_.stream, cudaStreamNonBlocking));
+  LB_CUDA_CHECK(cudaEventCreateWithFlags(&received_, cudaEventDisableTiming));
 }
 
 CudaOps::~CudaOps() {
@@ -56,6 +56,7 @@ CudaOps::~CudaOps() {
   DropGraphs();
   for (Buffer* buffer : {&halves_, &weights_, &partial_, &tickets_, &angle_values_, &top_}) cudaFree(buffer->data);
   cudaFreeHost(top_host_);
+  cudaEventDestroy(received_);
   cudaStreamDestroy(launcher_.stream);
 }
 
@@ -80,7 +81,7 @@ Result<DeviceMemory> CudaOps::AllocateHost(size_t bytes) {
   Bind();
   void* memory = nullptr;
   // One address for host and device, which all 64-bit systems have.
-  if (const cudaError_t error = cudaHostAlloc(&memory, bytes, cudaHostAllocMapped); error != cudaSuccess) {
+  if (const cudaError_t error = cudaHostAlloc(&memory, bytes, cudaHostAllocMapped | cudaHostAllocPortable); error != cudaSuccess) {
     cudaGetLastError();
     return Fail(ErrorCode::kOutOfMemory, "no {:.1f} MiB of pinned host memory: {}", static_cast<double>(bytes) / kMiB,
                 cudaGetErrorString(error));
@@ -116,11 +117,11 @@ void CudaOps::CopyBytes(const void* src, void* dst, size_t bytes) {
   LB_CUDA_CHECK(cudaStreamSynchronize(launcher_.stream));
 }
 
-int64_t CudaOps::free_memory() const {
+int64_t CudaOps::free_memory(int64_t beside) const {
   Bind();
   size_t free = 0, total = 0;
   LB_CUDA_CHECK(cudaMemGetInfo(&free, &total));
-  return static_cast<int64_t>(free);
+  return std::max<int64_t>(0, static_cast<int64_t>(free) - beside);
 }
 
 // ---- weights ----------------------------------------------------------------------------------------
@@ -188,8 +189,9 @@ Result<DeviceMemory> CudaOps::LoadVector(const TensorView& raw) {
 // ---- recording --------------------------------------------------------------------------------------
 
 Op& CudaOps::Record(OpKind kind) {
-  if (ended_) Clear();
-  Op& op = ops_.emplace_back();
+  if (open_ == nullptr) Open();
+  CHECK(!repeats_);
+  Op& op = open_->ops.emplace_back();
   std::memset(static_cast<void*>(&op), 0, sizeof op);
   op.kind = kind;
   return op;
@@ -238,8 +240,8 @@ void CudaOps::RmsNorm(const TensorView& x, const float* weight, float eps, const
 
 void CudaOps::LayerNorm(const TensorView& x, const float* weight, const float* bias, float eps, const TensorView& y) {
   RmsNorm(x, weight, eps, y);
-  ops_.back().layer_norm = 1;
-  ops_.back().norm_bias = bias;
+  open_->ops.back().layer_norm = 1;
+  open_->ops.back().norm_bias = bias;
 }
 
 void CudaOps::Rope(const TensorView& x, int head_dim, std::span<const int32_t> positions, const RopeTable& table) {
@@ -333,7 +335,9 @@ void CudaOps::Top(const TensorView& logits, int count, const TokenMasks& masks, 
     op.ints = staging_.Put(masks.rows);
     op.masks = staging_.Put({reinterpret_cast<const int32_t*>(masks.bits.data()), masks.bits.size()});
   }
-  tops_.push_back({op.tokens, count, values, ids});
+  op.result = top_host_used_;
+  top_host_used_ += TopResultBytes(op.tokens, count);
+  open_->tops.push_back({op.tokens, count, values, ids, op.result});
 }
 
 }  // namespace lb::cuda

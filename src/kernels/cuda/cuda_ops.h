@@ -13,8 +13,8 @@
 
 namespace lb::cuda {
 
-// Memory is the device's. Nothing runs before Finish; then the whole step does, on one stream. A step
-// whose operations were seen before is a graph, launched in one call.
+// Memory is the device's. What is recorded runs from Start or Finish on, on one stream. Operations that were seen together before are
+// a graph, launched in one call.
 class CudaOps final : public Ops {
  public:
   static Result<std::unique_ptr<Ops>> Create(const CudaOptions& options);
@@ -49,11 +49,15 @@ class CudaOps final : public Ops {
   int most_top() const override { return kMostTop; }
   int most_masks(int64_t vocab) const override;
   void Top(const TensorView& logits, int count, const TokenMasks& masks, float* values, int32_t* ids) override;
-  int64_t free_memory() const override;
+  int64_t free_memory(int64_t beside) const override;
   DeviceWalls MeasureWalls() override;
   Result<void> Finish() override;
-  int64_t last_step() const override { return steps_; }
+  bool runs_apart() const override { return true; }
+  void Start() override;
+  int64_t last_started() const override { return num_started_; }
+  bool CanRepeat(int64_t number) const override;
   bool Repeat(int64_t number) override;
+  void Receive(Ops& from, const void* src, void* dst, size_t bytes) override;
 
  private:
   struct Angles {
@@ -67,6 +71,21 @@ class CudaOps final : public Ops {
     std::string key;  // the operations' bytes
     cudaGraphExec_t exec = nullptr;
   };
+  // Where results of Top go when they are there.
+  struct TopResult {
+    int rows, count;
+    float* values;
+    int32_t* ids;
+    size_t at;  // in top_host_: values, then ids
+  };
+  // What is started in one go: a step, or a part of one.
+  struct Unit {
+    int64_t number = 0;  // of all that were started
+    std::vector<Op> ops;
+    std::vector<TopResult> tops;
+    Staging::Part staged;
+    CachedGraph* graph = nullptr;  // of ops, or of those that were here before
+  };
 
   CudaOps(const CudaOptions& options, const DeviceFacts& facts, std::string name);
   Op& Record(OpKind kind);
@@ -78,13 +97,16 @@ class CudaOps final : public Ops {
   void AddCopy(CudaMatrix* matrix);
   // Makes this backend's device the calling thread's: the engine's is another than the one that loads.
   void Bind() const { LB_CUDA_CHECK(cudaSetDevice(launcher_.facts.index)); }
-  // Everything the planned step needs beside its tensors, before any of it runs.
-  bool PrepareScratch();
-  // Of the results of all calls of Top in this step.
-  size_t TopResultBytes() const;
-  void Clear();
-  void Run();
+  // The unit to record in becomes the older of the two.
+  void Open();
+  Unit* UnitOf(int64_t number);
+  Result<void> Launch(Unit& unit, bool repeats);
+  // Everything a planned unit needs beside its tensors, before any of it runs.
+  bool PrepareScratch(const Unit& unit);
+  void Run(const Unit& unit);
   void RunOp(const Op& op);
+  // Waits for the device and hands out what Top has found.
+  cudaError_t Wait();
   void RunMatmul(const Op& op);
   void RunFewProducts(const Op& op);
   void RunAttention(const Op& op);
@@ -100,31 +122,30 @@ class CudaOps final : public Ops {
   bool Grow(Buffer* buffer, size_t bytes);
   void DropGraphs();
 
+  static constexpr size_t kStagingBytes = 64 << 20;
+
   const CudaOptions options_;
   PlanOptions plan_options_;
   Launcher launcher_;
   const std::string name_;
   LibraryProduct library_;
   Staging staging_;
-  std::vector<Op> ops_;
   int layer_ = -1;  // of what is loaded next
   int64_t num_matrices_ = 0;
-  int64_t steps_ = 0;     // that have ended
-  bool ended_ = false;    // ops_ are of the step that ended last
-  bool repeats_ = false;  // and are its once more
-  std::vector<Angles> angles_;  // of this step
+  Unit units_[2];          // a step that its masks cut in two has both, and the next one is mostly the same again
+  Unit* open_ = nullptr;   // what is being recorded
+  bool repeats_ = false;   // it is as it was
+  bool running_ = false;   // something of this step was started
+  Result<void> fault_;     // what went wrong in that
+  int64_t num_started_ = 0;
+  std::vector<Angles> angles_;  // of a unit
   std::unordered_map<size_t, CachedGraph> graphs_;  // by hash of the key
-  CachedGraph* last_ = nullptr;  // of the step before, which the next one mostly is again
   Buffer halves_, weights_, partial_, tickets_, angle_values_, top_;
   size_t angles_used_ = 0;
-  struct TopResult {
-    int rows, count;
-    float* values;
-    int32_t* ids;
-  };
-  std::vector<TopResult> tops_;  // of this step
-  char* top_host_ = nullptr;     // results of Top: pinned, kernels write here
-  size_t top_host_bytes_ = 0;
+  std::vector<TopResult> results_;  // that are awaited
+  char* top_host_ = nullptr;        // the step's: pinned, kernels write here
+  size_t top_host_bytes_ = 0, top_host_used_ = 0;
+  cudaEvent_t received_ = nullptr;  // what Receive waits for
 };
 
 }  // namespace lb::cuda

@@ -187,7 +187,8 @@ struct TopRows {
 // The `count` largest that may be chosen of each row, largest first and the lower id among equals. scratch: TopScratchBytes.
 inline constexpr int kMostTop = 128;
 size_t TopScratchBytes(int rows, int count);
-// values, ids [rows, count]; id -1 behind the last when there are fewer.
+// values, ids [rows, count], TopResultBytes together; id -1 behind the last when there are fewer.
+constexpr size_t TopResultBytes(int rows, int count) { return size_t{8} * static_cast<size_t>(rows) * static_cast<size_t>(count); }
 void LaunchTop(const Launcher& on, const TopRows& args, int count, void* scratch, float* values, int32_t* ids);
 
 }  // namespace lb::cuda

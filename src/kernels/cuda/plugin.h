@@ -24,7 +24,7 @@ struct CudaDevice {
   int64_t total_bytes = 0;
 };
 
-inline constexpr int kCudaPluginVersion = 2;  // of this struct and of kernels/ops.h
+inline constexpr int kCudaPluginVersion = 3;  // of this struct and of kernels/ops.h
 
 // Built by the same compiler as the program, from the same sources: C++ types cross the border.
 struct CudaPlugin {

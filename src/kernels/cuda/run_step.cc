@@ -40,9 +40,6 @@ AttentionWay AttentionWayOf(const Op& op, bool deterministic) {
 
 constexpr size_t kMostGraphs = 512;
 
-// Where a result of Top lies: values, then ids.
-size_t TopBytes(int rows, int count) { return static_cast<size_t>(rows) * static_cast<size_t>(count) * 8; }
-
 }  // namespace
 
 bool CudaOps::Grow(Buffer* buffer, size_t bytes) {
@@ -60,17 +57,17 @@ bool CudaOps::Grow(Buffer* buffer, size_t bytes) {
 }
 
 void CudaOps::DropGraphs() {
+  if (running_) cudaStreamSynchronize(launcher_.stream);
   for (auto& [hash, graph] : graphs_) {
     if (graph.exec != nullptr) cudaGraphExecDestroy(graph.exec);
   }
   graphs_.clear();
-  last_ = nullptr;
+  for (Unit& unit : units_) unit.graph = nullptr;
 }
 
-bool CudaOps::PrepareScratch() {
-  size_t halves = 0, weights = 0, partial = 0, tickets = 0, angles = 0, top = 0;
-  const size_t results = TopResultBytes();
-  for (const Op& op : ops_) {
+bool CudaOps::PrepareScratch(const Unit& unit) {
+  size_t halves = 0, weights = 0, partial = 0, tickets = 0, angles = 0, top = 0, results = 0;
+  for (const Op& op : unit.ops) {
     // Room for a few tables, whichever operations share them.
     if (op.inv_freq != nullptr) {
       angles = std::max(angles, 4 * sizeof(float) * 2 * static_cast<size_t>(op.tokens) * static_cast<size_t>(op.rope_dims));
@@ -91,6 +88,7 @@ bool CudaOps::PrepareScratch() {
       tickets = std::max(tickets, scratch.tickets);
     } else if (op.kind == OpKind::kTop) {
       top = std::max(top, TopScratchBytes(op.tokens, op.count));
+      results = op.result + TopResultBytes(op.tokens, op.count);
     }
   }
   if (!Grow(&halves_, halves) || !Grow(&weights_, weights) || !Grow(&partial_, partial) || !Grow(&tickets_, tickets) ||
@@ -98,6 +96,7 @@ bool CudaOps::PrepareScratch() {
     return false;
   }
   if (results > top_host_bytes_) {
+    Wait();  // for what lies there
     DropGraphs();
     cudaFreeHost(top_host_);
     top_host_bytes_ = 0;
@@ -107,61 +106,86 @@ bool CudaOps::PrepareScratch() {
   return true;
 }
 
-size_t CudaOps::TopResultBytes() const {
-  size_t bytes = 0;
-  for (const TopResult& top : tops_) bytes += TopBytes(top.rows, top.count);
-  return bytes;
+void CudaOps::Open() {
+  if (!running_) {  // a new step
+    staging_.Reset();
+    top_host_used_ = 0;
+  }
+  open_ = units_[0].number < units_[1].number ? &units_[0] : &units_[1];
+  open_->number = 0;
+  open_->ops.clear();
+  open_->tops.clear();
+  staging_.Begin(&open_->staged);
 }
 
-void CudaOps::Clear() {
-  ops_.clear();
-  angles_.clear();
-  tops_.clear();
-  angles_used_ = 0;
-  staging_.Reset();
-  ended_ = repeats_ = false;
+CudaOps::Unit* CudaOps::UnitOf(int64_t number) {
+  for (Unit& unit : units_) {
+    if (number != 0 && unit.number == number) return &unit;
+  }
+  return nullptr;
+}
+
+bool CudaOps::CanRepeat(int64_t number) const {
+  const Unit* unit = const_cast<CudaOps*>(this)->UnitOf(number);
+  return unit != nullptr && unit->graph != nullptr && unit->graph->exec != nullptr;
 }
 
 bool CudaOps::Repeat(int64_t number) {
-  if (!ended_ || number != steps_ || last_ == nullptr || last_->exec == nullptr) return false;
-  staging_.Again();
-  ended_ = false;
+  if (open_ != nullptr || !CanRepeat(number)) return false;
+  Unit* unit = UnitOf(number);
+  if (!running_) {
+    staging_.Reset();
+    top_host_used_ = 0;
+  }
+  // Its graph has the addresses.
+  const bool same_results = unit->tops.empty() || unit->tops.front().at == top_host_used_;
+  if (!staging_.CanRepeat(unit->staged) || !same_results) return false;
+  staging_.Again(unit->staged);
+  for (const TopResult& top : unit->tops) top_host_used_ += TopResultBytes(top.rows, top.count);
+  open_ = unit;
   repeats_ = true;
   return true;
 }
 
-Result<void> CudaOps::Finish() {
-  if (ended_ || ops_.empty()) return {};
+void CudaOps::Start() {
+  if (open_ == nullptr) return;
   Bind();
-  if (staging_.full()) {
-    Clear();
-    return Fail(ErrorCode::kComputeFault, "the step's tables do not fit {} MiB", 64);
+  Unit& unit = *std::exchange(open_, nullptr);
+  const bool repeats = std::exchange(repeats_, false);
+  running_ = true;
+  if (!fault_) return;
+  fault_ = Launch(unit, repeats);
+  unit.number = fault_ ? ++num_started_ : 0;
+  results_.insert(results_.end(), unit.tops.begin(), unit.tops.end());
+}
+
+Result<void> CudaOps::Launch(Unit& unit, bool repeats) {
+  if (staging_.full()) return Fail(ErrorCode::kComputeFault, "the step's tables do not fit {} MiB", kStagingBytes >> 20);
+  // The bytes as recorded are the unit's name; the plan follows from them.
+  const std::string_view bytes(reinterpret_cast<const char*>(unit.ops.data()), unit.ops.size() * sizeof(Op));
+  CachedGraph* cached = repeats ? unit.graph : nullptr;
+  for (const Unit& recent : units_) {
+    if (cached == nullptr && recent.graph != nullptr && recent.graph->key == bytes) cached = recent.graph;
   }
-  // The bytes as recorded are the step's name; the plan follows from them.
-  const std::string_view bytes(reinterpret_cast<const char*>(ops_.data()), ops_.size() * sizeof(Op));
-  CachedGraph* cached = last_ != nullptr && (repeats_ || last_->key == bytes) ? last_ : nullptr;
   const size_t hash = cached != nullptr ? 0 : std::hash<std::string_view>{}(bytes);
   if (cached == nullptr) {
     const auto seen = graphs_.find(hash);
     if (seen != graphs_.end() && seen->second.key == bytes) cached = &seen->second;
   }
-  last_ = cached;
   std::string key;
   if (cached == nullptr) key = bytes;
   if (cached == nullptr || cached->exec == nullptr) {
-    PlanStep(ops_, plan_options_);
-    if (!PrepareScratch()) {
-      Clear();
-      return Fail(ErrorCode::kComputeFault, "no memory on {} for this step", name_);
-    }
-    if (graphs_.empty()) cached = last_ = nullptr;  // scratch has moved
+    PlanStep(unit.ops, plan_options_);
+    if (!PrepareScratch(unit)) return Fail(ErrorCode::kComputeFault, "no memory on {} for this step", name_);
+    if (graphs_.empty()) cached = nullptr;  // scratch has moved
   }
-  staging_.Send(launcher_.stream);
+  unit.graph = cached;
+  staging_.Send(unit.staged, launcher_.stream);
   if (cached != nullptr && cached->exec == nullptr) {
     // The second time: it will come again.
     cudaGraph_t graph = nullptr;
     LB_CUDA_CHECK(cudaStreamBeginCapture(launcher_.stream, cudaStreamCaptureModeThreadLocal));
-    Run();
+    Run(unit);
     LB_CUDA_CHECK(cudaStreamEndCapture(launcher_.stream, &graph));
     LB_CUDA_CHECK(cudaGraphInstantiate(&cached->exec, graph, 0));
     cudaGraphDestroy(graph);
@@ -169,48 +193,68 @@ Result<void> CudaOps::Finish() {
   if (cached != nullptr) {
     LB_CUDA_CHECK(cudaGraphLaunch(cached->exec, launcher_.stream));
   } else {
-    Run();
+    Run(unit);
     if (graphs_.size() >= kMostGraphs) DropGraphs();
     if (!key.empty()) graphs_[hash] = {std::move(key), nullptr};
-  }
-  const cudaError_t error = cudaStreamSynchronize(launcher_.stream);
-  size_t at = 0;
-  for (const TopResult& top : tops_) {
-    const size_t n = static_cast<size_t>(top.rows) * static_cast<size_t>(top.count);
-    std::memcpy(top.values, top_host_ + at, n * sizeof(float));
-    std::memcpy(top.ids, top_host_ + at + n * sizeof(float), n * sizeof(int32_t));
-    at += 2 * n * sizeof(float);
-  }
-  ++steps_;
-  ended_ = true;  // what was recorded stays, should the next step be the same
-  if (error != cudaSuccess) {
-    Clear();
-    return Fail(ErrorCode::kComputeFault, "{}: {}", name_, cudaGetErrorString(error));
   }
   return {};
 }
 
-void CudaOps::Run() {
-  char* result = top_host_;
-  for (const Op& op : ops_) {
+cudaError_t CudaOps::Wait() {
+  const cudaError_t error = cudaStreamSynchronize(launcher_.stream);
+  for (const TopResult& top : results_) {
+    const size_t n = static_cast<size_t>(top.rows) * static_cast<size_t>(top.count);
+    std::memcpy(top.values, top_host_ + top.at, n * sizeof(float));
+    std::memcpy(top.ids, top_host_ + top.at + n * sizeof(float), n * sizeof(int32_t));
+  }
+  results_.clear();
+  return error;
+}
+
+Result<void> CudaOps::Finish() {
+  Start();
+  if (!running_) return {};
+  Bind();
+  const cudaError_t error = Wait();
+  running_ = false;
+  Result<void> fault = std::exchange(fault_, {});
+  if (error == cudaSuccess && fault) return {};
+  for (Unit& unit : units_) unit.number = 0;
+  return fault ? Fail(ErrorCode::kComputeFault, "{}: {}", name_, cudaGetErrorString(error)) : fault;
+}
+
+void CudaOps::Receive(Ops& from, const void* src, void* dst, size_t bytes) {
+  auto& peer = static_cast<CudaOps&>(from);
+  peer.Bind();
+  LB_CUDA_CHECK(cudaEventRecord(peer.received_, peer.launcher_.stream));
+  Bind();
+  LB_CUDA_CHECK(cudaStreamWaitEvent(launcher_.stream, peer.received_));
+  if (bytes == 0) return;
+  LB_CUDA_CHECK(cudaMemcpyPeerAsync(dst, launcher_.facts.index, src, peer.launcher_.facts.index, bytes, launcher_.stream));
+}
+
+void CudaOps::Run(const Unit& unit) {
+  angles_.clear();
+  angles_used_ = 0;
+  for (const Op& op : unit.ops) {
     if (op.done) continue;
-    if (op.kind == OpKind::kTop) {
-      const size_t n = static_cast<size_t>(op.tokens) * static_cast<size_t>(op.count);
-      TopRows args;
-      args.logits = static_cast<const float*>(op.x);
-      args.rows = op.tokens;
-      args.vocab = op.cols;
-      if (op.masks != nullptr) {
-        args.mask_of = op.ints;
-        args.masks = reinterpret_cast<const uint32_t*>(op.masks);
-        args.mask_words = static_cast<int>(TokenMasks::words(op.cols));
-      }
-      LaunchTop(launcher_, args, op.count, top_.data, reinterpret_cast<float*>(result),
-                reinterpret_cast<int32_t*>(result + n * sizeof(float)));
-      result += TopBytes(op.tokens, op.count);
-    } else {
+    if (op.kind != OpKind::kTop) {
       RunOp(op);
+      continue;
     }
+    const size_t n = static_cast<size_t>(op.tokens) * static_cast<size_t>(op.count);
+    TopRows args;
+    args.logits = static_cast<const float*>(op.x);
+    args.rows = op.tokens;
+    args.vocab = op.cols;
+    if (op.masks != nullptr) {
+      args.mask_of = op.ints;
+      args.masks = reinterpret_cast<const uint32_t*>(op.masks);
+      args.mask_words = static_cast<int>(TokenMasks::words(op.cols));
+    }
+    char* result = top_host_ + op.result;
+    LaunchTop(launcher_, args, op.count, top_.data, reinterpret_cast<float*>(result),
+              reinterpret_cast<int32_t*>(result + n * sizeof(float)));
   }
 }
 

@@ -19,8 +19,14 @@ Staging::~Staging() {
   cudaFree(device_);
 }
 
+void Staging::Begin(Part* part) {
+  part->places.clear();
+  part->begin = part->end = used_;
+  part_ = part;
+}
+
 const int32_t* Staging::PlaceOf(Use use, std::span<const int32_t> from, int width, int stride, size_t size) {
-  for (const Place& place : places_) {
+  for (const Place& place : part_->places) {
     if (place.from.data() == from.data() && place.use == use && place.size == size) return device_ + place.at;
   }
   const size_t rounded = (size + kAlign - 1) / kAlign * kAlign;
@@ -28,8 +34,8 @@ const int32_t* Staging::PlaceOf(Use use, std::span<const int32_t> from, int widt
     full_ = true;
     return nullptr;
   }
-  const Place& place = places_.emplace_back(Place{use, from, width, stride, size, used_});
-  used_ += rounded;
+  const Place& place = part_->places.emplace_back(Place{use, from, width, stride, size, used_});
+  part_->end = used_ += rounded;
   Fill(place);
   return device_ + place.at;
 }
@@ -61,19 +67,20 @@ const int32_t* Staging::PutSequences(std::span<const int32_t> query_start) {
   return PlaceOf(Use::kSequences, query_start, 0, 0, static_cast<size_t>(query_start.back()));
 }
 
-void Staging::Again() {
-  for (const Place& place : places_) Fill(place);
+void Staging::Again(const Part& part) {
+  for (const Place& place : part.places) Fill(place);
+  used_ = part.end;
 }
 
-void Staging::Send(cudaStream_t stream) const {
-  if (used_ == 0) return;
-  LB_CUDA_CHECK(cudaMemcpyAsync(device_, host_, used_ * sizeof(int32_t), cudaMemcpyHostToDevice, stream));
+void Staging::Send(const Part& part, cudaStream_t stream) const {
+  if (part.begin == part.end) return;
+  const size_t bytes = (part.end - part.begin) * sizeof(int32_t);
+  LB_CUDA_CHECK(cudaMemcpyAsync(device_ + part.begin, host_ + part.begin, bytes, cudaMemcpyHostToDevice, stream));
 }
 
 void Staging::Reset() {
   used_ = 0;
   full_ = false;
-  places_.clear();
 }
 
 }  // namespace lb::cuda

@@ -12,26 +12,6 @@ namespace lb::cuda {
 
 class Staging {
  public:
-  explicit Staging(size_t bytes);
-  ~Staging();
-  Staging(const Staging&) = delete;
-  Staging& operator=(const Staging&) = delete;
-
-  // Where `values` will be on the device; the same place for the same host array again. Steps that stage
-  // arrays of the same sizes in the same order find them in the same places.
-  const int32_t* Put(std::span<const int32_t> values);
-  // A table of rows of `width`, on the device of `stride`; what is behind a row's end is -1.
-  const int32_t* PutTable(std::span<const int32_t> values, int width, int stride);
-  // For each token the number of its sequence.
-  const int32_t* PutSequences(std::span<const int32_t> query_start);
-
-  bool full() const { return full_; }  // something did not fit: this step cannot run
-  void Send(cudaStream_t stream) const;
-  // Reads the arrays of this step once more: their contents are those of the next.
-  void Again();
-  void Reset();
-
- private:
   enum class Use { kValues, kTable, kSequences };
   // An array of the step and where it is.
   struct Place {
@@ -41,6 +21,36 @@ class Staging {
     size_t size;        // integers, on the device
     size_t at;
   };
+
+  explicit Staging(size_t bytes);
+  ~Staging();
+  Staging(const Staging&) = delete;
+  Staging& operator=(const Staging&) = delete;
+
+  // The arrays of one part of a step.
+  struct Part {
+    std::vector<Place> places;    // a dozen
+    size_t begin = 0, end = 0;    // integers
+  };
+  // What is put from now on is of `part`, and lies behind what the step has staged so far.
+  void Begin(Part* part);
+  // Where `values` will be on the device; the same place for the same host array again in one part. Parts that begin in the same place
+  // and stage arrays of the same sizes in the same order find them in the same places.
+  const int32_t* Put(std::span<const int32_t> values);
+  // A table of rows of `width`, on the device of `stride`; what is behind a row's end is -1.
+  const int32_t* PutTable(std::span<const int32_t> values, int width, int stride);
+  // For each token the number of its sequence.
+  const int32_t* PutSequences(std::span<const int32_t> query_start);
+
+  bool full() const { return full_; }  // something did not fit: this step cannot run
+  void Send(const Part& part, cudaStream_t stream) const;
+  // Whether the arrays of `part` can be staged where they were: the step has staged as much before them as it had then.
+  bool CanRepeat(const Part& part) const { return part.begin == used_; }
+  // Reads its arrays once more, with what they hold now.
+  void Again(const Part& part);
+  void Reset();
+
+ private:
   const int32_t* PlaceOf(Use use, std::span<const int32_t> from, int width, int stride, size_t size);
   void Fill(const Place& place);
 
@@ -49,7 +59,7 @@ class Staging {
   size_t capacity_;  // integers
   size_t used_ = 0;
   bool full_ = false;
-  std::vector<Place> places_;  // a dozen
+  Part* part_ = nullptr;
 };
 
 }  // namespace lb::cuda

@@ -60,6 +60,7 @@ struct Op {
   AttentionParams params;
   int32_t heads, table_stride, sequences, most_queries;
   int32_t count;  // kTop, kGather
+  size_t result;  // kTop: where its results lie among the step's: values, then ids
   // Staged integers on the device: ids, positions, rows or (kTop) numbers of masks; then of a batch.
   const int32_t* ints;
   const int32_t* masks;  // kTop; null: no row has one
