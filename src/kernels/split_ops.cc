@@ -57,11 +57,20 @@ const char* SplitOps::At(const void* address, size_t part) const {
   return static_cast<const char*>(mirror.others[part - 1].get()) + (at - mirror.first);
 }
 
+// Memory is freed behind our back: what was there is gone when the address is given out again.
+void SplitOps::ForgetWhatLayAt(const char* begin, size_t bytes) {
+  const auto overlaps = [&](const char* at, size_t size) { return at < begin + bytes && begin < at + size; };
+  std::erase_if(mirrors_, [&](const auto& m) { return overlaps(m.first, m.second.bytes); });
+  std::erase_if(layer_memory_, [&](const auto& m) { return overlaps(m.first, m.second.first); });
+}
+
 Result<DeviceMemory> SplitOps::Make(size_t bytes, const std::function<Result<DeviceMemory>(Ops&)>& make) {
   if (layer_ >= 0) {
     const size_t part = PartOfLayer();
     LB_ASSIGN_OR_RETURN(DeviceMemory memory, make(*parts_[part]));
-    layer_memory_[static_cast<const char*>(memory.get())] = {bytes, part};
+    const auto* begin = static_cast<const char*>(memory.get());
+    ForgetWhatLayAt(begin, bytes);
+    layer_memory_[begin] = {bytes, part};
     return memory;
   }
   LB_ASSIGN_OR_RETURN(DeviceMemory first, make(*parts_[0]));
@@ -70,9 +79,7 @@ Result<DeviceMemory> SplitOps::Make(size_t bytes, const std::function<Result<Dev
     LB_ASSIGN_OR_RETURN(DeviceMemory other, make(*parts_[i]));
     mirror.others.push_back(std::move(other));
   }
-  // What lies there now replaces what lay there and was freed.
-  const char* end = mirror.first + bytes;
-  std::erase_if(mirrors_, [&](const auto& m) { return m.first < end && mirror.first < m.first + m.second.bytes; });
+  ForgetWhatLayAt(mirror.first, bytes);
   mirrors_.emplace(mirror.first, std::move(mirror));
   return first;
 }

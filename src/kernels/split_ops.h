@@ -89,6 +89,7 @@ class SplitOps final : public Ops {
   const char* At(const void* address, size_t part) const;
   // Memory of the layer's part, or, with no layer, of each.
   Result<DeviceMemory> Make(size_t bytes, const std::function<Result<DeviceMemory>(Ops&)>& make);
+  void ForgetWhatLayAt(const char* begin, size_t bytes);
   void Open();
   void GoTo(size_t part);
   // To the part that has this vector, if it is a layer's: norms too are computed with the layer that they are for.
