@@ -3,7 +3,7 @@
 namespace lb::app {
 namespace {
 
-constexpr std::string_view kOneDevice = "one device computes all layers";
+constexpr std::string_view kWholeLayers = "a layer is computed as a whole, where --gpu-layers, --device and --tensor-split put it";
 constexpr std::string_view kOnePool = "one pool of threads serves prefill and decode alike";
 constexpr std::string_view kOneCache = "all sequences share one pool of blocks, and there are no slots";
 constexpr std::string_view kBlocks = "blocks cannot fragment";
@@ -16,10 +16,10 @@ constexpr std::string_view kLog = "the log goes to standard error";
 
 constexpr IdleFlag kIdleFlags[] = {
     // Devices.
-    {"-ot --override-tensor -otd --override-tensor-draft", 1, kOneDevice},
-    {"-cmoe --cpu-moe -cmoed --cpu-moe-draft", 0, kOneDevice},
-    {"-ncmoe --n-cpu-moe -ncmoed --n-cpu-moe-draft", 1, kOneDevice},
-    {"-nkvo --no-kv-offload -kvo --kv-offload --no-op-offload --op-offload", 0, kOneDevice},
+    {"-ot --override-tensor -otd --override-tensor-draft", 1, kWholeLayers},
+    {"-cmoe --cpu-moe -cmoed --cpu-moe-draft", 0, kWholeLayers},
+    {"-ncmoe --n-cpu-moe -ncmoed --n-cpu-moe-draft", 1, kWholeLayers},
+    {"-nkvo --no-kv-offload -kvo --kv-offload --no-op-offload --op-offload", 0, kWholeLayers},
     {"--rpc", 1, "work is not spread over RPC servers: run one server on each host"},
     {"--rpc-server-host --rpc-server-port --rpc-server-main-gpu --rpc-server-reserve-memory --rpc-server-threads "
      "--rpc-server-cache-dir --origin-rpc-server-main-gpu", 1, "there is no RPC server"},
@@ -59,7 +59,7 @@ constexpr IdleFlag kIdleFlags[] = {
     // Adapters, drafts, images.
     {"--control-vector", 1, kVector},
     {"--control-vector-scaled --control-vector-layer-range", 2, kVector},
-    {"-devd --device-draft -ngld --gpu-layers-draft --n-gpu-layers-draft", 1, kOneDevice},
+    {"-devd --device-draft -ngld --gpu-layers-draft --n-gpu-layers-draft", 1, kWholeLayers},
     {"-cd --ctx-size-draft", 1, "a draft model's context is as long as the model's"},
     {"--draft-min --draft-n-min --spec-draft-n-min", 1, "how many tokens are guessed follows from how many were right"},
     {"-lcs --lookup-cache-static -lcd --lookup-cache-dynamic", 1, "guesses come from the request's own text"},

@@ -54,6 +54,7 @@ CudaOps::~CudaOps() {
   cudaSetDevice(launcher_.facts.index);  // at the program's end the driver may be gone, and all else with it
   cudaStreamSynchronize(launcher_.stream);
   DropGraphs();
+  upload_.reset();
   for (Buffer* buffer : {&halves_, &weights_, &partial_, &tickets_, &angle_values_, &top_}) cudaFree(buffer->data);
   cudaFreeHost(top_host_);
   cudaEventDestroy(received_);
@@ -62,7 +63,7 @@ CudaOps::~CudaOps() {
 
 // ---- memory -----------------------------------------------------------------------------------------
 
-Result<DeviceMemory> CudaOps::Allocate(size_t bytes) {
+Result<DeviceMemory> CudaOps::TakeDevice(size_t bytes) {
   Bind();
   void* memory = nullptr;
   if (const cudaError_t error = cudaMalloc(&memory, std::max<size_t>(bytes, 256)); error != cudaSuccess) {
@@ -72,9 +73,14 @@ Result<DeviceMemory> CudaOps::Allocate(size_t bytes) {
     return Fail(ErrorCode::kOutOfMemory, "{} has {:.0f} of {:.0f} MiB free: {}", name_, static_cast<double>(free) / kMiB,
                 static_cast<double>(total) / kMiB, cudaGetErrorString(error));
   }
-  LB_CUDA_CHECK(cudaMemsetAsync(memory, 0, std::max<size_t>(bytes, 256), launcher_.stream));
-  LB_CUDA_CHECK(cudaStreamSynchronize(launcher_.stream));
   return DeviceMemory(memory, FreeDevice);
+}
+
+Result<DeviceMemory> CudaOps::Allocate(size_t bytes) {
+  LB_ASSIGN_OR_RETURN(DeviceMemory memory, TakeDevice(bytes));
+  LB_CUDA_CHECK(cudaMemsetAsync(memory.get(), 0, std::max<size_t>(bytes, 256), launcher_.stream));
+  LB_CUDA_CHECK(cudaStreamSynchronize(launcher_.stream));
+  return memory;
 }
 
 Result<DeviceMemory> CudaOps::AllocateHost(size_t bytes) {
@@ -126,27 +132,30 @@ int64_t CudaOps::free_memory(int64_t beside) const {
 
 // ---- weights ----------------------------------------------------------------------------------------
 
-Result<std::unique_ptr<CudaMatrix>> CudaOps::Upload(const TensorView& raw, Place place) {
+Result<std::unique_ptr<CudaMatrix>> CudaOps::MakeMatrix(const TensorView& raw, Place place) {
   LB_RETURN_IF_ERROR(CheckWeight(raw));
   if (raw.cols() > INT32_MAX / 64 || raw.rows() > INT32_MAX / 64) {
     return Fail(ErrorCode::kUnsupported, "a weight of {} x {} is larger than this backend counts", raw.rows(), raw.cols());
   }
-  PackedWeight packed = PackWeight(raw);
+  Bind();
+  if (upload_ == nullptr) upload_ = std::make_unique<Upload>();
+  DeviceWeight view = PlanWeight(raw, upload_->threads());
+  const auto bytes = static_cast<size_t>(view.tiles() * view.tile_bytes());
   const bool on_card = place == Place::kCard;
-  LB_ASSIGN_OR_RETURN(DeviceMemory memory, on_card ? Allocate(packed.data.size()) : AllocateHost(packed.data.size()));
+  LB_ASSIGN_OR_RETURN(DeviceMemory memory, on_card ? TakeDevice(bytes) : AllocateHost(bytes));
   if (on_card) {
-    CopyBytes(packed.data.data(), memory.get(), packed.data.size());
+    upload_->Send(raw, view, memory.get(), launcher_.stream);
   } else {
-    std::memcpy(memory.get(), packed.data.data(), packed.data.size());
+    PackTiles(raw, view, 0, view.tiles(), static_cast<uint8_t*>(memory.get()), upload_->threads());
   }
+  view.data = static_cast<const uint8_t*>(memory.get());
   auto matrix = std::make_unique<CudaMatrix>(std::move(memory), ++num_matrices_);
   matrix->on_host = !on_card;
-  matrix->view = packed.view;
-  matrix->view.data = static_cast<const uint8_t*>(matrix->memory.get());
+  matrix->view = view;
   matrix->rows = raw.rows();
   matrix->cols = raw.cols();
   matrix->dtype = raw.dtype;
-  matrix->bytes = static_cast<int64_t>(packed.data.size());
+  matrix->bytes = static_cast<int64_t>(bytes);
   return matrix;
 }
 
@@ -156,24 +165,23 @@ void CudaOps::AddCopy(CudaMatrix* matrix) {
   LB_CUDA_CHECK(cudaMemGetInfo(&free, &total));
   const size_t bytes = static_cast<size_t>(matrix->rows * matrix->cols) * 2;
   if (free <= total / 2 + bytes) return;
-  auto copy = Allocate(bytes);
+  auto copy = TakeDevice(bytes);
   if (!copy.has_value()) return;
   matrix->copy = std::move(copy).value();
   LaunchDecodeWeight(launcher_, matrix->view, matrix->copy.get());
-  LB_CUDA_CHECK(cudaStreamSynchronize(launcher_.stream));
   matrix->bytes += static_cast<int64_t>(bytes);
 }
 
 Result<std::unique_ptr<Matrix>> CudaOps::LoadMatrix(const TensorView& raw) {
   const Place place = layer_ >= options_.layers ? Place::kHost : Place::kCard;
-  LB_ASSIGN_OR_RETURN(auto matrix, Upload(raw, place));
+  LB_ASSIGN_OR_RETURN(auto matrix, MakeMatrix(raw, place));
   // No room for copies where there is none for all weights.
   if (!options_.deterministic && options_.layers == INT_MAX) AddCopy(matrix.get());
   return std::unique_ptr<Matrix>(std::move(matrix));
 }
 
 Result<std::unique_ptr<Matrix>> CudaOps::LoadTable(const TensorView& raw) {
-  LB_ASSIGN_OR_RETURN(auto matrix, Upload(raw, options_.layers == INT_MAX ? Place::kCard : Place::kHost));
+  LB_ASSIGN_OR_RETURN(auto matrix, MakeMatrix(raw, options_.layers == INT_MAX ? Place::kCard : Place::kHost));
   return std::unique_ptr<Matrix>(std::move(matrix));
 }
 

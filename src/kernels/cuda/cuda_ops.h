@@ -10,6 +10,7 @@
 #include "kernels/cuda/plugin.h"
 #include "kernels/cuda/staging.h"
 #include "kernels/cuda/step.h"
+#include "kernels/cuda/upload.h"
 
 namespace lb::cuda {
 
@@ -92,8 +93,10 @@ class CudaOps final : public Ops {
   // Of the rows of `x`, to `y`.
   Op& Record(OpKind kind, const TensorView& x, void* y);
   void CopyBytes(const void* src, void* dst, size_t bytes);
+  // Device memory as it comes.
+  Result<DeviceMemory> TakeDevice(size_t bytes);
   enum class Place { kCard, kHost };
-  Result<std::unique_ptr<CudaMatrix>> Upload(const TensorView& raw, Place place);
+  Result<std::unique_ptr<CudaMatrix>> MakeMatrix(const TensorView& raw, Place place);
   void AddCopy(CudaMatrix* matrix);
   // Makes this backend's device the calling thread's: the engine's is another than the one that loads.
   void Bind() const { LB_CUDA_CHECK(cudaSetDevice(launcher_.facts.index)); }
@@ -131,6 +134,7 @@ class CudaOps final : public Ops {
   LibraryProduct library_;
   Staging staging_;
   int layer_ = -1;  // of what is loaded next
+  std::unique_ptr<Upload> upload_;  // while weights are loaded
   int64_t num_matrices_ = 0;
   Unit units_[2];          // a step that its masks cut in two has both, and the next one is mostly the same again
   Unit* open_ = nullptr;   // what is being recorded

@@ -3,27 +3,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <thread>
 
 #include "base/check.h"
 #include "kernels/weight_block.h"
 #include "quant/half.h"
+#include "quant/mxfp4.h"
 
 namespace lb::cuda {
 namespace {
-
-constexpr int kMostThreads = 8;
-
-// Runs work(begin, end) over [0, n) on a few threads.
-template <typename F>
-void Parallel(int n, const F& work) {
-  const int threads = std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1,
-                                 std::min(kMostThreads, std::max(1, n / 64)));
-  std::vector<std::jthread> pool;
-  for (int i = 0; i < threads; ++i) {
-    pool.emplace_back([&, i] { work(int64_t{n} * i / threads, int64_t{n} * (i + 1) / threads); });
-  }
-}
 
 // 32 weights of a row: codes, and scale and bias of either half before the matrix's exponent.
 struct Group {
@@ -32,21 +19,20 @@ struct Group {
   float bias[2];
 };
 
-void ReadGroup(const TensorView& raw, const WeightFormat& format, int64_t row, int64_t index,
-               Group* out) {
+void ReadGroup(const TensorView& raw, const WeightFormat& format, int64_t row, int64_t index, Group* out) {
   WeightBlock block;
-  ReadWeightBlock(raw.dtype, raw.as<char>() + row * raw.row_bytes(), index, &block);
-  for (int i = 0; i < 32; ++i) {
-    out->code[i] = format.levels != nullptr ? static_cast<uint8_t>(block.value[i] + 128)
-                   : raw.dtype == DType::kQ8_0 ? static_cast<uint8_t>(block.value[i] + 128)
-                                               : block.code[i];
+  ReadWeightCodes(raw.dtype, raw.as<char>() + row * raw.row_bytes(), index, &block);
+  if (format.levels != nullptr) {
+    for (int i = 0; i < 32; ++i) out->code[i] = static_cast<uint8_t>(format.levels[block.code[i]] + 128);
+  } else {
+    std::memcpy(out->code, block.code, 32);
   }
+  const float d = raw.dtype == DType::kMXFP4 ? quant::MXFP4HalfScale(static_cast<uint8_t>(block.d_bits)) : quant::HalfToFloat(block.d_bits);
+  const float m = format.has_minimum ? quant::HalfToFloat(block.m_bits) : 0.0f;
+  const bool super = format.kind == WeightKind::kSuper;
   for (int s = 0; s < 2; ++s) {
-    const bool super = format.kind == WeightKind::kSuper;
-    out->scale[s] = super ? block.d * static_cast<float>(block.scale[s]) : block.d;
-    out->bias[s] = !format.has_minimum ? 0.0f
-                   : super             ? -block.m * static_cast<float>(block.minimum[s])
-                                       : block.m;
+    out->scale[s] = super ? d * static_cast<float>(block.scale[s]) : d;
+    out->bias[s] = !format.has_minimum ? 0.0f : super ? -m * static_cast<float>(block.minimum[s]) : m;
   }
 }
 
@@ -61,31 +47,28 @@ uint16_t* HalfAt(uint8_t* record, int byte, int index) {
   return reinterpret_cast<uint16_t*>(record + byte) + index;
 }
 
-// Puts value i (0..7 of lane t's) of tile, row half, into a lane's share of the planes.
-void PutCode(WeightForm form, uint8_t* record, int lane, int tile, int half, int i, uint8_t code) {
-  const FormLayout layout = LayoutOf(form);
+// Puts the 8 codes that lane `lane` has of tile `tile` and row half `half` into its share of the planes, which hold zeros there.
+template <WeightForm form>
+void PutCodes(uint8_t* record, int lane, int tile, int half, const uint8_t* code) {
   if (form == WeightForm::k8) {
-    record[tile * 512 + lane * 16 + half * 8 + i] = code;
+    std::memcpy(record + tile * 512 + lane * 16 + half * 8, code, 8);
     return;
   }
-  const int nibble = i / 2 + (i % 2) * 4;
-  uint8_t& byte = record[lane * 16 + (tile * 2 + half) * 4 + nibble / 2];
-  byte |= static_cast<uint8_t>((code & 15) << (nibble % 2 * 4));
-  const int bits = HighBits(form);
-  if (bits == 0) return;
-  uint8_t* high = record + layout.code_bytes;
-  uint32_t word;
-  if (bits == 1) {
-    uint8_t* at = high + lane * 4;
-    std::memcpy(&word, at, 4);
-    word |= static_cast<uint32_t>(code >> 4 & 1) << (tile * 8 + half * 4 + i / 2 + (i % 2) * 16);
-    std::memcpy(at, &word, 4);
-  } else {
-    uint8_t* at = high + lane * 8 + tile * 4;
-    std::memcpy(&word, at, 4);
-    word |= static_cast<uint32_t>(code >> 4 & 3) << ((half * 4 + i / 2) * 2 + (i % 2) * 16);
-    std::memcpy(at, &word, 4);
+  constexpr int bits = HighBits(form);
+  uint32_t low = 0, high = 0;
+  for (int i = 0; i < 8; ++i) {
+    const int place = i / 2 + i % 2 * 4;
+    low |= static_cast<uint32_t>(code[i] & 15) << (4 * place);
+    if (bits == 1) high |= static_cast<uint32_t>(code[i] >> 4 & 1) << (i / 2 + i % 2 * 16);
+    if (bits == 2) high |= static_cast<uint32_t>(code[i] >> 4 & 3) << (i / 2 * 2 + i % 2 * 16);
   }
+  std::memcpy(record + lane * 16 + (tile * 2 + half) * 4, &low, 4);
+  if (bits == 0) return;
+  uint8_t* at = record + LayoutOf(form).code_bytes + (bits == 1 ? lane * 4 : lane * 8 + tile * 4);
+  uint32_t word;
+  std::memcpy(&word, at, 4);
+  word |= high << (bits == 1 ? tile * 8 + half * 4 : half * 8);
+  std::memcpy(at, &word, 4);
 }
 
 // The exponent that brings the largest weight near 256.
@@ -94,93 +77,89 @@ int ExponentFor(float largest) {
   return std::clamp(7 - static_cast<int>(std::floor(std::log2(largest))), -24, 60);
 }
 
-void PackFloats(const TensorView& raw, PackedWeight* out) {
-  DeviceWeight& w = out->view;
-  const DTypeInfo& info = Info(raw.dtype);
-  const auto decode = [&](int64_t row, std::vector<float>* values) {
-    info.decode(raw.as<char>() + row * raw.row_bytes(), values->data(), w.cols);
-  };
-  std::vector<float> largest(static_cast<size_t>(w.rows));
-  Parallel(w.rows, [&](int64_t begin, int64_t end) {
-    std::vector<float> values(static_cast<size_t>(w.cols));
-    for (int64_t r = begin; r < end; ++r) {
-      decode(r, &values);
-      float most = 0;
-      for (float v : values) most = std::max(most, std::fabs(v));
-      largest[static_cast<size_t>(r)] = most;
+// The largest magnitude of row `row` that an exponent must bring near 256; of scales and biases, as far as codes take them.
+float LargestOf(const TensorView& raw, int64_t row, std::vector<float>* values) {
+  float most = 0;
+  const char* at = raw.as<char>() + row * raw.row_bytes();
+  const int64_t cols = raw.cols();
+  if (raw.dtype == DType::kF16) {
+    uint16_t largest = 0;
+    for (int64_t c = 0; c < cols; ++c) {
+      uint16_t bits;
+      std::memcpy(&bits, at + 2 * c, 2);
+      bits &= 0x7fff;
+      largest = std::max<uint16_t>(largest, bits > 0x7c00 ? 0 : bits);  // no NaN
     }
-  });
-  const int exponent = ExponentFor(*std::ranges::max_element(largest));
-  w.unscale = std::ldexp(1.0f, -exponent);
-  Parallel(w.tiles(), [&](int64_t begin, int64_t end) {
-    std::vector<float> values(static_cast<size_t>(w.cols));
-    for (int64_t tile_row = begin; tile_row < end; ++tile_row) {
-      for (int r = 0; r < kTileRows; ++r) {
-        const int64_t row = tile_row * kTileRows + r;
-        if (row >= w.rows) break;
-        decode(row, &values);
-        uint8_t* base = out->data.data() + tile_row * w.tile_bytes();
-        for (int c = 0; c < w.cols; ++c) {
-          const int in = c % kChunkCols, t = in % 32 / 8, lane = r % 8 * 4 + t;
-          uint8_t* record = base + int64_t{c / kChunkCols} * LayoutOf(w.form).record();
-          *HalfAt(record, (in / 32 * 2 + r / 8) * 512 + lane * 16, in % 8) =
-              quant::HalfFromFloat(std::ldexp(values[static_cast<size_t>(c)], exponent));
-        }
-      }
+    return quant::HalfToFloat(largest);
+  }
+  if (FormOf(raw.dtype) == WeightForm::kHalf) {
+    Info(raw.dtype).decode(at, values->data(), cols);
+    for (int64_t c = 0; c < cols; ++c) most = std::max(most, std::fabs((*values)[static_cast<size_t>(c)]));
+    return most;
+  }
+  const WeightFormat& format = FormatOf(raw.dtype);
+  if (format.kind == WeightKind::kBlock && raw.dtype != DType::kMXFP4) {  // begins with its scale, and then its minimum
+    const DTypeInfo& info = Info(raw.dtype);
+    for (int64_t b = 0; b < cols / info.block_size; ++b) {
+      uint16_t bits[2];
+      std::memcpy(bits, at + b * info.block_bytes, sizeof bits);
+      most = std::max(most, std::fabs(quant::HalfToFloat(bits[0])) * 4);
+      if (format.has_minimum) most = std::max(most, std::fabs(quant::HalfToFloat(bits[1])));
     }
-  });
+    return most;
+  }
+  Group group;
+  for (int64_t b = 0; b < cols / 32; ++b) {
+    ReadGroup(raw, format, row, b, &group);
+    for (int s = 0; s < 2; ++s) most = std::max({most, std::fabs(group.scale[s]) * 4, std::fabs(group.bias[s])});
+  }
+  return most;
 }
 
-void PackCodes(const TensorView& raw, PackedWeight* out) {
-  DeviceWeight& w = out->view;
+// fp16 of value times 2^exponent, `factor`, where the value is fp16 `bits`.
+uint16_t HalfTimes(uint16_t bits, int exponent, float factor) {
+  const int moved = (bits >> 10 & 31) + exponent;
+  if ((bits >> 10 & 31) != 0 && (bits >> 10 & 31) != 31 && moved > 0 && moved < 31) return static_cast<uint16_t>(bits + exponent * 1024);
+  return quant::HalfFromFloat(quant::HalfToFloat(bits) * factor);
+}
+
+void PackFloatRow(const TensorView& raw, const DeviceWeight& w, int64_t row, int r, std::vector<float>* values, uint8_t* base) {
+  const float factor = 1 / w.unscale;
+  const char* at = raw.as<char>() + row * raw.row_bytes();
+  const bool half = raw.dtype == DType::kF16;
+  if (!half) Info(raw.dtype).decode(at, values->data(), w.cols);
+  const int exponent = std::ilogb(factor);
+  for (int c = 0; c < w.cols; c += 8) {  // a lane's share
+    const int count = std::min(8, w.cols - c);
+    uint16_t bits[8] = {};
+    if (half) std::memcpy(bits, at + 2 * c, 2 * static_cast<size_t>(count));
+    for (int i = 0; i < count; ++i) {
+      bits[i] = half ? HalfTimes(bits[i], exponent, factor) : quant::HalfFromFloat((*values)[static_cast<size_t>(c + i)] * factor);
+    }
+    const int in = c % kChunkCols, lane = r % 8 * 4 + in % 32 / 8;
+    uint8_t* record = base + int64_t{c / kChunkCols} * LayoutOf(WeightForm::kHalf).record();
+    std::memcpy(record + (in / 32 * 2 + r / 8) * 512 + lane * 16, bits, sizeof bits);
+  }
+}
+
+template <WeightForm form>
+void PackCodeRow(const TensorView& raw, const DeviceWeight& w, int64_t row, int r, uint8_t* base) {
   const WeightFormat& format = FormatOf(raw.dtype);
-  CHECK_EQ(OffsetOf(w.form), w.form == WeightForm::k8 ? 128 : format.offset);
-  const int groups = w.cols / 32;
-  std::vector<float> largest(static_cast<size_t>(w.rows));
-  Parallel(w.rows, [&](int64_t begin, int64_t end) {
-    Group group;
-    for (int64_t r = begin; r < end; ++r) {
-      float most = 0;
-      for (int b = 0; b < groups; ++b) {
-        ReadGroup(raw, format, r, b, &group);
-        for (int s = 0; s < 2; ++s) {
-          most = std::max({most, std::fabs(group.scale[s]) * 4, std::fabs(group.bias[s])});
-        }
-      }
-      largest[static_cast<size_t>(r)] = most;
+  CHECK_EQ(OffsetOf(form), form == WeightForm::k8 ? 128 : format.offset);
+  constexpr FormLayout layout = LayoutOf(form);
+  constexpr int scales_at = layout.code_bytes + layout.high_bytes;
+  const float factor = 1 / w.unscale;
+  Group group;
+  for (int b = 0; b < w.cols / 32; ++b) {
+    ReadGroup(raw, format, row, b, &group);
+    uint8_t* record = base + int64_t{b / 2} * layout.record();
+    for (int t = 0; t < 4; ++t) PutCodes<form>(record, r % 8 * 4 + t, b % 2, r / 8, group.code + 8 * t);
+    for (int part = 0; part < (ScalesBy16(form) ? 2 : 1); ++part) {
+      *HalfAt(record, scales_at, ScaleAt(form, r % 8, part, r / 8, b % 2, false)) = quant::HalfFromFloat(group.scale[part] * factor);
+      if (!HasBias(form)) continue;
+      *HalfAt(record, scales_at, ScaleAt(form, r % 8, part, r / 8, b % 2, true)) = quant::HalfFromFloat(group.bias[part] * factor);
     }
-  });
-  // A scale times the largest distance from the offset stays below fp16's end.
-  const int exponent = ExponentFor(*std::ranges::max_element(largest) * 4);
-  w.unscale = std::ldexp(1.0f, -exponent);
-  const FormLayout layout = LayoutOf(w.form);
-  const int parts = ScalesBy16(w.form) ? 2 : 1;
-  Parallel(w.tiles(), [&](int64_t begin, int64_t end) {
-    Group group;
-    for (int64_t tile_row = begin; tile_row < end; ++tile_row) {
-      for (int r = 0; r < kTileRows; ++r) {
-        const int64_t row = tile_row * kTileRows + r;
-        if (row >= w.rows) break;
-        for (int b = 0; b < groups; ++b) {
-          ReadGroup(raw, format, row, b, &group);
-          uint8_t* record =
-              out->data.data() + tile_row * w.tile_bytes() + int64_t{b / 2} * layout.record();
-          for (int i = 0; i < 32; ++i) {
-            PutCode(w.form, record, r % 8 * 4 + i / 8, b % 2, r / 8, i % 8, group.code[i]);
-          }
-          for (int part = 0; part < parts; ++part) {
-            const int at = layout.code_bytes + layout.high_bytes;
-            *HalfAt(record, at, ScaleAt(w.form, r % 8, part, r / 8, b % 2, false)) =
-                quant::HalfFromFloat(std::ldexp(group.scale[part], exponent));
-            if (HasBias(w.form)) {
-              *HalfAt(record, at, ScaleAt(w.form, r % 8, part, r / 8, b % 2, true)) =
-                  quant::HalfFromFloat(std::ldexp(group.bias[part], exponent));
-            }
-          }
-        }
-      }
-    }
-  });
+  }
 }
 
 }  // namespace
@@ -203,15 +182,49 @@ WeightForm FormOf(DType dtype) {
   }
 }
 
-PackedWeight PackWeight(const TensorView& raw) {
-  PackedWeight out;
-  DeviceWeight& w = out.view;
+DeviceWeight PlanWeight(const TensorView& raw, ThreadPool& threads) {
+  DeviceWeight w;
   w.form = FormOf(raw.dtype);
   w.rows = static_cast<int>(raw.rows());
   w.cols = static_cast<int>(raw.cols());
   w.chunks = (w.cols + kChunkCols - 1) / kChunkCols;
-  out.data.assign(static_cast<size_t>(w.tiles() * w.tile_bytes()), 0);
-  w.form == WeightForm::kHalf ? PackFloats(raw, &out) : PackCodes(raw, &out);
+  std::vector<float> largest(static_cast<size_t>(w.rows));
+  threads.ParallelFor(w.rows, kTileRows, [&](int64_t begin, int64_t end, int) {
+    std::vector<float> values(static_cast<size_t>(w.cols));
+    for (int64_t r = begin; r < end; ++r) largest[static_cast<size_t>(r)] = LargestOf(raw, r, &values);
+  });
+  // A scale times the largest distance from the offset stays below fp16's end.
+  const float most = *std::ranges::max_element(largest);
+  w.unscale = std::ldexp(1.0f, -ExponentFor(w.form == WeightForm::kHalf ? most : 4 * most));
+  return w;
+}
+
+void PackTiles(const TensorView& raw, const DeviceWeight& w, int64_t first, int64_t count, uint8_t* out, ThreadPool& threads) {
+  threads.ParallelFor(count, 1, [&](int64_t begin, int64_t end, int) {
+    std::vector<float> values(static_cast<size_t>(w.cols));
+    std::memset(out + begin * w.tile_bytes(), 0, static_cast<size_t>((end - begin) * w.tile_bytes()));
+    for (int64_t tile = begin; tile < end; ++tile) {
+      uint8_t* base = out + tile * w.tile_bytes();
+      for (int r = 0; r < kTileRows; ++r) {
+        const int64_t row = (first + tile) * kTileRows + r;
+        if (row >= w.rows) break;
+        WithForm(w.form, [&]<WeightForm form>() {
+          if constexpr (form == WeightForm::kHalf) {
+            PackFloatRow(raw, w, row, r, &values, base);
+          } else {
+            PackCodeRow<form>(raw, w, row, r, base);
+          }
+        });
+      }
+    }
+  });
+}
+
+PackedWeight PackWeight(const TensorView& raw) {
+  ThreadPool threads(ThreadOptions(1));
+  PackedWeight out{PlanWeight(raw, threads), {}};
+  out.data.resize(static_cast<size_t>(out.view.tiles() * out.view.tile_bytes()));
+  PackTiles(raw, out.view, 0, out.view.tiles(), out.data.data(), threads);
   return out;
 }
 

@@ -107,6 +107,10 @@ bool CudaOps::PrepareScratch(const Unit& unit) {
 }
 
 void CudaOps::Open() {
+  if (upload_ != nullptr) {  // all is loaded
+    Bind();
+    upload_.reset();
+  }
   if (!running_) {  // a new step
     staging_.Reset();
     top_host_used_ = 0;
