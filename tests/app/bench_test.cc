@@ -93,7 +93,10 @@ class TickingClock final : public Clock {
   mutable int64_t now_ = 0;
 };
 
-TEST(BenchDriver, StreamsDecodeTogetherInThePlannedRoom) {
+class BenchDriverTest : public testing::TestWithParam<bool> {};
+
+// Also on a device that computes by itself, whose tokens come a step later.
+TEST_P(BenchDriverTest, StreamsDecodeTogetherInThePlannedRoom) {
   SetLogVerbosity(0);
   BenchOptions options;
   options.prompt = 100;
@@ -103,6 +106,7 @@ TEST(BenchDriver, StreamsDecodeTogetherInThePlannedRoom) {
   const int blocks = static_cast<int>(PoolTokens(options) / kKvBlockTokens);
   auto made = std::make_unique<test::FakeRunner>(std::vector<int>{0}, std::vector<int>{blocks});
   test::FakeRunner& runner = *made;
+  runner.apart = GetParam();
   EngineConfig config;
   config.kv_groups = {{0, blocks}};
   config.max_request_tokens = PoolTokens(options);
@@ -129,6 +133,8 @@ TEST(BenchDriver, StreamsDecodeTogetherInThePlannedRoom) {
   }
   EXPECT_EQ(runner.complaint, "");
 }
+
+INSTANTIATE_TEST_SUITE_P(Devices, BenchDriverTest, testing::Bool());
 
 TEST(BenchReport, JsonSaysWhatTheTableShows) {
   BenchReport report;

@@ -41,8 +41,8 @@ int64_t TokensOfStream(const BenchTest& test, const BenchOptions& options) {
   if (test.kind == BenchTest::Kind::kPrefill) return options.prompt + 1;
   const int64_t depth = std::max(1, test.depth);
   // The first streams answer already while the others' prompts are computed, at least 16 tokens of
-  // them in a step; and all do for a step that is not measured.
-  const int64_t head_start = 1 + (test.streams == 1 ? 1 : test.streams * (depth / 16 + 1));
+  // them in a step; all do for a step that is not measured, and none ends in one that is.
+  const int64_t head_start = 2 + (test.streams == 1 ? 1 : test.streams * (depth / 16 + 1));
   return depth + head_start + int64_t{options.answer} * options.repetitions;
 }
 
