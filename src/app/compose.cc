@@ -188,7 +188,7 @@ Result<int64_t> ParseMemorySize(std::string_view flag, const std::string& text, 
               "{} must be {} or a size such as 512M or 4G, not {}", flag, word, text);
 }
 
-Result<std::unique_ptr<Composition>> Compose(const Flags& flags, const LoadProgress& progress) {
+Result<std::unique_ptr<Composition>> Compose(const Flags& flags, const LoadProgress& progress, const EngineStats* earlier) {
   const auto start = std::chrono::steady_clock::now();
   auto c = std::make_unique<Composition>();
   LB_ASSIGN_OR_RETURN(c->file, gguf::GgufFile::Open(flags.model));
@@ -217,6 +217,7 @@ Result<std::unique_ptr<Composition>> Compose(const Flags& flags, const LoadProgr
   LB_ASSIGN_OR_RETURN(c->engine, MakeEngine(flags, std::move(config), *c->model, *c->ops, &c->clock));
   if (!flags.model_draft.empty()) LB_RETURN_IF_ERROR(LoadDraftModel(flags, c.get(), progress));
   LB_RETURN_IF_ERROR(LoadPromptCache(flags, c.get()));
+  if (earlier != nullptr) c->engine->CountOn(*earlier);
   c->engine_thread = std::make_unique<EngineThread>(c->engine.get(), &c->clock);
   api::Service::Parts parts;
   parts.tokenizer = c->tokenizer;

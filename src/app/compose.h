@@ -35,7 +35,8 @@ struct Composition {
 };
 
 // Logs what a person wants to know. `progress` may be null. Every error is one line.
-Result<std::unique_ptr<Composition>> Compose(const Flags& flags, const LoadProgress& progress);
+// `earlier`, if any: the figures of this model from before, which count on.
+Result<std::unique_ptr<Composition>> Compose(const Flags& flags, const LoadProgress& progress, const EngineStats* earlier = nullptr);
 
 // --cache-type-k and -v.
 Result<KvDTypes> KvTypesOf(const Flags& flags);

@@ -162,6 +162,7 @@ server::ModelSource::Found ModelHub::Find(std::string_view name, server::Purpose
     found.ticket = Want(entry);
   } else {
     found.props = entry->props;
+    if (purpose == server::Purpose::kLook) found.figures = entry->figures;
     found.error = Error{ErrorCode::kUnavailable,
                         fmt::format("the model {} is not loaded", entry->model.name), {}};
   }
@@ -277,13 +278,14 @@ void ModelHub::LoadNow(Entry* entry, const Room& room, std::unique_lock<std::mut
   flags.model = entry->model.path;
   if (config_.many) flags.alias = entry->model.name;
   if (room.kv_bytes > 0) flags.kv_memory = std::to_string(room.kv_bytes);
+  const std::optional<Figures> figures = entry->figures;
   lock.unlock();
   if (config_.many) LogInfo("loading {} ({:.0f} MiB)", entry->model.name, MiB(room.bytes));
   auto loaded = Compose(flags, [&](float fraction) {
     if (progress_) progress_(fraction);
     std::lock_guard inner(mutex_);
     entry->progress = fraction;
-  });
+  }, figures ? &figures->stats : nullptr);
   if (loaded.has_value() && flags.mlock && mlockall(MCL_CURRENT) != 0) {
     LogWarning("--mlock: {} (ulimit -l says how much may be locked)", std::strerror(errno));
   }
@@ -327,10 +329,12 @@ void ModelHub::UnloadNow(Entry* entry, std::unique_lock<std::mutex>& lock) {
   lock.unlock();
   going->engine_thread->Stop(0);
   SavePromptCache(flags_, *going);
+  const Figures figures{going->engine->Stats(), going->engine->limits()};
   going.reset();
   malloc_trim(0);
   LogInfo("{} is {}", entry->model.name, entry->by_itself ? "asleep" : "unloaded");
   lock.lock();
+  entry->figures = figures;
   entry->state = entry->by_itself ? ModelState::kSleeping : ModelState::kUnloaded;
   entry->leaves = entry->by_itself = false;
   entry->bytes = 0;

@@ -69,6 +69,7 @@ class ModelHub final : public server::ModelSource {
     Clock::time_point last_use;
     std::shared_ptr<server::LoadTicket> ticket;  // wanted, and not there yet
     std::string props, error;
+    std::optional<Figures> figures;  // of when it was here last
   };
   struct Room {
     int64_t bytes = 0;     // that it will take

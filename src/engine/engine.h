@@ -43,6 +43,8 @@ class Engine final : public EngineClient {
   EngineStats Stats() const override;
   const EngineLimits& limits() const override { return limits_; }
   void InspectKv(std::function<void(EngineSnapshot)> done) override;
+  // Before the first request: what an engine of this model has counted before this one counts on here.
+  void CountOn(const EngineStats& earlier);
   // From now on Submit answers kUnavailable. What was accepted runs on.
   void StopAccepting();
 
@@ -119,6 +121,7 @@ class Engine final : public EngineClient {
   SamplerWorkspace sampler_workspace_;
   std::unordered_map<uint64_t, std::unique_ptr<Sequence>> sequences_;  // all that are open
   EngineStats stats_;
+  EngineStats earlier_;  // what was counted before this engine
   std::vector<std::pair<std::shared_ptr<StreamState>, TokenEvent>> events_;  // that have not gone out
   bool urgent_ = false;       // somebody waits for one of them: a first token, an end
   bool unpublished_ = false;  // stats_ has changed

@@ -73,6 +73,12 @@ bool Engine::Publish() {
   return true;
 }
 
+void Engine::CountOn(const EngineStats& earlier) {
+  earlier_ = stats_ = earlier;
+  num_rejected_.store(earlier.rejected, std::memory_order_relaxed);
+  PublishStats();
+}
+
 void Engine::PublishStats() {
   const kv::BlockPool& pool = kv_->pool(kv_->main_group());
   stats_.pool_blocks = pool.size();
@@ -82,9 +88,12 @@ void Engine::PublishStats() {
   stats_.running = static_cast<int>(scheduler_.running().size());
   stats_.paused = static_cast<int>(scheduler_.paused().size());
   stats_.waiting = static_cast<int>(scheduler_.waiting().size());
-  stats_.pauses = scheduler_.num_pauses();
-  stats_.evictions = kv_->num_evictions();
+  stats_.pauses = earlier_.pauses + scheduler_.num_pauses();
+  stats_.evictions = earlier_.evictions + kv_->num_evictions();
   stats_.host = kv_->host_stats();
+  stats_.host.saved += earlier_.host.saved;
+  stats_.host.loaded += earlier_.host.loaded;
+  stats_.host.evictions += earlier_.host.evictions;
   std::lock_guard lock(published_mutex_);
   published_ = stats_;
 }

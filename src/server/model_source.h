@@ -61,12 +61,18 @@ class ModelSource {
   // Whether requests must name a model. Else there is one, whatever they say.
   virtual bool many() const = 0;
 
+  // Of a model that is not there, as they were when it went.
+  struct Figures {
+    EngineStats stats;
+    EngineLimits limits;
+  };
   // One of these.
   struct Found {
     Lease lease;
     std::shared_ptr<LoadTicket> ticket;  // it will be there
     std::optional<float> starting;       // the only model, on its first way up: nobody waits for it
     std::string props;                   // of one that sleeps, as it was; only when not to load
+    std::optional<Figures> figures;      // the same, and only when nothing but a look is wanted
     std::optional<Error> error;
   };
   // kNotFound names what there is.

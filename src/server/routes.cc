@@ -174,6 +174,8 @@ Router MakeRoutes(ModelSource& models, const Metrics& metrics, bool slots) {
          if (found.lease != nullptr) {
            const EngineStats stats = found.lease->Stats();
            reply.body = metrics.Text(&stats, &found.lease->limits());
+         } else if (found.figures) {
+           reply.body = metrics.Text(&found.figures->stats, &found.figures->limits);
          } else {
            reply.body = metrics.Text(nullptr, nullptr);
          }

@@ -155,9 +155,21 @@ def test_a_model_that_cannot_fit_is_refused_with_the_numbers(start_server, folde
 def test_idle_models_sleep_and_wake(start_server, folder):
     server = start(start_server, folder, "--sleep-idle-seconds", "1")
     want = say(server, SMOL)["choices"]
+
+    def answers():
+        with urllib.request.urlopen(f"{server.url}/metrics?model={SMOL}", timeout=30) as reply:
+            lines = reply.read().decode().splitlines()
+        values = dict(line.rsplit(" ", 1) for line in lines if line[0] != "#")
+        names = ("llamabox:prompt_tokens_computed_total", "llamabox:steps_total", "vllm:e2e_request_latency_seconds_count")
+        return [float(values[name]) for name in names]
+
+    once = answers()
+    assert once[2] == 1
     wait_for(lambda: states(server)[SMOL] == "sleeping")
     assert request(server, "GET", "/health")[0] == 200
+    assert answers() == once, "asleep, its figures are as they were"
     assert say(server, SMOL)["choices"] == want
+    assert answers() == [2 * figure for figure in once], "awake, they count on"
 
 
 def test_who_looks_on_keeps_no_model_awake(start_server):
