@@ -1,5 +1,6 @@
 // RunPerplexity: what the flags name, put together for ScoreTokens.
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "app/compose.h"
@@ -15,7 +16,7 @@ Result<PerplexityReport> RunPerplexity(const Flags& flags, Ops& ops, PerplexityO
   LB_ASSIGN_OR_RETURN(const KvDTypes types, KvTypesOf(flags));
   options.k_dtype = types.k;
   options.v_dtype = types.v;
-  if (flags.ctx_size > 0) options.chunk_tokens = static_cast<int>(std::min<int64_t>(flags.ctx_size, 1 << 20));
+  if (flags.ctx_size > 0) options.chunk_tokens = static_cast<int>(std::min<int64_t>(flags.ctx_size, std::numeric_limits<int>::max()));
   if (flags.batch_size > 0) options.batch_tokens = flags.batch_size;
   LB_ASSIGN_OR_RETURN(const auto file, gguf::GgufFile::Open(flags.model));
   LB_ASSIGN_OR_RETURN(const auto tokenizer, text::Tokenizer::FromMetadata(file->metadata()));
