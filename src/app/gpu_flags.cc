@@ -15,49 +15,8 @@ namespace lb::app {
 namespace {
 
 constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
-// Beside weights and KV: the library's own memory, activations and logits.
-constexpr int64_t kBesideWeights = int64_t{1} << 30;
 // Where weights do not fit, the KV pool still gets this part of the card.
 constexpr int kPoolShare = 8;
-
-std::string Names(const std::vector<CudaDevice>& devices) {
-  std::string names;
-  for (const CudaDevice& d : devices) names += fmt::format("{}CUDA{} ({})", names.empty() ? "" : ", ", d.index, d.name);
-  return names.empty() ? "none" : names;
-}
-
-// A device that may compute, and what it has free once it is asked.
-struct Candidate {
-  const CudaDevice* device = nullptr;
-  int64_t free = 0;
-};
-
-Result<const CudaDevice*> DeviceNumbered(int index, const std::vector<CudaDevice>& devices) {
-  for (const CudaDevice& d : devices) {
-    if (d.index == index) return &d;
-  }
-  return Fail(ErrorCode::kInvalidArgument, "there is no device CUDA{}: devices here are {}", index, Names(devices));
-}
-
-// The devices that --device names.
-Result<std::vector<Candidate>> DevicesNamed(const std::string& list, const std::vector<CudaDevice>& devices) {
-  std::vector<Candidate> named;
-  for (size_t at = 0; at <= list.size();) {
-    const size_t comma = std::min(list.find(',', at), list.size());
-    const std::string name = list.substr(at, comma - at);
-    at = comma + 1;
-    int index = 0;
-    const char* end = name.data() + name.size();
-    if (!name.starts_with("CUDA") || std::from_chars(name.data() + 4, end, index).ptr != end) {
-      return Fail(ErrorCode::kInvalidArgument, "--device {}: devices here are {}; \"none\" is the CPU", list, Names(devices));
-    }
-    LB_ASSIGN_OR_RETURN(const CudaDevice* device, DeviceNumbered(index, devices));
-    const bool twice = std::ranges::find(named, device, &Candidate::device) != named.end();
-    if (twice) return Fail(ErrorCode::kInvalidArgument, "--device {} names {} twice", list, name);
-    named.push_back({device});
-  }
-  return named;
-}
 
 double GiB(int64_t bytes) { return static_cast<double>(bytes) / kGiB; }
 
@@ -69,12 +28,6 @@ int64_t LayerBytes(const gguf::GgufFile& file, int layer) {
     if (t.name.starts_with(prefix)) bytes += t.view.num_bytes();
   }
   return bytes;
-}
-
-std::string NamesOf(std::span<const Candidate> devices) {
-  std::string names;
-  for (const Candidate& c : devices) names += fmt::format("{}CUDA{} ({})", names.empty() ? "" : " + ", c.device->index, c.device->name);
-  return names;
 }
 
 // -ngl for a model on `names`, `count` devices with `free` bytes free: how many layers' weights go to their memory. 0: the CPU computes.
@@ -144,50 +97,6 @@ void AddGpuFlags(CLI::App& app, GpuOptions* gpu) {
 
 namespace {
 
-// The devices among which the layers are to be shared; one when it is enough or alone. `file` tells when it is not.
-Result<std::vector<Candidate>> ChooseDevices(const GpuOptions& gpu, const std::vector<CudaDevice>& devices, const gguf::GgufFile& file) {
-  std::vector<Candidate> candidates;
-  if (gpu.device.empty()) {
-    for (const CudaDevice& d : devices) candidates.push_back({&d});
-  } else {
-    LB_ASSIGN_OR_RETURN(candidates, DevicesNamed(gpu.device, devices));
-  }
-  Candidate main = candidates.front();
-  if (gpu.device.empty()) {
-    LB_ASSIGN_OR_RETURN(main.device, DeviceNumbered(gpu.main_gpu, devices));
-  }
-  const bool asked = !gpu.shares.empty() || (!gpu.split_mode.empty() && gpu.split_mode != "none") || (!gpu.device.empty() && candidates.size() > 1);
-  if (candidates.size() > 1 && gpu.split_mode != "none") {
-    if (!asked) main.free = CudaFreeBytes(*main.device);
-    if (asked || (gpu.layers < 0 && main.free < file.file_bytes() + kBesideWeights)) {
-      for (Candidate& c : candidates) c.free = c.device == main.device && main.free > 0 ? main.free : CudaFreeBytes(*c.device);
-      return candidates;
-    }
-  }
-  if (main.free == 0) main.free = CudaFreeBytes(*main.device);
-  return std::vector<Candidate>{main};
-}
-
-// Layers for each of `devices`, of which those that get none are taken out.
-std::vector<int> ShareAmong(const GpuOptions& gpu, std::vector<Candidate>* devices, int num_layers) {
-  std::vector<double> shares = gpu.shares;
-  if (shares.empty()) {
-    for (const Candidate& c : *devices) shares.push_back(static_cast<double>(std::max<int64_t>(c.free, 1)));
-  }
-  if (shares.size() > devices->size()) {
-    LogWarning("--tensor-split has {} shares, and there are {} devices to compute on: the first count", shares.size(), devices->size());
-  }
-  shares.resize(devices->size(), 0);
-  if (std::ranges::all_of(shares, [](double share) { return share == 0; })) shares.assign(shares.size(), 1);
-  std::vector<int> layers = ShareLayers(shares, num_layers);
-  for (size_t i = layers.size(); i-- > 0;) {
-    if (layers[i] > 0) continue;
-    layers.erase(layers.begin() + static_cast<std::ptrdiff_t>(i));
-    devices->erase(devices->begin() + static_cast<std::ptrdiff_t>(i));
-  }
-  return layers;
-}
-
 Result<std::unique_ptr<Ops>> MakeOps(const GpuOptions& gpu, std::span<const Candidate> devices, std::span<const int> shares, int layers,
                                      int num_layers) {
   std::vector<std::unique_ptr<Ops>> parts;
@@ -218,7 +127,7 @@ Result<std::unique_ptr<Ops>> ChooseOps(const GpuOptions& gpu, const CpuOptions& 
     if (asked) LogWarning("no GPU is used, all {} layers are on the CPU: {}", model.num_layers, why);
     return MakeCpuOps(cpu);
   }
-  LB_ASSIGN_OR_RETURN(std::vector<Candidate> chosen, ChooseDevices(gpu, devices, file));
+  LB_ASSIGN_OR_RETURN(std::vector<Candidate> chosen, ChooseDevices(gpu, devices, {file.file_bytes(), model.num_layers}, CudaFreeBytes));
   const std::vector<int> shares = ShareAmong(gpu, &chosen, model.num_layers);
   int64_t free = 0;
   for (const Candidate& c : chosen) free += c.free;
