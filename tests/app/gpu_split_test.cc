@@ -60,27 +60,33 @@ class ChooseDevicesTest : public testing::Test {
 
 using Numbers = std::vector<int>;
 
+GpuOptions With(void (*set)(GpuOptions&)) {
+  GpuOptions gpu;
+  set(gpu);
+  return gpu;
+}
+
 TEST_F(ChooseDevicesTest, OneWhereThatIsEnoughElseAll) {
   EXPECT_EQ(Chosen({}, 30), (Numbers{0}));
   EXPECT_EQ(asked_, (Numbers{0}));  // to ask takes memory
-  EXPECT_EQ(Chosen({.main_gpu = 1}, 60), (Numbers{1}));
+  EXPECT_EQ(Chosen(With([](GpuOptions& g) { g.main_gpu = 1; }), 60), (Numbers{1}));
   EXPECT_EQ(Chosen({}, 40), (Numbers{0, 1, 2}));  // a gibibyte is for other things
-  EXPECT_EQ(Chosen({.layers = 99}, 40), (Numbers{0, 1, 2}));
-  EXPECT_EQ(Chosen({.layers = 20}, 40), (Numbers{0}));  // some of it was wanted there
-  EXPECT_EQ(Chosen({.split_mode = "none"}, 40), (Numbers{0}));
+  EXPECT_EQ(Chosen(With([](GpuOptions& g) { g.layers = 99; }), 40), (Numbers{0, 1, 2}));
+  EXPECT_EQ(Chosen(With([](GpuOptions& g) { g.layers = 20; }), 40), (Numbers{0}));  // some of it was wanted there
+  EXPECT_EQ(Chosen(With([](GpuOptions& g) { g.split_mode = "none"; }), 40), (Numbers{0}));
 }
 
 TEST_F(ChooseDevicesTest, FlagsSayWhich) {
-  EXPECT_EQ(Chosen({.split_mode = "layer"}, 1), (Numbers{0, 1, 2}));
-  EXPECT_EQ(Chosen({.shares = {3, 1}}, 1), (Numbers{0, 1, 2}));
-  EXPECT_EQ(Chosen({.device = "CUDA2"}, 40), (Numbers{2}));
-  EXPECT_EQ(Chosen({.device = "CUDA2,CUDA0"}, 1), (Numbers{2, 0}));
-  EXPECT_EQ(Chosen({.device = "CUDA2,CUDA0", .split_mode = "none"}, 1), (Numbers{2}));
+  EXPECT_EQ(Chosen(With([](GpuOptions& g) { g.split_mode = "layer"; }), 1), (Numbers{0, 1, 2}));
+  EXPECT_EQ(Chosen(With([](GpuOptions& g) { g.shares = {3, 1}; }), 1), (Numbers{0, 1, 2}));
+  EXPECT_EQ(Chosen(With([](GpuOptions& g) { g.device = "CUDA2"; }), 40), (Numbers{2}));
+  EXPECT_EQ(Chosen(With([](GpuOptions& g) { g.device = "CUDA2,CUDA0"; }), 1), (Numbers{2, 0}));
+  EXPECT_EQ(Chosen(With([](GpuOptions& g) { g.device = "CUDA2,CUDA0"; g.split_mode = "none"; }), 1), (Numbers{2}));
   const auto wrong = [&](const GpuOptions& gpu) { return ChooseDevices(gpu, devices_, {kGiB, 28}, [](const CudaDevice&) { return kGiB; }).error().message; };
-  EXPECT_EQ(wrong({.main_gpu = 3}), "there is no device CUDA3: devices here are CUDA0 (card), CUDA1 (card), CUDA2 (card)");
-  EXPECT_EQ(wrong({.device = "CUDA1,CUDA7"}), "there is no device CUDA7: devices here are CUDA0 (card), CUDA1 (card), CUDA2 (card)");
-  EXPECT_EQ(wrong({.device = "CUDA1,CUDA1"}), "--device CUDA1,CUDA1 names CUDA1 twice");
-  EXPECT_EQ(wrong({.device = "Vulkan0"}), "--device Vulkan0: devices here are CUDA0 (card), CUDA1 (card), CUDA2 (card); \"none\" is the CPU");
+  EXPECT_EQ(wrong(With([](GpuOptions& g) { g.main_gpu = 3; })), "there is no device CUDA3: devices here are CUDA0 (card), CUDA1 (card), CUDA2 (card)");
+  EXPECT_EQ(wrong(With([](GpuOptions& g) { g.device = "CUDA1,CUDA7"; })), "there is no device CUDA7: devices here are CUDA0 (card), CUDA1 (card), CUDA2 (card)");
+  EXPECT_EQ(wrong(With([](GpuOptions& g) { g.device = "CUDA1,CUDA1"; })), "--device CUDA1,CUDA1 names CUDA1 twice");
+  EXPECT_EQ(wrong(With([](GpuOptions& g) { g.device = "Vulkan0"; })), "--device Vulkan0: devices here are CUDA0 (card), CUDA1 (card), CUDA2 (card); \"none\" is the CPU");
 }
 
 TEST_F(ChooseDevicesTest, WhoGetsNoLayerIsLeftOut) {
@@ -94,9 +100,9 @@ TEST_F(ChooseDevicesTest, WhoGetsNoLayerIsLeftOut) {
   };
   using Of = std::vector<std::pair<int, int>>;
   EXPECT_EQ(share({}, 26), (Of{{0, 8}, {1, 14}, {2, 4}}));
-  EXPECT_EQ(share({.shares = {1, 0, 1}}, 26), (Of{{0, 13}, {2, 13}}));
-  EXPECT_EQ(share({.shares = {0, 1}}, 26), (Of{{1, 26}}));
-  EXPECT_EQ(share({.shares = {1, 1, 1, 1}}, 3), (Of{{0, 1}, {1, 1}, {2, 1}}));
+  EXPECT_EQ(share(With([](GpuOptions& g) { g.shares = {1, 0, 1}; }), 26), (Of{{0, 13}, {2, 13}}));
+  EXPECT_EQ(share(With([](GpuOptions& g) { g.shares = {0, 1}; }), 26), (Of{{1, 26}}));
+  EXPECT_EQ(share(With([](GpuOptions& g) { g.shares = {1, 1, 1, 1}; }), 3), (Of{{0, 1}, {1, 1}, {2, 1}}));
 }
 
 }  // namespace
