@@ -102,7 +102,7 @@ class CudaOps final : public Ops {
   void Bind() const { LB_CUDA_CHECK(cudaSetDevice(launcher_.facts.index)); }
   // The unit to record in becomes the older of the two.
   void Open();
-  Unit* UnitOf(int64_t number);
+  void BeginStep();
   Result<void> Launch(Unit& unit, bool repeats);
   // Everything a planned unit needs beside its tensors, before any of it runs.
   bool PrepareScratch(const Unit& unit);

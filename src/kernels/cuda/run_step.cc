@@ -1,7 +1,9 @@
 // The second half of CudaOps: a recorded step is planned, and run directly or as a graph.
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <string_view>
+#include <utility>
 
 #include "base/log.h"
 #include "kernels/cuda/cuda_ops.h"
@@ -98,7 +100,7 @@ bool CudaOps::PrepareScratch(const Unit& unit) {
   if (results > top_host_bytes_) {
     Wait();  // for what lies there
     DropGraphs();
-    cudaFreeHost(top_host_);
+    cudaFreeHost(std::exchange(top_host_, nullptr));
     top_host_bytes_ = 0;
     if (cudaMallocHost(reinterpret_cast<void**>(&top_host_), 2 * results) != cudaSuccess) return false;
     top_host_bytes_ = 2 * results;
@@ -106,15 +108,18 @@ bool CudaOps::PrepareScratch(const Unit& unit) {
   return true;
 }
 
+void CudaOps::BeginStep() {
+  if (running_) return;  // it has begun
+  staging_.Reset();
+  top_host_used_ = 0;
+}
+
 void CudaOps::Open() {
   if (upload_ != nullptr) {  // all is loaded
     Bind();
     upload_.reset();
   }
-  if (!running_) {  // a new step
-    staging_.Reset();
-    top_host_used_ = 0;
-  }
+  BeginStep();
   open_ = units_[0].number < units_[1].number ? &units_[0] : &units_[1];
   open_->number = 0;
   open_->ops.clear();
@@ -122,25 +127,15 @@ void CudaOps::Open() {
   staging_.Begin(&open_->staged);
 }
 
-CudaOps::Unit* CudaOps::UnitOf(int64_t number) {
-  for (Unit& unit : units_) {
-    if (number != 0 && unit.number == number) return &unit;
-  }
-  return nullptr;
-}
-
 bool CudaOps::CanRepeat(int64_t number) const {
-  const Unit* unit = const_cast<CudaOps*>(this)->UnitOf(number);
-  return unit != nullptr && unit->graph != nullptr && unit->graph->exec != nullptr;
+  const auto unit = std::ranges::find(units_, number, &Unit::number);
+  return number != 0 && unit != std::end(units_) && unit->graph != nullptr && unit->graph->exec != nullptr;
 }
 
 bool CudaOps::Repeat(int64_t number) {
   if (open_ != nullptr || !CanRepeat(number)) return false;
-  Unit* unit = UnitOf(number);
-  if (!running_) {
-    staging_.Reset();
-    top_host_used_ = 0;
-  }
+  Unit* unit = std::ranges::find(units_, number, &Unit::number);
+  BeginStep();
   // Its graph has the addresses.
   const bool same_results = unit->tops.empty() || unit->tops.front().at == top_host_used_;
   if (!staging_.CanRepeat(unit->staged) || !same_results) return false;
@@ -159,7 +154,8 @@ void CudaOps::Start() {
   running_ = true;
   if (!fault_) return;
   fault_ = Launch(unit, repeats);
-  unit.number = fault_ ? ++num_started_ : 0;
+  if (!fault_) return;
+  unit.number = ++num_started_;
   results_.insert(results_.end(), unit.tops.begin(), unit.tops.end());
 }
 
