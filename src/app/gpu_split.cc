@@ -96,17 +96,13 @@ Result<std::vector<Candidate>> ChooseDevices(const GpuOptions& gpu, const std::v
   if (gpu.device.empty()) {
     LB_ASSIGN_OR_RETURN(main.device, DeviceNumbered(gpu.main_gpu, devices));
   }
-  const bool asked = !gpu.shares.empty() || (!gpu.split_mode.empty() && gpu.split_mode != "none") || (!gpu.device.empty() && candidates.size() > 1);
-  if (candidates.size() > 1 && gpu.split_mode != "none") {
-    if (!asked) main.free = free_bytes(*main.device);
-    const bool whole = gpu.layers < 0 || gpu.layers >= model.layers;
-    if (asked || (whole && main.free < model.bytes + kBesideWeights)) {
-      for (Candidate& c : candidates) c.free = c.device == main.device && main.free > 0 ? main.free : free_bytes(*c.device);
-      return candidates;
-    }
-  }
-  if (main.free == 0) main.free = free_bytes(*main.device);
-  return std::vector<Candidate>{main};
+  main.free = free_bytes(*main.device);
+  const bool asked = !gpu.shares.empty() || !gpu.split_mode.empty() || !gpu.device.empty();
+  const bool whole = gpu.layers < 0 || gpu.layers >= model.layers;
+  const bool small = whole && main.free < model.bytes + kBesideWeights;
+  if (candidates.size() == 1 || gpu.split_mode == "none" || !(asked || small)) return std::vector<Candidate>{main};
+  for (Candidate& c : candidates) c.free = c.device == main.device ? main.free : free_bytes(*c.device);
+  return candidates;
 }
 
 std::vector<int> ShareAmong(const GpuOptions& gpu, std::vector<Candidate>* devices, int num_layers) {

@@ -199,7 +199,6 @@ bool Engine::Step() {
   if (config_.num_adapters > 0) GroupByAdapters(&batch);
   Announce(batch);
   const bool worked = got_mail || !batch.items.empty();
-  unpublished_ |= worked;
   MoveBlocks(batch);
   if (!batch.items.empty()) {
     RunBatch(batch);
@@ -212,6 +211,7 @@ bool Engine::Step() {
                             batch.num_prefill_tokens, clock_->NowMicros() - start_us);
     }
   }
+  unpublished_ |= worked;
   // While a device computes the next step there is time for this.
   const bool later = runner_->runs_apart() && !batch.items.empty() && !urgent_;
   return (!later && Publish()) || worked;

@@ -102,10 +102,8 @@ class PagedModelRunner final : public ModelRunner {
   }
 
   Result<std::span<const float>> Run(const ForwardBatch& batch) override {
-    if (!std::exchange(started_, false)) {
-      Start(batch);
-      started_ = false;
-    }
+    if (!started_) Start(batch);
+    started_ = false;
     if (batch.masked) Choose(batch);
     LB_RETURN_IF_ERROR(ops_.Finish());
     const TensorView logits = LogitsOf(batch);
@@ -265,7 +263,7 @@ Result<std::unique_ptr<ModelRunner>> MakeModelRunner(const Model& model, Ops& op
       const int64_t rows = layer.num_blocks * layer.num_kv_heads * kKvBlockTokens;
       const auto k_bytes = static_cast<size_t>(rows * RowBytes(layer.k_dtype, layer.k_dim));
       const auto v_bytes = static_cast<size_t>(rows * RowBytes(layer.v_dtype, layer.v_dim));
-      ops.BeginLayer(config.scratch_kv ? -1 : l);
+      const OfLayer of_layer(ops, config.scratch_kv ? -1 : l);
       LB_ASSIGN_OR_RETURN(DeviceMemory k, Take(ops, k_bytes, "the keys of a layer"));
       layer.k = k.get();
       memory.push_back(std::move(k));
@@ -274,7 +272,6 @@ Result<std::unique_ptr<ModelRunner>> MakeModelRunner(const Model& model, Ops& op
       memory.push_back(std::move(v));
     }
   }
-  ops.BeginLayer(-1);
   BlockLayout blocks = LayoutOfBlocks(m, layers);
   LB_ASSIGN_OR_RETURN(DeviceMemory host, TakeHostTier(ops, blocks.slot_bytes, config.host_slots));
   const int output_rows =

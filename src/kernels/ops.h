@@ -188,4 +188,16 @@ class Ops {
   }
 };
 
+// While it lives, what is loaded or allocated belongs to a layer (Ops::BeginLayer), then to none.
+class OfLayer {
+ public:
+  OfLayer(Ops& ops, int layer) : ops_(ops) { ops_.BeginLayer(layer); }
+  ~OfLayer() { ops_.BeginLayer(-1); }
+  OfLayer(const OfLayer&) = delete;
+  OfLayer& operator=(const OfLayer&) = delete;
+
+ private:
+  Ops& ops_;
+};
+
 }  // namespace lb

@@ -112,11 +112,10 @@ Result<void> Adapter::AddPair(const std::string& name, const gguf::Tensor* a,
     return fail(fmt::format("is of rank {}; allowed: 1 to {}", rank, kMaxAdapterRank));
   }
   Pair pair;
-  ops.BeginLayer(LayerOf(name));
+  const OfLayer of_layer(ops, LayerOf(name));
   auto loaded_a = embeds ? ops.LoadTable(av) : ops.LoadMatrix(av);
-  auto loaded_b = ops.LoadMatrix(bv);
-  ops.BeginLayer(-1);
   if (!loaded_a.has_value()) return fail(loaded_a.error().message, loaded_a.error().code);
+  auto loaded_b = ops.LoadMatrix(bv);
   if (!loaded_b.has_value()) return fail(loaded_b.error().message, loaded_b.error().code);
   pair.a = std::move(*loaded_a);
   pair.b = std::move(*loaded_b);

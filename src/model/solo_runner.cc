@@ -49,7 +49,7 @@ Result<void> SoloRunner::AllocateAll() {
       return Fail(ErrorCode::kUnsupported, "KV type {} needs heads in multiples of {}, not {}", info.name, info.block_size, dim);
     }
     const int64_t rows = int64_t{num_blocks} * layer.num_kv_heads * kKvBlockTokens;
-    ops_.BeginLayer(l);
+    const OfLayer of_layer(ops_, l);
     LB_ASSIGN_OR_RETURN(DeviceMemory k, ops_.Allocate(rows * RowBytes(layer.k_dtype, layer.k_dim)));
     LB_ASSIGN_OR_RETURN(DeviceMemory v, ops_.Allocate(rows * RowBytes(layer.v_dtype, layer.v_dim)));
     layer.k = k.get();
@@ -59,7 +59,6 @@ Result<void> SoloRunner::AllocateAll() {
     kv_layers_.push_back(layer);
   }
 
-  ops_.BeginLayer(-1);
   const size_t arena_bytes =
       model_.ArenaBytes(options_.max_batch_tokens, options_.max_logit_rows) +
       AdapterScratchBytes(model_, options_.max_batch_tokens);

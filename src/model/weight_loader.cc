@@ -103,9 +103,8 @@ std::unique_ptr<Matrix> WeightLoader::LoadRows(const std::string& name, int64_t 
   const TensorView& all = tensor->view;
   const TensorView part(static_cast<char*>(all.data) + first * all.row_bytes(), all.dtype,
                         {count, cols});
-  ops_.BeginLayer(LayerOf(name));
+  const OfLayer of_layer(ops_, LayerOf(name));
   auto matrix = ops_.LoadMatrix(part);
-  ops_.BeginLayer(-1);
   if (!matrix) {
     FailOn(*tensor, matrix.error());
     return nullptr;
@@ -133,9 +132,8 @@ std::unique_ptr<Matrix> WeightLoader::LoadTable(const std::string& name, int64_t
 Vector WeightLoader::LoadVector(const std::string& name, int64_t size) {
   const gguf::Tensor* tensor = Take(name, {size});
   if (tensor == nullptr) return {};
-  ops_.BeginLayer(LayerOf(name));
+  const OfLayer of_layer(ops_, LayerOf(name));
   auto data = ops_.LoadVector(tensor->view);
-  ops_.BeginLayer(-1);
   if (!data) {
     FailOn(*tensor, data.error());
     return {};

@@ -1,14 +1,12 @@
 // Proves that whole models compute on the GPU what the reference computes, for every family, in every way a batch can
 // look; and, in deterministic mode, that no token's bits depend on that way.
 #include <cstring>
-#include <numeric>
 #include <thread>
 
 #include "kernels/split_ops.h"
 #include "model/solo_runner.h"
 #include "tests/cuda/device_tensors.h"
-#include "tests/model/tiny_adapter.h"
-#include "tests/model/tiny_model.h"
+#include "tests/model/chunked_logits.h"
 
 namespace lb {
 namespace {
@@ -34,34 +32,8 @@ test::TinySpec SpecOf(const Case& c) {
 
 class CudaForwardTest : public testing::TestWithParam<Case> {
  protected:
-  // Logits of all tokens, read in chunks; with adapters of ranks 5 and 16 where `uses` has them.
-  std::vector<float> Run(Ops& ops, int chunk, const std::vector<AdapterUse>& uses = {}) {
-    const auto loaded = test::LoadTiny(SpecOf(GetParam()), ops);
-    std::vector<std::vector<uint8_t>> files;
-    for (const int rank : {5, 16}) {
-      files.push_back(test::MakeTinyAdapter({.model = SpecOf(GetParam()), .rank = rank, .seed = 7}));
-      auto adapter = test::ParseAdapter(files.back(), *loaded.model, ops);
-      CHECK(adapter.has_value());
-      loaded.model->AddAdapter(std::move(*adapter));
-    }
-    SoloOptions options;
-    options.max_context = 96;
-    options.max_batch_tokens = options.max_logit_rows = 2 * kTokens;
-    auto runner = SoloRunner::Create(*loaded.model, ops, options);
-    CHECK(runner.has_value());
-    std::vector<int32_t> tokens;
-    for (int i = 0; i < kTokens; ++i) tokens.push_back((i * 37 + 11) % SpecOf(GetParam()).vocab);
-    std::vector<float> all;
-    for (int from = 0; from < kTokens; from += chunk) {
-      const int count = std::min(chunk, kTokens - from);
-      std::vector<int32_t> rows(static_cast<size_t>(count));
-      std::iota(rows.begin(), rows.end(), 0);
-      const SoloPiece piece{0, std::span(tokens).subspan(static_cast<size_t>(from), static_cast<size_t>(count)), rows, uses};
-      const auto logits = (*runner)->Run(std::span(&piece, 1));
-      CHECK(logits.has_value());
-      all.insert(all.end(), logits->begin(), logits->end());
-    }
-    return all;
+  static std::vector<float> Run(Ops& ops, int chunk, const std::vector<AdapterUse>& uses = {}) {
+    return test::ChunkedLogits(ops, SpecOf(GetParam()), kTokens, chunk, uses);
   }
 };
 

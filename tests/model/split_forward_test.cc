@@ -2,43 +2,14 @@
 // with adapters, in chunks.
 #include <gtest/gtest.h>
 
-#include <numeric>
-
 #include "kernels/backends.h"
 #include "kernels/split_ops.h"
-#include "model/solo_runner.h"
-#include "tests/model/tiny_adapter.h"
-#include "tests/model/tiny_model.h"
+#include "tests/model/chunked_logits.h"
 
 namespace lb {
 namespace {
 
 constexpr int kTokens = 40;
-
-std::vector<float> Logits(Ops& ops, const test::TinySpec& spec, int chunk, const std::vector<AdapterUse>& uses) {
-  const auto loaded = test::LoadTiny(spec, ops);
-  const auto file = test::MakeTinyAdapter({.model = spec, .rank = 5, .seed = 7});
-  auto adapter = test::ParseAdapter(file, *loaded.model, ops);
-  EXPECT_TRUE(adapter.has_value());
-  loaded.model->AddAdapter(std::move(*adapter));
-  SoloOptions options;
-  options.max_context = 64;
-  options.max_batch_tokens = options.max_logit_rows = kTokens;
-  auto runner = std::move(SoloRunner::Create(*loaded.model, ops, options)).value();
-  std::vector<int32_t> tokens(kTokens);
-  for (int i = 0; i < kTokens; ++i) tokens[static_cast<size_t>(i)] = (i * 37 + 11) % spec.vocab;
-  std::vector<float> all;
-  for (int from = 0; from < kTokens; from += chunk) {
-    const int count = std::min(chunk, kTokens - from);
-    std::vector<int32_t> rows(static_cast<size_t>(count));
-    std::iota(rows.begin(), rows.end(), 0);
-    const SoloPiece piece{0, std::span(tokens).subspan(static_cast<size_t>(from), static_cast<size_t>(count)), rows, uses};
-    const auto logits = runner->Run(std::span(&piece, 1));
-    EXPECT_TRUE(logits.has_value());
-    all.insert(all.end(), logits->begin(), logits->end());
-  }
-  return all;
-}
 
 std::unique_ptr<Ops> Split(std::vector<int> first_layers, int num_layers) {
   std::vector<std::unique_ptr<Ops>> parts;
@@ -59,9 +30,9 @@ TEST_P(SplitForwardTest, TheBitsAreThoseOfOneBackend) {
     std::vector<std::unique_ptr<Ops>> splits;
     for (const std::vector<int>& first : {std::vector<int>{0, 3}, {0, 1, 6}, {0, 1, 2, 3, 4, 5, 6}}) splits.push_back(Split(first, 7));
     for (const std::vector<AdapterUse>& uses : {std::vector<AdapterUse>{}, {{0, 0.5f}}}) {
-      const auto whole = Logits(*MakeRefOps(), spec, kTokens, uses);
+      const auto whole = test::ChunkedLogits(*MakeRefOps(), spec, kTokens, kTokens, uses);
       for (const auto& split : splits) {
-        for (const int chunk : {kTokens, 7, 1}) EXPECT_EQ(Logits(*split, spec, chunk, uses), whole) << split->name() << ", chunks of " << chunk;
+        for (const int chunk : {kTokens, 7, 1}) EXPECT_EQ(test::ChunkedLogits(*split, spec, kTokens, chunk, uses), whole) << split->name() << ", chunks of " << chunk;
       }
     }
   }
