@@ -130,7 +130,8 @@ CHROMIUM = os.environ.get("LLAMABOX_CHROMIUM", "/usr/bin/chromium")
 
 @pytest.fixture(scope="session")
 def browser():
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
+    expect.set_options(timeout=60_000)
     with sync_playwright() as driver:
         # No sandbox: root has none, and the page is ours.
         yield driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

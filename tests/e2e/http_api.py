@@ -1,6 +1,7 @@
 """Plain HTTP for tests that look at what is sent, byte by byte."""
 
 import json
+import socket
 import urllib.error
 import urllib.request
 
@@ -47,6 +48,15 @@ def events(server, path, body):
     if path not in ("/completion", "/completions", "/infill"):
         assert parts.pop() == "data: [DONE]"
     return [json.loads(part[6:]) for part in parts]
+
+
+def open_request(server, path, body):
+    """A socket with a request sent and nothing read."""
+    raw = json.dumps(body).encode()
+    sock = socket.create_connection(("127.0.0.1", server.port))
+    sock.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                 f"Content-Length: {len(raw)}\r\n\r\n".encode() + raw)
+    return sock
 
 
 def user(text):

@@ -130,7 +130,7 @@ def test_counters_of_known_requests(start_server):
         values = metrics(server)
         return [values[f'vllm:request_success_total{{finished_reason="{r}"}}'] for r in ("stop", "length")]
 
-    deadline = time.monotonic() + 10  # the reply to a stop string does not wait for the engine's step
+    deadline = time.monotonic() + 30  # the reply to a stop string does not wait for the engine's step
     while sum(finished()) < 10 and time.monotonic() < deadline:
         time.sleep(0.05)
     assert finished()[0] >= 1 and sum(finished()) == 10
@@ -170,7 +170,7 @@ def test_counters_of_known_requests(start_server):
 def test_kv_answers_while_prompts_are_computed(start_server):
     server = start_server("-c", "8192", "--parallel", "1")
     bodies = ["".join(f"{i} words of story {j}. " for i in range(120)) for j in range(2)]
-    workers = [threading.Thread(target=ask, args=(server, text), kwargs={"max_tokens": 1})
+    workers = [threading.Thread(target=ask, args=(server, text), kwargs={"max_tokens": 100, "ignore_eos": True})
                for text in bodies]
     for worker in workers:
         worker.start()

@@ -4,7 +4,6 @@ about texts and chats are in test_cases_chat.py."""
 
 import concurrent.futures
 import random
-import time
 
 from http_api import (CHAT, GREEDY, TEXT, chat, content, events, ok, post, request, text_of, tokens,
                       user)
@@ -94,7 +93,6 @@ def test_c09_the_limit_is_told_and_exact(start_server):
     for count in (limit - 1, limit, limit + 1, pool, pool + 1, 10 * pool):
         prompt = text_of(server, count)
         for stream in (False, True):
-            begin = time.monotonic()
             status, reply = post(server, TEXT, {"prompt": prompt, "max_tokens": 1, "stream": stream})
             if count < limit:
                 assert status == 200
@@ -106,7 +104,6 @@ def test_c09_the_limit_is_told_and_exact(start_server):
             assert reply["error"]["n_prompt_tokens"] >= reply["error"]["n_ctx"] > 0
             assert str(limit) in reply["error"]["message"]
             assert "ctx-size" in reply["error"]["message"]
-            assert time.monotonic() - begin < 10
 
 
 def test_c10_the_end_of_the_context_is_an_ordinary_end(start_server):

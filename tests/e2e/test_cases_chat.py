@@ -3,7 +3,6 @@ probabilities. The first is test_cases.py."""
 
 import json
 import re
-import time
 
 import pytest
 
@@ -75,14 +74,10 @@ def test_c16_one_bos(start_server, models, tmp_path):
 
 def test_c17_long_runs_of_one_character(server):
     pieces = ["A", "a", " ", "\n", "\r\n", ".", "1", "你", "é", "\u200d", "😀", "'s", "Ab"]
-    times = {}
     for piece in pieces:
-        for count in (20_000, 200_000):
-            begin = time.monotonic()
-            ids = tokens(server, piece * count)
-            times[count] = time.monotonic() - begin
-            assert ids
-        assert times[200_000] < 40 * max(times[20_000], 0.02), piece
+        # In quadratic time the second would take minutes, or what the other tests have of patience.
+        for count in (20_000, 1_000_000):
+            assert tokens(server, piece * count)
     status, reply = post(server, CHAT, {"messages": user("A" * 1_000_000), "max_tokens": 1})
     assert status == 400 and reply["error"]["code"] == "context_length_exceeded"
 
@@ -163,10 +158,8 @@ def test_c19_templates_that_object(start_server, tmp_path):
         path = tmp_path / "template"
         path.write_text(source)
         server = start_server("-c", "1024", "--chat-template-file", path)
-        begin = time.monotonic()
         status, reply = post(server, CHAT, {"messages": messages, "max_tokens": 1})
         assert status == 400 and words in reply["error"]["message"]
-        assert time.monotonic() - begin < 10
         assert "{%" not in json.dumps(reply)
         server.stop()
     server = start_server("-c", "1024")
@@ -227,10 +220,8 @@ def test_c23_nesting_bombs(server):
     for body in (hi + f'"nobody":{huge}', hi + f'"nobody":{deep}}}', hi + f'"tools":{deep}}}',
                  hi + f'"chat_template_kwargs":{{"a":{deep}}}}}',
                  f'{{"messages":[{{"role":"user","content":{deep}}}]}}'):
-        begin = time.monotonic()
         status, reply = post(server, CHAT, body.encode())
         assert status == 400 and reply["error"]["type"] == "invalid_request_error"
-        assert time.monotonic() - begin < 5
     assert content(chat(server, "hi", max_tokens=4)) == before
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import BINARY, SMOLLM2
-from http_api import CHAT, GREEDY, TEXT, events, ok, post, request, user
+from http_api import CHAT, GREEDY, TEXT, events, ok, open_request, post, request, user
 
 GEMMA = "gemma-3-270m-q4_k_m"
 SMOL = "SmolLM2-135M-Instruct.Q4_1"
@@ -48,7 +48,7 @@ def memory(server):
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith("RssAnon")))
 
 
-def wait_for(condition, seconds=20):
+def wait_for(condition, seconds=60):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
@@ -114,7 +114,7 @@ def test_load_and_unload_by_hand(start_server, folder):
     # An answer that runs is finished first.
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         running = pool.submit(say, server, SMOL, max_tokens=400, ignore_eos=True)
-        time.sleep(0.3)
+        wait_for(lambda: "\nvllm:num_requests_running 1\n" in request(server, "GET", f"/metrics?model={SMOL}")[1])
         assert ok(server, "/models/unload", {"model": SMOL}) == {"success": True}
         assert running.result()["usage"]["completion_tokens"] == 400
     wait_for(lambda: states(server)[SMOL] == "unloaded")
@@ -175,10 +175,8 @@ def test_idle_models_sleep_and_wake(start_server, folder):
 def test_who_looks_on_keeps_no_model_awake(start_server):
     server = start_server("-c", "1024", "--sleep-idle-seconds", "1")
     ok(server, TEXT, {"prompt": "x", "max_tokens": 1})
-    start_time = time.monotonic()
     with urllib.request.urlopen(server.url + "/kv/events?interval_ms=60000", timeout=30) as stream:
         assert b"the model is unloaded" in stream.read()
-    assert time.monotonic() - start_time < 20
     wait_for(lambda: list(states(server).values()) == ["sleeping"])
     assert ok(server, TEXT, {"prompt": "x", "max_tokens": 1})
 
@@ -211,8 +209,9 @@ def test_a_client_that_leaves_while_its_model_loads(start_server, folder):
     server = start(start_server, folder, "--models-max", "1")
     for _ in range(5):
         for name in (SMOL, "second"):
-            with pytest.raises(TimeoutError):
-                request(server, "POST", TEXT, {"model": name, "prompt": "x", "max_tokens": 1}, timeout=0.01)
+            sock = open_request(server, TEXT, {"model": name, "prompt": "x", "max_tokens": 1})
+            time.sleep(0.01)  # it may have been read by then, or not, and be loading
+            sock.close()
     assert say(server, SMOL)["choices"]
     assert server.stop() == 0
 
