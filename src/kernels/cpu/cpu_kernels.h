@@ -12,9 +12,11 @@ struct PanelJob {
   int64_t panel_bytes;
   int num_panels;  // at most kMaxJobPanels
   int64_t cols;
-  // The tokens: quantised rows [num_tokens, cols] with [num_tokens, cols / 32] blocks, or floats.
+  // The tokens: quantised rows [num_tokens, cols] with [num_tokens, cols / 32] blocks, or floats. Quantised ones
+  // are in memory, with anything in it, up to the next multiple of kArrangedTokens.
   const int8_t* q;
   const ActBlock* blocks;
+  const void* arranged;  // the same tokens by `arrange`; null: they are not
   const float* x;
   int64_t num_tokens;  // at most kMaxJobTokens
   // Where it goes: y[t * y_stride + row], row < num_rows; y += when accumulate; bias may be null.
@@ -29,6 +31,11 @@ struct PanelJob {
 // token) stay in a second-level cache of 512 KB.
 static constexpr int64_t kMaxJobTokens = 128;
 static constexpr int kMaxJobPanels = 8;
+// Tokens that `arrange` takes together, and bytes of each one's 32 values once arranged.
+static constexpr int64_t kArrangedTokens = 16;
+static constexpr int64_t kArrangedBytes = 40;
+// Fewer are not worth arranging: the memory that weights come from is the limit.
+static constexpr int64_t kFewestArranged = 9;
 static constexpr int64_t kScratchBytes = 96 * 1024;
 
 // K or V of one layer in the pool, as kernels/ops.h lays it out. dtype: a Pack.
@@ -79,6 +86,9 @@ struct CpuKernels {
   // x [32 * num_blocks] to q and blocks; what that rounding left to q2 and blocks2, unless they are null.
   void (*quantise)(const float* x, int64_t num_blocks, int8_t* q, ActBlock* blocks, int8_t* q2,
                    ActBlock* blocks2);
+  // Null where no kernel wants it. Quantised tokens, kArrangedTokens of them, in another order to `out`
+  // [kArrangedTokens * cols / 32 * kArrangedBytes].
+  void (*arrange)(const int8_t* q, const ActBlock* blocks, int64_t cols, void* out);
   void (*matmul[kNumPacks])(const PanelJob& job);
   void (*rms_norm)(const float* x, const float* weight, float eps, int64_t n, float* y);
   void (*layer_norm)(const float* x, const float* weight, const float* bias, float eps, int64_t n,
@@ -106,6 +116,7 @@ const CpuKernels* PortableKernels();
 const CpuKernels* Avx2Kernels();
 const CpuKernels* Avx2VnniKernels();
 const CpuKernels* Avx512Kernels();
+const CpuKernels* AmxKernels();
 const CpuKernels* NeonKernels();
 
 }  // namespace lb

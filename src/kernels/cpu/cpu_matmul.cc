@@ -11,19 +11,34 @@ int64_t NumGroups(const MatmulOut& out, int64_t panels_each) {
   return (w->num_panels() + panels_each - 1) / panels_each;
 }
 
+// Of kArrangedTokens.
+int64_t ArrangedBytes(int64_t cols) { return kArrangedTokens * (cols / 32) * kArrangedBytes; }
+
 }  // namespace
+
+bool CpuOps::Arranges(int64_t tokens) const { return kernels_.arrange != nullptr && tokens >= kFewestArranged; }
 
 void CpuOps::Quantise(const TensorView& x, bool fine) {
   const int64_t cols = x.cols(), blocks = cols / 32, tokens = x.rows();
   CHECK_EQ(cols % 32, 0);
   const int64_t terms = fine ? 2 : 1;
-  q_.resize(std::max(q_.size(), static_cast<size_t>(terms * tokens * cols)));
-  blocks_.resize(std::max(blocks_.size(), static_cast<size_t>(terms * tokens * blocks)));
+  const int64_t rows = terms * tokens + kArrangedTokens - 1;
+  q_.resize(std::max(q_.size(), static_cast<size_t>(rows * cols)));
+  blocks_.resize(std::max(blocks_.size(), static_cast<size_t>(rows * blocks)));
   OverRows(tokens, cols, [&](int64_t begin, int64_t end) {
     int8_t* q = q_.data() + begin * cols;
     ActBlock* block = blocks_.data() + begin * blocks;
     kernels_.quantise(x.f32() + begin * cols, (end - begin) * blocks, q, block,
                       fine ? q + tokens * cols : nullptr, fine ? block + tokens * blocks : nullptr);
+  });
+  if (!Arranges(tokens)) return;
+  const int64_t groups = (tokens + kArrangedTokens - 1) / kArrangedTokens, group_bytes = ArrangedBytes(cols);
+  arranged_.resize(std::max(arranged_.size(), static_cast<size_t>(terms * groups * group_bytes)));
+  OverRows(terms * groups, kArrangedTokens * cols, [&](int64_t begin, int64_t end) {
+    for (int64_t g = begin; g < end; ++g) {
+      const int64_t row = g / groups * tokens + g % groups * kArrangedTokens;
+      kernels_.arrange(q_.data() + row * cols, blocks_.data() + row * blocks, cols, arranged_.data() + g * group_bytes);
+    }
   });
 }
 
@@ -45,6 +60,7 @@ void CpuOps::Matmul(const TensorView& x, std::span<const MatmulOut> outs) {
     bytes += w->bytes;
   }
   if (integers) Quantise(x, fine);
+  const bool arranged = integers && Arranges(tokens);
   ReserveScratch(kScratchBytes);
 
   // A piece of work is a group of neighbouring panels and a run of tokens: as large as a job may be,
@@ -57,7 +73,8 @@ void CpuOps::Matmul(const TensorView& x, std::span<const MatmulOut> outs) {
   if (num_groups * runs < wanted) {
     runs = std::max(runs, std::min(wanted / num_groups, (tokens + 31) / 32));
   }
-  const int64_t run = std::min((((tokens + runs - 1) / runs) + 7) / 8 * 8, kMaxJobTokens);
+  const int64_t together = arranged ? kArrangedTokens : 8;
+  const int64_t run = std::min((((tokens + runs - 1) / runs) + together - 1) / together * together, kMaxJobTokens);
   runs = (tokens + run - 1) / run;
 
   const auto work = [&](int64_t begin, int64_t end, int thread) {
@@ -77,6 +94,7 @@ void CpuOps::Matmul(const TensorView& x, std::span<const MatmulOut> outs) {
       job.cols = cols;
       job.q = integers ? q_.data() + t0 * cols : nullptr;
       job.blocks = integers ? blocks_.data() + t0 * (cols / 32) : nullptr;
+      job.arranged = arranged ? arranged_.data() + t0 / kArrangedTokens * ArrangedBytes(cols) : nullptr;
       job.x = x.f32() + t0 * cols;
       job.num_tokens = std::min(run, tokens - t0);
       job.y = out.y.f32() + t0 * w->rows + row;
@@ -90,6 +108,10 @@ void CpuOps::Matmul(const TensorView& x, std::span<const MatmulOut> outs) {
       // What rounding left, while the panels are in a near cache.
       job.q += tokens * cols;
       job.blocks += tokens * (cols / 32);
+      if (arranged) {
+        job.arranged = static_cast<const uint8_t*>(job.arranged) +
+                       (tokens + kArrangedTokens - 1) / kArrangedTokens * ArrangedBytes(cols);
+      }
       job.bias = nullptr;
       job.accumulate = true;
       kernels_.matmul[w->pack()](job);

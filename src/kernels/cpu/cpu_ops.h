@@ -52,7 +52,9 @@ class CpuOps : public HostOps {
   };
 
   const Angles& AnglesOf(const RopeTable& table, std::span<const int32_t> positions);
-  // x to q_ and blocks_; behind them, when `fine`, what that left.
+  // Whether products of so many tokens take them arranged.
+  bool Arranges(int64_t tokens) const;
+  // x to q_ and blocks_ (and arranged_); behind them, when `fine`, what that left.
   void Quantise(const TensorView& x, bool fine);
   // `bytes` of 64-byte aligned memory for `thread`.
   void* Scratch(int thread, int64_t bytes);
@@ -74,6 +76,7 @@ class CpuOps : public HostOps {
   // The quantised input of a Matmul, and the partial states of an attention. Grown, never shrunk.
   std::vector<int8_t> q_;
   std::vector<ActBlock> blocks_;
+  std::vector<uint8_t> arranged_;  // the same by the kernels' `arrange`, if they have one
   std::vector<float> partial_;
   std::array<Angles, 4> angles_;
   size_t next_angles_ = 0;

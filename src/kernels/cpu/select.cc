@@ -1,4 +1,9 @@
 // The instruction set: the widest the processor has, or the one asked for.
+#if defined(__x86_64__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #include "kernels/backends.h"
 #include "kernels/cpu/cpu_ops.h"
 
@@ -31,12 +36,22 @@ bool HasAvx512() {
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
          __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi");
 }
+// The tile unit, which also needs the system's leave for its large registers, once for the process (Linux:
+// Documentation/arch/x86/xstate.rst).
+bool HasAmx() {
+  constexpr unsigned kAmx = 1u << 24 | 1u << 25;  // AMX-TILE, AMX-INT8
+  if (!HasAvx512() || (CpuId(7, 0).edx & kAmx) != kAmx) return false;
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;
+  static const bool permitted = syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  return permitted;
+}
 #endif
 bool Always() { return true; }
 
 // Best first.
 constexpr IsaRow kIsas[] = {
 #if defined(__x86_64__)
+    {"amx", &AmxKernels, &HasAmx},
     {"avx512", &Avx512Kernels, &HasAvx512},
     {"avx2vnni", &Avx2VnniKernels, &HasAvx2Vnni},
     {"avx2", &Avx2Kernels, &HasAvx2},

@@ -96,6 +96,27 @@ void Vnni512Rounds() {
                  "xmm7", "xmm8", "xmm9");
   }
 }
+// Sixteen cycles each, so fewer of them.
+constexpr int64_t kTileRounds = kRounds / 32;
+void TileRounds() {
+  struct {
+    uint8_t palette, start_row, reserved[14];
+    uint16_t row_bytes[16];
+    uint8_t rows[16];
+  } config = {};
+  config.palette = 1;
+  for (int i = 0; i < 8; ++i) {
+    config.row_bytes[i] = 64;
+    config.rows[i] = 16;
+  }
+  asm volatile("ldtilecfg %0" ::"m"(config));
+  for (int64_t i = 0; i < kTileRounds; ++i) {
+    asm volatile(
+        "tdpbssd %tmm7, %tmm6, %tmm0\n tdpbssd %tmm7, %tmm6, %tmm1\n"
+        "tdpbssd %tmm7, %tmm6, %tmm2\n tdpbssd %tmm7, %tmm6, %tmm3\n");
+  }
+  asm volatile("tilerelease");
+}
 void Fma512Rounds() {
   LB_CLEAR_REGISTERS();
 #define LB_FMA512(n) "vfmadd231ps %%zmm14, %%zmm15, %%zmm" n "\n"
@@ -118,9 +139,15 @@ Walls MeasureWalls(ThreadPool& pool, Seconds seconds) {
 #if defined(__x86_64__)
   const std::string isa = CpuIsas().front();
   const double all = 10.0 * kRounds * pool.num_threads() * 1e-9;
-  if (isa == "avx512") {
-    w.int8_gops = Rate(pool, seconds, [](int) { Vnni512Rounds(); }) * all * 128;
-    w.int8_how = "vpdpbusd zmm";
+  if (isa == "amx" || isa == "avx512") {
+    if (isa == "amx") {
+      const double tiles = 4.0 * kTileRounds * pool.num_threads() * 1e-9;
+      w.int8_gops = Rate(pool, seconds, [](int) { TileRounds(); }) * tiles * 2 * 16 * 16 * 64;
+      w.int8_how = "tdpbssd";
+    } else {
+      w.int8_gops = Rate(pool, seconds, [](int) { Vnni512Rounds(); }) * all * 128;
+      w.int8_how = "vpdpbusd zmm";
+    }
     w.f32_gflops = Rate(pool, seconds, [](int) { Fma512Rounds(); }) * all * 32;
   } else if (isa == "avx2vnni") {
     w.int8_gops = Rate(pool, seconds, [](int) { Vnni256Rounds(); }) * all * 64;

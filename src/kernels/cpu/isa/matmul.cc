@@ -2,7 +2,7 @@
 // a stretch of the panel is unpacked into scratch that fits the first-level cache and serves all tokens.
 // Either way an output is the same chain of operations (docs/contracts/kernels.md).
 #include "kernels/cpu/cpu_kernels.h"
-#include "kernels/cpu/isa/block_sum.h"
+#include "kernels/cpu/isa/panel.h"
 #include "kernels/cpu/isa/tables.h"
 
 namespace lb::LB_ISA {
@@ -14,9 +14,6 @@ constexpr int kTokenBlock = LB_TOKEN_BLOCK;
 // eight tokens to serve, it costs less than the way through scratch. Codes of 8 bits need no unpacking.
 template <typename F>
 constexpr int64_t kFewTokens = F::kLineBytes == 512 ? kMaxJobTokens : kTokenBlock > 4 ? 32 : 4;
-// k unpacked at a time: 8 KB of codes.
-constexpr int64_t kStretch = 512;
-constexpr int64_t kStretchBlocks = kStretch / 32;
 // A panel that is used as it comes from memory is taken in steps of so many 32s of k, and asked for some
 // steps before: 9 KB, what memory delivers in a few times its latency.
 constexpr int64_t kStepBlocks = 8;
@@ -25,10 +22,6 @@ template <typename F>
 constexpr int kStepBytes = kStepBlocks * (F::kLineBytes + F::kRecordBytes * 32 / F::kUnit);
 template <typename F>
 constexpr int kStepsAhead = kPrefetchBytes / kStepBytes<F>;
-
-// Asks for a line as far as the second-level cache: many more of these than of requests for the first can
-// be under way, and only so many keep memory busy (measured: twice the bandwidth).
-LB_FN void Ask(const void* line) { __builtin_prefetch(line, 0, 2); }
 
 // Some tokens, at some k.
 struct Tokens {
@@ -44,11 +37,7 @@ struct Tokens {
 // Asks for what is needed after the 32 values in hand, so that memory is busy meanwhile.
 template <typename F>
 LB_FN void Prefetch(const Tokens& tok, int64_t block) {
-  if (tok.ahead == nullptr) return;
-  LB_UNROLL for (int i = 0; i < F::kLineBytes; i += 64) {
-    Ask(tok.ahead + block * F::kLineBytes + i);
-  }
-  Ask(tok.records_ahead + block * 32 * F::kRecordBytes / F::kUnit);
+  AskForBlock(Source<F>{tok.ahead, tok.records_ahead}, block);
 }
 
 template <typename F>
@@ -100,28 +89,6 @@ LB_FN void RunBlocks(const uint8_t* lines, Factors factors, int64_t num_blocks, 
 
 // ---- super-blocks of 256 ----
 
-template <typename F>
-constexpr int kSubScales = F::kPer16 ? 16 : 8;
-
-// The integer scales (and minimums, as floats) of one super-block, ready for use.
-template <typename F>
-struct Prepared {
-  alignas(64) uint8_t scales[kSubScales<F> * kScaleBytes];
-  alignas(64) float minimums[F::kHasMin ? kSubScales<F> * 16 : 16];
-  alignas(64) float d[16];
-  alignas(64) float m[16];
-};
-
-template <typename F>
-LB_FN void Prepare(const uint8_t* record, Prepared<F>* out) {
-  LB_UNROLL for (int s = 0; s < kSubScales<F>; ++s) {
-    PrepareScale<F>(F::Scale(record, s), out->scales + s * kScaleBytes);
-    if constexpr (F::kHasMin) StoreF(out->minimums + s * 16, ToFloat(F::Minimum(record, s)));
-  }
-  StoreF(out->d, F::D(record));
-  if constexpr (F::kHasMin) StoreF(out->m, Sub(Set(0.0f), F::M(record)));
-}
-
 template <typename F, typename From, int NT>
 LB_FN void RunSuper(const uint8_t* lines, const Prepared<F>& p, Tokens tok, Vf* acc) {
   constexpr int kPerBlock = kSubScales<F> / 8;
@@ -143,65 +110,17 @@ LB_FN void RunSuper(const uint8_t* lines, const Prepared<F>& p, Tokens tok, Vf* 
   const Vf d = LoadF(p.d);
   LB_UNROLL for (int t = 0; t < NT; ++t) acc[t] = Fma(scaled[t], d, acc[t]);
   if constexpr (F::kHasMin) {
-    Vf least[NT];
-    LB_UNROLL for (int t = 0; t < NT; ++t) least[t] = Set(0.0f);
-    for (int i = 0; i < 8; ++i) {
-      if constexpr (F::kPer16) {
-        const Vf m0 = LoadF(p.minimums + i * 32), m1 = LoadF(p.minimums + i * 32 + 16);
-        LB_UNROLL for (int t = 0; t < NT; ++t) {
-          const ActBlock& a = tok.blocks[t * tok.block_stride + i];
-          const Vf sum = Fma(m1, Set(static_cast<float>(a.sum[1])),
-                             Mul(m0, Set(static_cast<float>(a.sum[0]))));
-          least[t] = Fma(sum, Set(a.d), least[t]);
-        }
-      } else {
-        const Vf m = LoadF(p.minimums + i * 16);
-        LB_UNROLL for (int t = 0; t < NT; ++t) {
-          least[t] = Fma(m, Set(tok.blocks[t * tok.block_stride + i].dsum), least[t]);
-        }
-      }
-    }
-    const Vf m = LoadF(p.m);
-    LB_UNROLL for (int t = 0; t < NT; ++t) acc[t] = Fma(least[t], m, acc[t]);
+    AddMinimums<F, NT>(p, tok.blocks, tok.block_stride,
+                       [&](int t, int i) { return tok.blocks[t * tok.block_stride + i].dsum; }, acc);
   }
 }
 
 // ---- a panel ----
 
-LB_FN void Write(const PanelJob& job, int panel, int64_t t, Vf acc) {
-  const int row = panel * kPanelRows;
-  float* y = job.y + t * job.y_stride + row;
-  const float* bias = job.bias == nullptr ? nullptr : job.bias + row;
-  if (job.num_rows - row >= kPanelRows) {
-    if (bias != nullptr) acc = Add(acc, LoadF(bias));
-    StoreF(y, job.accumulate ? Add(LoadF(y), acc) : acc);
-    return;
-  }
-  float v[16];
-  StoreF(v, acc);
-  for (int r = 0; r < job.num_rows - row; ++r) {
-    const float value = bias != nullptr ? v[r] + bias[r] : v[r];
-    y[r] = job.accumulate ? y[r] + value : value;
-  }
-}
-
 LB_FN Tokens TokensAt(const PanelJob& job, int64_t t, int64_t block) {
   const int64_t blocks = job.cols / 32;
   return {job.q + t * job.cols + block * 32, job.cols, job.blocks + t * blocks + block, blocks,
           nullptr, nullptr};
-}
-
-// Panel `p` from block `b` on.
-template <typename F>
-struct Source {
-  const uint8_t* lines;
-  const uint8_t* records;
-};
-template <typename F>
-LB_FN Source<F> SourceAt(const PanelJob& job, int p, int64_t b) {
-  const uint8_t* panel = job.panels + p * job.panel_bytes;
-  return {panel + b * F::kLineBytes,
-          panel + PanelCodeBytes(F::kPack, job.cols) + b * 32 / F::kUnit * F::kRecordBytes};
 }
 
 // What comes kStepsAhead after step `step` of panel `p`; nulls behind the job's last panel.
@@ -265,33 +184,12 @@ void FewTokens(const PanelJob& job) {
 // What scratch holds while panels meet many tokens: one panel's stretch, and the sums of all.
 template <typename F>
 struct Stretch {
-  alignas(64) uint8_t codes[kStretchBlocks * 512];
-  alignas(64) float d[F::kSuper ? 16 : kStretchBlocks * 16];
-  alignas(64) float m[F::kSuper ? 16 : kStretchBlocks * 16];
-  Prepared<F> prepared[F::kSuper ? kStretchBlocks / 8 : 1];
+  Unpacked<F> panel;
   alignas(64) float acc[kMaxJobPanels * kMaxJobTokens * 16];
 };
 
-template <typename F>
-void Unpack(const uint8_t* lines, const uint8_t* records, int64_t num_blocks, Stretch<F>* out) {
-  for (int64_t b = 0; b < num_blocks; ++b) {
-    LB_UNROLL for (int g = 0; g < 8; ++g) {
-      StoreB(out->codes + b * 512 + g * 64, FromPanel<F>::Get(lines, g));
-    }
-    lines += F::kLineBytes;
-    if constexpr (!F::kSuper) {
-      StoreF(out->d + b * 16, F::D(records));
-      if constexpr (F::kHasMin) StoreF(out->m + b * 16, F::M(records));
-      records += F::kRecordBytes;
-    } else if (b % 8 == 0) {
-      Prepare<F>(records, &out->prepared[b / 8]);
-      records += F::kRecordBytes;
-    }
-  }
-}
-
 template <typename F, int NT>
-void RunStretch(const Stretch<F>& s, int64_t num_blocks, Tokens tok, float* acc_out) {
+void RunStretch(const Unpacked<F>& s, int64_t num_blocks, Tokens tok, float* acc_out) {
   Vf acc[NT];
   LB_UNROLL for (int t = 0; t < NT; ++t) acc[t] = LoadF(acc_out + t * 16);
   if constexpr (!F::kSuper) {
@@ -307,7 +205,7 @@ void RunStretch(const Stretch<F>& s, int64_t num_blocks, Tokens tok, float* acc_
 
 // `next` is unpacked after this.
 template <typename F>
-void StretchTokens(const PanelJob& job, const Stretch<F>& s, int64_t b, int64_t n,
+void StretchTokens(const PanelJob& job, const Unpacked<F>& s, int64_t b, int64_t n,
                    const Source<F>& next, float* acc) {
   int64_t t = 0;
   for (; t + kTokenBlock <= job.num_tokens; t += kTokenBlock) {
@@ -340,15 +238,8 @@ void ManyTokens(const PanelJob& job) {
   for (int64_t b = 0; b < num_blocks; b += kStretchBlocks) {
     const int64_t n = num_blocks - b < kStretchBlocks ? num_blocks - b : kStretchBlocks;
     for (int p = 0; p < job.num_panels; ++p) {
-      const Source<F> source = SourceAt<F>(job, p, b);
-      Source<F> next = {nullptr, nullptr};
-      if (p + 1 < job.num_panels) {
-        next = SourceAt<F>(job, p + 1, b);
-      } else if (b + n < num_blocks) {
-        next = SourceAt<F>(job, 0, b + n);
-      }
-      Unpack<F>(source.lines, source.records, n, s);
-      StretchTokens<F>(job, *s, b, n, next, s->acc + p * job.num_tokens * 16);
+      Unpack<F>(SourceAt<F>(job, p, b), n, &s->panel);
+      StretchTokens<F>(job, s->panel, b, n, NextSource<F>(job, p, b), s->acc + p * job.num_tokens * 16);
     }
   }
   // Token by token: what lies together in memory is written together.

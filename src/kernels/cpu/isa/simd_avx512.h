@@ -98,7 +98,11 @@ LB_FN Vb Lookup(const uint8_t* table, Vb v) {
   return {_mm512_shuffle_epi8(_mm512_broadcast_i32x4(Load128(table)), v.v)};
 }
 
+#if defined(__AMX_INT8__)
+static constexpr bool kSignedDot = true;  // products of tiles
+#else
 static constexpr bool kSignedDot = false;
+#endif
 LB_FN Vb SubB(Vb x, Vb y) { return {_mm512_sub_epi8(x.v, y.v)}; }
 LB_FN Vi Dot4(Vi acc, Vb w, const void* a) {
   int32_t word;
