@@ -37,7 +37,7 @@ TEST_P(CpuMatmul, GivesTheBitsOfTheSpecification) {
   for (const int64_t cols : {unit == 256 ? 256 : unit == 32 ? 96 : 100, unit == 256 ? 768 : 672}) {
     for (const int64_t rows : {1, 16, 37, 410}) {
       const RandomWeight w(dtype, rows, cols, static_cast<uint32_t>(rows + cols));
-      for (const int64_t tokens : {1, 2, 3, 4, 5, 7, 8, 9, 23, 43}) {
+      for (const int64_t tokens : {1, 2, 3, 4, 5, 7, 8, 9, 23, 32, 43}) {
         if (rows == 410 && tokens != 1 && tokens != 5 && tokens != 43) continue;
         std::vector<float> x = RandomFloats(tokens * cols, static_cast<uint32_t>(tokens));
         for (const bool fine : {false, true}) {

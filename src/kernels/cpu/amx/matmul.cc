@@ -1,7 +1,6 @@
 // Panel times many tokens with the tile unit (Intel AMX): 16 tokens by 16 rows by 32 values of k are one
 // product of tiles, whose exact sums then take the same chain of float operations as everywhere.
-#include <immintrin.h>
-
+#include "kernels/cpu/amx/tiles.h"
 #include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cpu/isa/panel.h"
 
@@ -29,22 +28,6 @@ struct Stretch {
   alignas(64) int32_t sums[2][kParts<F>][kTileFloats];
   alignas(64) float acc[kMaxJobPanels * kMaxJobTokens * 16];
 };
-
-// Tiles 0 and 1: sums. 2 and 4: tokens. 3 and 5: weights, whose rows are groups of four values.
-template <typename F>
-LB_FN void ConfigureTiles() {
-  struct {
-    uint8_t palette, start_row, reserved[14];
-    uint16_t row_bytes[16];
-    uint8_t rows[16];
-  } config = {};
-  config.palette = 1;
-  for (int i = 0; i < 6; ++i) {
-    config.row_bytes[i] = i == 2 || i == 4 ? 32 / kParts<F> : 64;
-    config.rows[i] = i == 3 || i == 5 ? 8 / kParts<F> : kTileTokens;
-  }
-  _tile_loadconfig(&config);
-}
 
 // What is needed soon, of which each block asks for its own size: other tokens, and the stretch unpacked next.
 template <typename F>
@@ -147,11 +130,14 @@ void ManyTokens(const PanelJob& job) {
   const int64_t num_blocks = job.cols / 32;
   const int64_t tokens = (job.num_tokens + kTileTokens - 1) / kTileTokens * kTileTokens;
   for (int64_t i = 0; i < job.num_panels * tokens; ++i) StoreF(s->acc + i * 16, Set(0.0f));
-  ConfigureTiles<F>();
+  constexpr int kBytes = 32 / kParts<F>;  // of a token's values that are summed together
+  constexpr TileShape kSums = {kTileTokens, 64}, kTokens = {kTileTokens, kBytes}, kWeights = {kBytes / 4, 64};
+  ConfigureTiles({kSums, kSums, kTokens, kWeights, kTokens, kWeights, kSums, kSums});
   for (int64_t b = 0; b < num_blocks; b += kStretchBlocks) {
     const int64_t n = num_blocks - b < kStretchBlocks ? num_blocks - b : kStretchBlocks;
     for (int p = 0; p < job.num_panels; ++p) {
       Unpack<F>(SourceAt<F>(job, p, b), n, &s->panel);
+      StoresAreDone();
       Soon<F> soon = {nullptr, NextSource<F>(job, p, b)};
       for (int64_t t = 0; t < tokens; t += kTileTokens) {
         const Arranged* a = arranged + t / kTileTokens * num_blocks + b;
@@ -196,8 +182,8 @@ void SetFormats(CpuKernels* k) {
   ((k->matmul[kPacks] = Multiply<Format<kPacks>>), ...);
 }
 
-// What is not set here stays as it is without tiles: products of floats, few tokens, all other operations, and
-// Q2_K, whose two halves of a block have minimums of their own and gain nothing.
+// What is not set here is as without tiles: products of floats, all other operations, and Q2_K, which gains
+// nothing, as halves of its blocks have minimums of their own.
 CpuKernels Make() {
   CpuKernels k = *Avx512Kernels();
   k.name = "amx";

@@ -98,7 +98,7 @@ LB_FN Vb Lookup(const uint8_t* table, Vb v) {
   return {_mm512_shuffle_epi8(_mm512_broadcast_i32x4(Load128(table)), v.v)};
 }
 
-#if defined(__AMX_INT8__)
+#if defined(__AMX_INT8__) || defined(__AMXINT8__)  // the second: clang before 17
 static constexpr bool kSignedDot = true;  // products of tiles
 #else
 static constexpr bool kSignedDot = false;
