@@ -62,7 +62,7 @@ void AddCpuFlags(CLI::App& app, CpuOptions* cpu) {
   app.add_option("--cpu-strict", threads.strict, "1: each thread keeps to one of these CPUs; 0: they may wander")->group(group);
   app.add_option("--prio", threads.priority, "Priority of the threads: -1 low, 0 normal, 1 medium, 2 high, 3 highest")->check(CLI::Range(-1, 3))->group(group);
   app.add_option("--poll", threads.poll, "How long an idle thread looks for work before it sleeps: 0 not at all, 50 for 0.1 ms, 100 for 0.2 ms")->check(CLI::Range(0, 100))->capture_default_str()->group(group);
-  app.add_option("--cpu-isa", cpu->isa, "Force an instruction set: avx512, avx2vnni, avx2, neon, portable, ref")->group(group);
+  app.add_option("--cpu-isa", cpu->isa, "Force an instruction set: amx, avx512, avx2vnni, avx2, neon, portable, ref")->group(group);
 }
 
 }  // namespace lb::app

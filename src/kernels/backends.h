@@ -12,7 +12,7 @@ namespace lb {
 
 struct CpuOptions {
   ThreadOptions threads;
-  std::string isa;  // "", or force one (tests): "avx512", "avx2vnni", "avx2", "neon", "portable"
+  std::string isa;  // "", or force one (tests): "amx", "avx512", "avx2vnni", "avx2", "neon", "portable"
 };
 
 // The plain specification, one thread.

@@ -215,7 +215,7 @@ int main(int argc, char** argv) {
   app.add_flag("--f16", args.perplexity.dump_f16, "dump as f16 instead of f32");
   app.add_option("--kv", args.kv, "type of the KV cache");
   app.add_option("--threads", args.threads, "threads (0: one per core)");
-  app.add_option("--isa", args.isa, "instruction set: avx512, avx2, portable");
+  app.add_option("--isa", args.isa, "instruction set: amx, avx512, avx2, portable");
   app.add_option("--lora", args.loras, "adapter and its scale");
   app.add_flag("--ref", args.ref, "plain reference kernels");
   CLI11_PARSE(app, argc, argv);

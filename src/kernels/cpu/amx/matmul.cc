@@ -7,7 +7,7 @@
 namespace lb::LB_ISA {
 namespace {
 
-constexpr int kTileTokens = 16;
+constexpr int kTileTokens = static_cast<int>(kArrangedTokens);
 constexpr int kTileFloats = kTileTokens * kPanelRows;
 // Halves of a block that have sums of their own.
 template <typename F>
