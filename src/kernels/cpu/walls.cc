@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "kernels/backends.h"
+#include "kernels/cpu/amx/tiles.h"
 
 namespace lb {
 namespace {
@@ -99,17 +100,8 @@ void Vnni512Rounds() {
 // Sixteen cycles each, so fewer of them.
 constexpr int64_t kTileRounds = kRounds / 32;
 void TileRounds() {
-  struct {
-    uint8_t palette, start_row, reserved[14];
-    uint16_t row_bytes[16];
-    uint8_t rows[16];
-  } config = {};
-  config.palette = 1;
-  for (int i = 0; i < 8; ++i) {
-    config.row_bytes[i] = 64;
-    config.rows[i] = 16;
-  }
-  asm volatile("ldtilecfg %0" ::"m"(config));
+  constexpr TileShape kWhole = {16, 64};
+  ConfigureTiles({kWhole, kWhole, kWhole, kWhole, kWhole, kWhole, kWhole, kWhole});
   for (int64_t i = 0; i < kTileRounds; ++i) {
     asm volatile(
         "tdpbssd %tmm7, %tmm6, %tmm0\n tdpbssd %tmm7, %tmm6, %tmm1\n"

@@ -1,5 +1,7 @@
 // Panel times many tokens with the tile unit (Intel AMX): 16 tokens by 16 rows by 32 values of k are one
 // product of tiles, whose exact sums then take the same chain of float operations as everywhere.
+#include <immintrin.h>
+
 #include "kernels/cpu/amx/tiles.h"
 #include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cpu/isa/panel.h"

@@ -1,23 +1,18 @@
-// The tile unit of Intel's AMX: eight tiles of up to 16 rows of 64 bytes each.
+// The tile unit of Intel's AMX: eight tiles of up to 16 rows of 64 bytes each. No intrinsics, so that code
+// which is compiled for any processor may include it.
 #pragma once
 
-#include <immintrin.h>
 #include <stdint.h>
 
-#include "kernels/cpu/isa/simd.h"
-
-namespace lb::LB_ISA {
+namespace lb {
 
 struct TileShape {
   uint8_t rows;
   uint16_t row_bytes;
 };
 
-// The compiler does not know that tiles are loaded from memory: what was stored before this is there for them.
-LB_FN void StoresAreDone() { asm volatile("" ::: "memory"); }
-
-// For this thread, until _tile_release. All tiles become zeros.
-LB_FN void ConfigureTiles(const TileShape (&shapes)[8]) {
+// For this thread, until tiles are released. All of them become zeros.
+static inline void ConfigureTiles(const TileShape (&shapes)[8]) {
   struct {
     uint8_t palette, start_row, reserved[14];
     uint16_t row_bytes[16];
@@ -31,4 +26,7 @@ LB_FN void ConfigureTiles(const TileShape (&shapes)[8]) {
   asm volatile("ldtilecfg %0" ::"m"(config));
 }
 
-}  // namespace lb::LB_ISA
+// The compiler does not know that tiles are loaded from memory: what was stored before this is there for them.
+static inline void StoresAreDone() { asm volatile("" ::: "memory"); }
+
+}  // namespace lb
