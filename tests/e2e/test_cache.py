@@ -10,6 +10,8 @@ import urllib.request
 
 import pytest
 
+from http_api import wait_for
+
 STORY = "Once upon a time a fox lived in a wood with its seven cubs. " * 20
 
 
@@ -130,9 +132,8 @@ def test_counters_of_known_requests(start_server):
         values = metrics(server)
         return [values[f'vllm:request_success_total{{finished_reason="{r}"}}'] for r in ("stop", "length")]
 
-    deadline = time.monotonic() + 30  # the reply to a stop string does not wait for the engine's step
-    while sum(finished()) < 10 and time.monotonic() < deadline:
-        time.sleep(0.05)
+    # The reply to a stop string does not wait for the engine's step.
+    assert wait_for(lambda: sum(finished()) == 10)
     assert finished()[0] >= 1 and sum(finished()) == 10
     values = metrics(server)
     answers = [r["usage"]["completion_tokens"] for r in (whole, again, private, fresh, fresh, four)]

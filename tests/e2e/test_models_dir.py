@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import BINARY, SMOLLM2
-from http_api import CHAT, GREEDY, TEXT, events, ok, open_request, post, request, user
+from http_api import CHAT, GREEDY, TEXT, events, ok, open_request, post, request, user, wait_for
 
 GEMMA = "gemma-3-270m-q4_k_m"
 SMOL = "SmolLM2-135M-Instruct.Q4_1"
@@ -46,13 +46,6 @@ def memory(server):
     """Of the process, in kB, without mapped files."""
     status = Path(f"/proc/{server.process.pid}/status").read_text(encoding="utf-8")
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith("RssAnon")))
-
-
-def wait_for(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_models_are_listed_and_loaded_when_asked_for(start_server, folder):
@@ -108,20 +101,20 @@ def test_load_and_unload_by_hand(start_server, folder):
     status, reply = post(server, TEXT, {"model": SMOL, "prompt": "x"})
     assert status == 503 and "not loaded" in reply["error"]["message"]
     assert ok(server, "/models/load", {"model": SMOL}) == {"success": True}
-    wait_for(lambda: states(server)[SMOL] == "loaded")
+    assert wait_for(lambda: states(server)[SMOL] == "loaded")
     first = say(server, SMOL)
     assert ok(server, TEXT + "?autoload=true", {"model": "second", "prompt": "x", "max_tokens": 1})
     # An answer that runs is finished first.
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         running = pool.submit(say, server, SMOL, max_tokens=400, ignore_eos=True)
-        wait_for(lambda: "\nvllm:num_requests_running 1\n" in request(server, "GET", f"/metrics?model={SMOL}")[1])
+        assert wait_for(lambda: "\nvllm:num_requests_running 1\n" in request(server, "GET", f"/metrics?model={SMOL}")[1])
         assert ok(server, "/models/unload", {"model": SMOL}) == {"success": True}
         assert running.result()["usage"]["completion_tokens"] == 400
-    wait_for(lambda: states(server)[SMOL] == "unloaded")
+    assert wait_for(lambda: states(server)[SMOL] == "unloaded")
     assert request(server, "GET", f"/props?model={SMOL}")[1]["is_sleeping"] is True
     assert post(server, TEXT, {"model": SMOL, "prompt": "x"})[0] == 503
     ok(server, "/models/load", {"model": SMOL})
-    wait_for(lambda: states(server)[SMOL] == "loaded")
+    assert wait_for(lambda: states(server)[SMOL] == "loaded")
     assert say(server, SMOL)["choices"] == first["choices"]
 
 
@@ -165,7 +158,7 @@ def test_idle_models_sleep_and_wake(start_server, folder):
 
     once = answers()
     assert once[2] == 1
-    wait_for(lambda: states(server)[SMOL] == "sleeping")
+    assert wait_for(lambda: states(server)[SMOL] == "sleeping")
     assert request(server, "GET", "/health")[0] == 200
     assert answers() == once, "asleep, its figures are as they were"
     assert say(server, SMOL)["choices"] == want
@@ -177,7 +170,7 @@ def test_who_looks_on_keeps_no_model_awake(start_server):
     ok(server, TEXT, {"prompt": "x", "max_tokens": 1})
     with urllib.request.urlopen(server.url + "/kv/events?interval_ms=60000", timeout=30) as stream:
         assert b"the model is unloaded" in stream.read()
-    wait_for(lambda: list(states(server).values()) == ["sleeping"])
+    assert wait_for(lambda: list(states(server).values()) == ["sleeping"])
     assert ok(server, TEXT, {"prompt": "x", "max_tokens": 1})
 
 
@@ -191,7 +184,7 @@ def test_the_only_model_sleeps_and_wakes(start_server, tmp_path):
     def asleep():
         return request(server, "GET", "/props")[1]["is_sleeping"]
 
-    wait_for(lambda: list(states(server).values()) == ["sleeping"])
+    assert wait_for(lambda: list(states(server).values()) == ["sleeping"])
     assert memory(server) < awake - 90_000, "weights (94 MB) and cache are given back"
     assert request(server, "GET", "/health")[:2] == (200, {"status": "ok"})
     assert request(server, "GET", "/v1/models")[1]["data"][0]["status"]["value"] == "sleeping"

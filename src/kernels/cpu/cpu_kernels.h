@@ -12,8 +12,7 @@ struct PanelJob {
   int64_t panel_bytes;
   int num_panels;  // at most kMaxJobPanels
   int64_t cols;
-  // The tokens: quantised rows [num_tokens, cols] with [num_tokens, cols / 32] blocks, or floats. Quantised ones
-  // are in memory, with anything in it, up to the next multiple of kArrangedTokens.
+  // The tokens: quantised rows [num_tokens, cols] with [num_tokens, cols / 32] blocks, or floats.
   const int8_t* q;
   const ActBlock* blocks;
   const void* arranged;  // the same tokens by `arrange`; null: they are not
@@ -86,8 +85,8 @@ struct CpuKernels {
   // x [32 * num_blocks] to q and blocks; what that rounding left to q2 and blocks2, unless they are null.
   void (*quantise)(const float* x, int64_t num_blocks, int8_t* q, ActBlock* blocks, int8_t* q2,
                    ActBlock* blocks2);
-  // Null where no kernel wants it. Quantised tokens, kArrangedTokens of them, in another order to `out`
-  // [kArrangedTokens * cols / 32 * kArrangedBytes].
+  // Null where no kernel wants it. Quantised tokens, kArrangedTokens of them (what is behind the last token may be
+  // anything), in another order to `out` [kArrangedTokens * cols / 32 * kArrangedBytes].
   void (*arrange)(const int8_t* q, const ActBlock* blocks, int64_t cols, void* out);
   void (*matmul[kNumPacks])(const PanelJob& job);
   void (*rms_norm)(const float* x, const float* weight, float eps, int64_t n, float* y);

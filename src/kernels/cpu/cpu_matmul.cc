@@ -11,8 +11,10 @@ int64_t NumGroups(const MatmulOut& out, int64_t panels_each) {
   return (w->num_panels() + panels_each - 1) / panels_each;
 }
 
-// Of kArrangedTokens.
-int64_t ArrangedBytes(int64_t cols) { return kArrangedTokens * (cols / 32) * kArrangedBytes; }
+int64_t ArrangedGroups(int64_t tokens) { return (tokens + kArrangedTokens - 1) / kArrangedTokens; }
+int64_t ArrangedBytes(int64_t tokens, int64_t cols) {
+  return ArrangedGroups(tokens) * kArrangedTokens * (cols / 32) * kArrangedBytes;
+}
 
 }  // namespace
 
@@ -22,7 +24,7 @@ void CpuOps::Quantise(const TensorView& x, bool fine) {
   const int64_t cols = x.cols(), blocks = cols / 32, tokens = x.rows();
   CHECK_EQ(cols % 32, 0);
   const int64_t terms = fine ? 2 : 1;
-  const int64_t rows = terms * tokens + kArrangedTokens - 1;
+  const int64_t rows = terms * tokens + kArrangedTokens - 1;  // `arrange` reads whole groups
   q_.resize(std::max(q_.size(), static_cast<size_t>(rows * cols)));
   blocks_.resize(std::max(blocks_.size(), static_cast<size_t>(rows * blocks)));
   OverRows(tokens, cols, [&](int64_t begin, int64_t end) {
@@ -32,7 +34,7 @@ void CpuOps::Quantise(const TensorView& x, bool fine) {
                       fine ? q + tokens * cols : nullptr, fine ? block + tokens * blocks : nullptr);
   });
   if (!Arranges(tokens)) return;
-  const int64_t groups = (tokens + kArrangedTokens - 1) / kArrangedTokens, group_bytes = ArrangedBytes(cols);
+  const int64_t groups = ArrangedGroups(tokens), group_bytes = ArrangedBytes(kArrangedTokens, cols);
   arranged_.resize(std::max(arranged_.size(), static_cast<size_t>(terms * groups * group_bytes)));
   OverRows(terms * groups, kArrangedTokens * cols, [&](int64_t begin, int64_t end) {
     for (int64_t g = begin; g < end; ++g) {
@@ -94,7 +96,8 @@ void CpuOps::Matmul(const TensorView& x, std::span<const MatmulOut> outs) {
       job.cols = cols;
       job.q = integers ? q_.data() + t0 * cols : nullptr;
       job.blocks = integers ? blocks_.data() + t0 * (cols / 32) : nullptr;
-      job.arranged = arranged ? arranged_.data() + t0 / kArrangedTokens * ArrangedBytes(cols) : nullptr;
+      const uint8_t* arranged_tokens = arranged ? arranged_.data() + ArrangedBytes(t0, cols) : nullptr;
+      job.arranged = arranged_tokens;
       job.x = x.f32() + t0 * cols;
       job.num_tokens = std::min(run, tokens - t0);
       job.y = out.y.f32() + t0 * w->rows + row;
@@ -108,10 +111,7 @@ void CpuOps::Matmul(const TensorView& x, std::span<const MatmulOut> outs) {
       // What rounding left, while the panels are in a near cache.
       job.q += tokens * cols;
       job.blocks += tokens * (cols / 32);
-      if (arranged) {
-        job.arranged = static_cast<const uint8_t*>(job.arranged) +
-                       (tokens + kArrangedTokens - 1) / kArrangedTokens * ArrangedBytes(cols);
-      }
+      if (arranged) job.arranged = arranged_tokens + ArrangedBytes(tokens, cols);
       job.bias = nullptr;
       job.accumulate = true;
       kernels_.matmul[w->pack()](job);

@@ -9,7 +9,8 @@
 namespace lb::LB_ISA {
 namespace {
 
-constexpr int kTileTokens = static_cast<int>(kArrangedTokens);
+constexpr int kTileTokens = LB_TOKEN_BLOCK;
+static_assert(kTileTokens == kArrangedTokens, "");
 constexpr int kTileFloats = kTileTokens * kPanelRows;
 // Halves of a block that have sums of their own.
 template <typename F>
@@ -200,7 +201,7 @@ CpuKernels Make() {
 
 namespace lb {
 
-const CpuKernels* AmxKernels() {
+const CpuKernels* LB_ISA_EXPORT() {
   static const CpuKernels kernels = LB_ISA::Make();
   return &kernels;
 }
