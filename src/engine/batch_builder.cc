@@ -50,6 +50,26 @@ const ForwardBatch& BatchBuilder::Build(const ScheduledBatch& scheduled, const M
   return batch_;
 }
 
+bool BatchBuilder::Advance(const ScheduledBatch& scheduled) {
+  int64_t longest = 0;
+  for (BatchItem& item : items_) longest = std::max(longest, ++item.first + 1);
+  CHECK_EQ(items_.size(), scheduled.items.size());
+  for (const KvBatch& kv : kv_) {
+    if (kv::BlocksFor(longest) > kv.max_blocks) return false;
+  }
+  for (size_t row = 0; row < items_.size(); ++row) {
+    positions_[row] = static_cast<int32_t>(items_[row].first);
+    context_len_[row] = positions_[row] + 1;
+  }
+  for (size_t g = 0; g < groups_.size(); ++g) {
+    groups_[g].slots.clear();
+    for (size_t row = 0; row < items_.size(); ++row) AddBlocks(items_[row], row, static_cast<int>(g), kv_[g].max_blocks);
+  }
+  return true;
+}
+
+void BatchBuilder::SetTokens(std::span<const TokenId> tokens) { std::ranges::copy(tokens, token_ids_.begin()); }
+
 void BatchBuilder::AddMasks(const ScheduledBatch& scheduled, int64_t vocab_size) {
   if (!batch_.masked) return;
   const auto words = static_cast<size_t>(TokenMasks::words(vocab_size));

@@ -39,6 +39,11 @@ class BatchBuilder {
   const ForwardBatch& Build(std::span<const BatchItem> items);
   // When all who choose a token can do so among the best logits that `runner` can give, it is asked for those.
   const ForwardBatch& Build(const ScheduledBatch& scheduled, const ModelRunner& runner);
+  // When every sequence of what was built decodes one token: moves on to their next ones, as they are when this pass is done. Room for
+  // them is reserved. The arrays stay where they are; SetTokens says which tokens these are, a row each. False: they do not fit.
+  bool Advance(const ScheduledBatch& scheduled);
+  void SetTokens(std::span<const TokenId> tokens);
+  const ForwardBatch& built() const { return batch_; }
   // The masks of what was built, if it has any: each guide says which tokens may be next, once. Where whole rows are wanted, whoever
   // chooses from one asks.
   void AddMasks(const ScheduledBatch& scheduled, int64_t vocab_size);

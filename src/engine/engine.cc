@@ -194,16 +194,19 @@ bool Engine::Step() {
   const int64_t start_us = clock_->NowMicros();
   kv_->set_now_ms(start_us / 1000);
   const bool got_mail = DrainInbox();
-  DraftNext();
-  ScheduledBatch batch = scheduler_.Schedule(chunk_policy_, start_us);
-  if (config_.num_adapters > 0) GroupByAdapters(&batch);
+  ScheduledBatch batch = AheadBatch();
+  if (batch.items.empty()) {
+    DraftNext();
+    batch = scheduler_.Schedule(chunk_policy_, start_us);
+    if (config_.num_adapters > 0) GroupByAdapters(&batch);
+  }
   Announce(batch);
   const bool worked = got_mail || !batch.items.empty();
   MoveBlocks(batch);
   if (!batch.items.empty()) {
     RunBatch(batch);
     ++stats_.steps;
-    stats_.step_sequences += static_cast<int64_t>(batch.items.size());
+    stats_.step_sequences += std::ranges::count_if(batch.items, [](const auto& item) { return item.sequence != nullptr; });
     // The time of a step that loads is the bus's.
     const bool loads = std::ranges::find(moves_, kv::Transfer::Kind::kLoad, &kv::Transfer::kind) != moves_.end();
     if (!loads) {
@@ -257,25 +260,36 @@ void Engine::Announce(const ScheduledBatch& batch) {
 }
 
 void Engine::RunBatch(ScheduledBatch& batch) {
-  const ForwardBatch& built = batch_builder_.Build(batch, *runner_);
+  const bool started = !ahead_.empty();
+  ahead_.clear();
+  const ForwardBatch& built = started ? batch_builder_.built() : batch_builder_.Build(batch, *runner_);
   if (runner_->runs_apart()) {
-    runner_->Start(built);
+    if (!started) runner_->Start(built);
     Publish();  // of the step before
+    RunAhead(batch, built);
   }
   batch_builder_.AddMasks(batch, runner_->vocab_size());
   const Result<std::span<const float>> logits = runner_->Run(built);
-  if (!logits.has_value()) {
+  if (logits.has_value()) {
+    TakeResults(batch, {*logits, runner_->best(), built.logit_rows.size()});
+  } else {
     // Nothing was committed, so nothing of this step can be reused. Others never notice.
     LoseMoves(logits.error(), batch);
     for (const ScheduledBatch::Item& item : batch.items) {
-      Fail(*item.sequence, Error{ErrorCode::kComputeFault, logits.error().message, {}});
+      if (item.sequence != nullptr) Fail(*item.sequence, Error{ErrorCode::kComputeFault, logits.error().message, {}});
     }
-    return;
   }
-  const LogitRows results = {*logits, runner_->best(), built.logit_rows.size()};
+  ReleaseAhead();
+}
+
+void Engine::TakeResults(const ScheduledBatch& batch, const LogitRows& results) {
   size_t row = 0, hidden_row = 0;
   std::vector<Sequence*> vectors;  // that are complete
   for (const ScheduledBatch::Item& item : batch.items) {
+    if (item.sequence == nullptr) {
+      ++row;
+      continue;
+    }
     Sequence& s = *item.sequence;
     const bool samples = CatchesUp(item);
     if (item.num_drafted > 0) {
@@ -424,6 +438,7 @@ void Engine::ShiftContext(Sequence& s) {
   s.max_tokens_total =
       std::min(limits_.max_request_tokens, s.num_tokens() + s.max_answer - s.num_answered);
   s.sampler = Sampler::Create(s.sampler.params(), runner_->vocab_size()).value();
+  std::ranges::replace(ahead_, &s, nullptr);
   s.kv = kv_->NewSequence(s.request.cache_namespace, s.request.cache_prompt);
   scheduler_.Restart(&s);
   if (drafter_ != nullptr) drafter_->Forget(s.id);
@@ -481,6 +496,7 @@ void Engine::End(Sequence& s, TokenEvent event) {
 
 void Engine::Forget(Sequence& s) {
   if (s.seniority == 0) num_queued_.fetch_sub(1);
+  std::ranges::replace(ahead_, &s, nullptr);
   scheduler_.Remove(&s);
   sequences_.erase(s.id);
 }

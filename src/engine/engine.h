@@ -76,7 +76,14 @@ class Engine final : public EngineClient {
   void MoveBlocks(ScheduledBatch& batch);
   // The moves of this step came to nothing.
   void LoseMoves(const Error& error, ScheduledBatch& batch);
+  // What was queued ahead; empty: nothing was.
+  ScheduledBatch AheadBatch() const;
   void RunBatch(ScheduledBatch& batch);
+  void TakeResults(const ScheduledBatch& batch, const LogitRows& results);
+  // While `batch` runs: queues the step after it, if that can be known (engine_ahead.cc).
+  void RunAhead(const ScheduledBatch& batch, const ForwardBatch& built);
+  // Tells the device which tokens that step computes.
+  void ReleaseAhead();
   Result<void> CheckKind(const Request& request) const;
   Result<void> CheckAdapters(const Request& request) const;
   size_t TakeStates(Sequence& sequence, int64_t first, int num_tokens,
@@ -126,6 +133,7 @@ class Engine final : public EngineClient {
   bool urgent_ = false;       // somebody waits for one of them: a first token, an end
   bool unpublished_ = false;  // stats_ has changed
   std::vector<kv::Transfer> moves_;  // of this step
+  std::vector<Sequence*> ahead_;     // of the step that was queued ahead, by row; null: gone meanwhile, nobody wants what is computed
 
   std::atomic<uint64_t> next_id_{1};
   std::atomic<int> num_queued_{0};  // submitted and not admitted yet

@@ -48,6 +48,11 @@ bool Inbox::has_submissions() const {
   return !contents_.submitted.empty();
 }
 
+bool Inbox::empty() const {
+  std::lock_guard lock(mutex_);
+  return contents_.empty();
+}
+
 Inbox::Contents Inbox::Take() {
   std::lock_guard lock(mutex_);
   woken_ = false;

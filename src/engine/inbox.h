@@ -30,6 +30,7 @@ class Inbox {
   // No more submissions and calls.
   void Close();
   bool has_submissions() const;
+  bool empty() const;
 
   Contents Take();
   // Returns when something came in since the last Take, or after `timeout_us`.

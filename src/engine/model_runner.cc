@@ -101,9 +101,19 @@ class PagedModelRunner final : public ModelRunner {
     started_ = true;
   }
 
+  // Only a step that comes again as it was can be queued without the host's doing anything more for it.
+  bool StartNext(const ForwardBatch& next) override {
+    const bool same = shape_.Take(next) && shape_ == last_shape_ && shape_.chooses;
+    if (!same || !ops_.RepeatAhead(last_started_, next.token_ids)) return false;
+    last_started_ = ops_.last_started();
+    next_started_ = true;
+    return true;
+  }
+  void Release() override { ops_.Release(); }
+
   Result<std::span<const float>> Run(const ForwardBatch& batch) override {
     if (!started_) Start(batch);
-    started_ = false;
+    started_ = std::exchange(next_started_, false);
     if (batch.masked) Choose(batch);
     LB_RETURN_IF_ERROR(ops_.Finish());
     const TensorView logits = LogitsOf(batch);
@@ -220,7 +230,8 @@ class PagedModelRunner final : public ModelRunner {
   std::vector<TokenLogit> best_;
   DecodeShape shape_, last_shape_;  // of this step; of the one before, when it was one
   int64_t last_started_ = 0;
-  bool started_ = false;  // the next batch of Run
+  bool started_ = false;       // the next batch of Run
+  bool next_started_ = false;  // the one after it
 };
 
 Result<DeviceMemory> TakeHostTier(Ops& ops, int64_t slot_bytes, int slots) {

@@ -28,6 +28,11 @@ class ModelRunner {
   // for the end; masks that the batch says are to come may be missing until then.
   virtual bool runs_apart() const { return false; }
   virtual void Start(const ForwardBatch& /*batch*/) {}
+  // After a Start and before its Run: queues the pass of another batch behind that of the first, which does not wait for the host in
+  // between. `next` is the same object and differs in what its arrays hold: every sequence is one token further. Its tokens may be
+  // missing until Release, which the Run of the first batch comes before; the Run after that is of `next`. False: nothing has happened.
+  virtual bool StartNext(const ForwardBatch& /*next*/) { return false; }
+  virtual void Release() {}
 
   // With batch.best > 0 (at most most_best(), which is 0 where whole rows cost nothing) Run returns nothing, and these are the best
   // tokens of each row that its mask lets through, best first: [batch.logit_rows.size() * batch.best], valid until the next call.

@@ -41,6 +41,24 @@ ScheduledBatch Scheduler::Schedule(const ChunkPolicy& policy, int64_t now_us) {
   return batch;
 }
 
+bool Scheduler::ReserveNext(const ScheduledBatch& batch) {
+  if (!waiting_.empty() || !paused_.empty() || batch.items.size() != running_.size()) return false;
+  const auto goes_on = [](const ScheduledBatch::Item& item) {
+    if (item.sequence == nullptr) return false;
+    const Sequence& s = *item.sequence;
+    return s.num_missing() == 1 && item.num_drafted == 0 && s.num_tokens() + 1 < s.max_tokens_total && s.num_answered + 1 < s.max_answer &&
+           s.stream->HasRoom(2);
+  };
+  if (!std::ranges::all_of(batch.items, goes_on)) return false;
+  return std::ranges::all_of(batch.items, [&](const ScheduledBatch::Item& item) {
+    const Sequence& s = *item.sequence;
+    const int64_t end = s.num_tokens() + 1;
+    if (kv_->Reservable(*s.kv, end) < end) return false;
+    Reserve(*item.sequence, end);
+    return true;
+  });
+}
+
 void Scheduler::ScheduleRunning(Budget& budget, const ChunkPolicy& policy, ScheduledBatch& batch) {
   int decoding = 0, prefilling = 0;
   for (const Sequence* s : running_) {

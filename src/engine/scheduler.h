@@ -25,7 +25,7 @@ struct SchedulerConfig {
 // What to run now; pure data. Room for all of it is reserved.
 struct ScheduledBatch {
   struct Item {
-    Sequence* sequence = nullptr;
+    Sequence* sequence = nullptr;  // null: gone since its step was started ahead
     int num_tokens = 0;   // the next ones after num_computed()
     int num_drafted = 0;  // guesses after them, when they are all that is missing
   };
@@ -55,6 +55,9 @@ class Scheduler {
   // An answer of this many tokens ended by itself: what to expect of others.
   void ObserveAnswer(int num_tokens);
 
+  // When all that is to be done after `batch` is to compute one token more of each of its sequences: reserves room for those, though the
+  // pass of `batch` is not over. False: somebody waits, has come to the end of its answer or its stream, or there is no room.
+  bool ReserveNext(const ScheduledBatch& batch);
   // `now_us` is the time of an admission; `policy` bounds the prompt tokens of the step.
   ScheduledBatch Schedule(const ChunkPolicy& policy, int64_t now_us);
 

@@ -23,7 +23,8 @@ class StreamState {
   // Engine's end. What it holds back for a while counts as there.
   void Push(TokenEvent event);
   void HoldBack(int num_events) { num_held_ += num_events; }
-  bool full() const { return num_events_.load(std::memory_order_relaxed) + num_held_ >= capacity_; }
+  bool HasRoom(int num_events) const { return num_events_.load(std::memory_order_relaxed) + num_held_ + num_events <= capacity_; }
+  bool full() const { return !HasRoom(1); }
 
   // Reader's end.
   std::vector<TokenEvent> Take();

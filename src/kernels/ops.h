@@ -180,6 +180,11 @@ class Ops {
   // with what these hold now, and leave their results where they did. False: record them.
   virtual bool Repeat(int64_t /*number*/) { return false; }
   virtual bool CanRepeat(int64_t /*number*/) const { return false; }
+  // Repeat and Start in one, behind the step that runs now, whose Finish is still to come: `number` is all of that step. The host arrays
+  // are read now, but for `late`, which is read by Release: what comes before Release must not wait for the device, but for the Finish of
+  // the step before. The Finish after that ends this one. False: nothing has happened.
+  virtual bool RepeatAhead(int64_t /*number*/, std::span<const int32_t> /*late*/) { return false; }
+  virtual void Release() {}
 
   // For several backends of one kind that compute a step one after the other: `bytes` at `src`, memory of `from`, to `dst`, memory of
   // this one, after everything that `from` has started and before everything that this one will start. Nothing to copy: the order alone.

@@ -1,5 +1,6 @@
 // Proves the products of the CUDA backend against sums in double of the decoded weights: every weight type, few
 // and many rows, bias and accumulation; and that a row's bits do not depend on how many others there are.
+#include <cmath>
 #include <tuple>
 
 #include "tests/cuda/device_tensors.h"
@@ -167,6 +168,33 @@ TEST(CudaMatmulShapes, NormGateAndDownOfAStepAreTheReferences) {
     }
     // The reference rounds activations to 8 bits.
     EXPECT_LT(Distance(results[1], results[0]), 3e-2) << width << ", " << wide << ", " << tokens << " tokens";
+  }
+}
+
+// Rows that are no whole number of fragments.
+TEST(CudaMatmulShapes, NormedRowsOfOddLengthsAreTheExactOnes) {
+  Ops& gpu = Gpu();
+  for (const int64_t cols : {40, 72, 96, 200}) {
+    const RandomWeight weight(DType::kF16, 50, cols, 1);
+    const auto matrix = std::move(gpu.LoadMatrix(weight.view)).value();
+    const std::vector<float> ones(static_cast<size_t>(cols), 1);
+    const Tensor norm(gpu, {cols}, &ones);
+    for (const int64_t tokens : {3, 9, 20, 33, 64}) {
+      const auto x = RandomFloats(tokens * cols, 2);
+      const Tensor device_x(gpu, {tokens, cols}, &x), h(gpu, {tokens, cols}), y(gpu, {tokens, 50});
+      gpu.RmsNorm(device_x.view, norm.view.f32(), 1e-6f, h.view);
+      const MatmulOut out{matrix.get(), y.view, nullptr, false};
+      gpu.Matmul(h.view, std::span(&out, 1));
+      ASSERT_TRUE(gpu.Finish().has_value());
+      auto normed = x;
+      for (auto row = normed.begin(); row != normed.end(); row += cols) {
+        double squares = 0;
+        for (auto v = row; v != row + cols; ++v) squares += double{*v} * *v;
+        const auto scale = static_cast<float>(1 / std::sqrt(squares / static_cast<double>(cols)));
+        for (auto v = row; v != row + cols; ++v) *v *= scale;
+      }
+      EXPECT_LT(Distance(y.Read(), Exact(weight.view, normed, tokens, {})), 2e-3) << cols << " columns, " << tokens << " tokens";
+    }
   }
 }
 

@@ -366,6 +366,56 @@ TEST(CudaStep, OneInTwoPartsIsRepeatedInBoth) {
   EXPECT_GE(repeated, 36);
 }
 
+// A step that waits on the device for what the host learns from the step before.
+TEST(CudaStep, OneIsQueuedBehindTheOneThatRuns) {
+  Ops& gpu = Gpu();
+  const int64_t rows = 200, vocab = 300;
+  const auto values = RandomFloats(rows * vocab, 3);
+  const Tensor all(gpu, {rows, vocab}, &values), early_rows(gpu, {3, vocab}), late_rows(gpu, {2, vocab});
+  std::vector<int32_t> early = {0, 1, 2}, late = {3, 4}, best(5);
+  std::vector<float> logits(5);
+  const auto record = [&] {
+    gpu.GatherRows(all.view, early, early_rows.view);
+    gpu.GatherRows(all.view, late, late_rows.view);
+    gpu.Top(early_rows.view, 1, {}, logits.data(), best.data());
+    gpu.Top(late_rows.view, 1, {}, logits.data() + 3, best.data() + 3);
+  };
+  const auto finish = [&](int step) {
+    best.assign(5, -1);
+    ASSERT_TRUE(gpu.Finish().has_value());
+    for (int i = 0; i < 5; ++i) {
+      const auto row = values.begin() + (step * 5 + i) * vocab;
+      EXPECT_EQ(best[static_cast<size_t>(i)], std::max_element(row, row + vocab) - row) << step << " " << i;
+    }
+  };
+  const auto set = [](std::vector<int32_t>& to, int first) { std::iota(to.begin(), to.end(), first); };
+  record();
+  finish(0);
+  EXPECT_FALSE(gpu.RepeatAhead(gpu.last_started(), late)) << "nothing runs";
+  record();
+  gpu.Start();
+  const std::vector<int32_t> unknown = {1, 2};
+  EXPECT_FALSE(gpu.RepeatAhead(gpu.last_started(), unknown));
+  EXPECT_FALSE(gpu.RepeatAhead(gpu.last_started() - 1, late)) << "it is not what runs";
+  for (int step = 1; step < 30; ++step) {
+    set(early, step * 5);
+    set(late, 0);
+    ASSERT_TRUE(gpu.RepeatAhead(gpu.last_started(), late)) << step;
+    EXPECT_FALSE(gpu.RepeatAhead(gpu.last_started(), late)) << "one is behind it";
+    finish(step - 1);
+    set(late, step * 5 + 3);
+    gpu.Release();
+  }
+  finish(29);
+  // And on as ever.
+  set(early, 30 * 5);
+  set(late, 30 * 5 + 3);
+  ASSERT_TRUE(gpu.Repeat(gpu.last_started()));
+  finish(30);
+  record();
+  finish(30);
+}
+
 TEST(CudaTop, ANanComesFirst) {
   Ops& gpu = Gpu();
   auto logits = RandomFloats(3000, 1);

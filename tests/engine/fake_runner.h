@@ -98,7 +98,9 @@ class FakeRunner final : public ModelRunner {
   // Computes beside the engine, which must then start each batch, and may let go of masks until it waits for the end.
   bool apart = false;
   std::function<void()> started;  // called when a batch is
-  int64_t tokens_computed = 0;
+  bool queues = false;            // and takes the next one meanwhile, where that is the same but for one token more of each sequence
+  int queued_steps = 0;
+  int64_t tokens_computed = 0, sequences_computed = 0;
   int most_sequences = 0;
   std::string complaint;  // what the engine did that no model would survive
 
@@ -153,20 +155,49 @@ class FakeRunner final : public ModelRunner {
     if (!apart || under_way_ != nullptr) complaint = "a start that nobody asked for";
     if (!batch.masks.rows.empty()) complaint = "masks before the start";
     under_way_ = &batch;
+    now_.Take(batch);
     if (started) started();
   }
+  bool StartNext(const ForwardBatch& batch) override {
+    if (under_way_ != &batch || queued_) complaint = "a batch behind none";
+    const bool single = batch.sequences.context_len.size() == batch.token_ids.size();
+    if (!queues || !single || now_.positions.size() != batch.token_ids.size()) return false;
+    for (size_t i = 0; i < batch.token_ids.size(); ++i) {
+      if (batch.sequences.positions[i] != now_.positions[i] + 1) complaint = "a sequence that is not one token further";
+    }
+    next_.Take(batch);
+    queued_ = true;
+    ++queued_steps;
+    return true;
+  }
+  void Release() override {
+    if (under_way_ != nullptr || !queued_) complaint = "a release of nothing";
+    next_.token_ids.assign(released_->token_ids.begin(), released_->token_ids.end());
+    under_way_ = released_;
+    now_ = std::move(next_);
+    queued_ = false;
+  }
 
-  Result<std::span<const float>> Run(const ForwardBatch& batch) override {
-    if (apart && std::exchange(under_way_, nullptr) != &batch) complaint = "another batch than was started";
+  // Arrays of a batch may change once it has been started.
+  Result<std::span<const float>> Run(const ForwardBatch& given) override {
+    if (apart && std::exchange(under_way_, nullptr) != &given) complaint = "another batch than was started";
+    released_ = &given;
+    if (!apart) now_.Take(given);
+    ForwardBatch batch = given;
+    std::vector<KvBatch> kv;
+    now_.Show(&batch, &kv);
     const SequenceBatch& seqs = batch.sequences;
     most_sequences = std::max(most_sequences, seqs.num_sequences());
     tokens_computed += seqs.num_tokens();
+    sequences_computed += seqs.num_sequences();
     if (fail && fail(batch)) {
       for (size_t g = 0; g < pools_.size(); ++g) {
         for (int32_t slot : batch.kv[g].slots) pools_[g][static_cast<size_t>(slot)] = {-7, 0xdead};
       }
+      next_.worthless = queued_;
       return Fail(ErrorCode::kComputeFault, "the fake device fell over");
     }
+    const std::string before = complaint;
     logits_.assign(batch.logit_rows.size() * kVocab, 0.0f);
     size_t row = 0;
     for (int s = 0; s < seqs.num_sequences(); ++s) {
@@ -187,6 +218,7 @@ class FakeRunner final : public ModelRunner {
       hidden_.push_back(1.0f);
     }
     if (row != batch.logit_rows.size()) complaint = "logit rows out of order";
+    if (now_.worthless) complaint = before;
     best_.clear();
     if (row > 0) ++(batch.best > 0 ? best_steps : whole_steps);
     if (batch.best == 0) return std::span<const float>(logits_);
@@ -202,6 +234,26 @@ class FakeRunner final : public ModelRunner {
   Slot* SlotsOf(int g, int block) {
     return pools_[static_cast<size_t>(g)].data() + block * kKvBlockTokens;
   }
+
+  struct Arrays {
+    std::vector<int32_t> token_ids, positions, query_start, context_len;
+    std::vector<std::pair<std::vector<int32_t>, std::vector<int32_t>>> kv;  // slots, table
+    bool worthless = false;  // the step before it failed: nobody wants what it reads
+    void Take(const ForwardBatch& batch) {
+      worthless = false;
+      const auto copy = [](std::span<const int32_t> from) { return std::vector<int32_t>(from.begin(), from.end()); };
+      token_ids = copy(batch.token_ids), positions = copy(batch.sequences.positions);
+      query_start = copy(batch.sequences.query_start), context_len = copy(batch.sequences.context_len);
+      kv.clear();
+      for (const KvBatch& group : batch.kv) kv.emplace_back(copy(group.slots), copy(group.block_table));
+    }
+    void Show(ForwardBatch* batch, std::vector<KvBatch>* groups) const {
+      batch->token_ids = token_ids;
+      batch->sequences = {positions, query_start, context_len};
+      for (size_t g = 0; g < kv.size(); ++g) groups->push_back({kv[g].first, kv[g].second, batch->kv[g].max_blocks});
+      batch->kv = *groups;
+    }
+  };
 
   uint64_t Read(const ForwardBatch& batch, int s, size_t g, int64_t position) {
     const KvBatch& kv = batch.kv[g];
@@ -275,6 +327,9 @@ class FakeRunner final : public ModelRunner {
   }
 
   const ForwardBatch* under_way_ = nullptr;
+  const ForwardBatch* released_ = nullptr;  // the last of Run
+  Arrays now_, next_;                       // of the batch under way, of the one behind it
+  bool queued_ = false;
   std::vector<int> windows_;
   std::vector<std::vector<Slot>> pools_;
   std::vector<std::vector<Slot>> host_;  // of each slot: the blocks of all groups

@@ -94,9 +94,10 @@ struct Joined {
   __device__ __forceinline__ void Add(float weight, float4 v) {
     sum.x += weight * v.x, sum.y += weight * v.y, sum.z += weight * v.z, sum.w += weight * v.w;
   }
-  __device__ __forceinline__ void Store(const Attention& args, int64_t at) const {
+  __device__ __forceinline__ void Store(const Attention& args, int token, int col) const {
     const float inverse = 1.0f / total;
-    if (args.half) {
+    const int64_t at = PlaceOf(args.form, token, col, args.heads * args.kv.v_dim);
+    if (args.form != RowForm::kFloats) {
       const uint2 halves = make_uint2(PackHalves(sum.x * inverse * kActivationScale, sum.y * inverse * kActivationScale),
                                       PackHalves(sum.z * inverse * kActivationScale, sum.w * inverse * kActivationScale));
       *reinterpret_cast<uint2*>(static_cast<__half*>(args.out) + at) = halves;
@@ -189,7 +190,7 @@ __global__ void __launch_bounds__(kWarps * 32, kMany ? 2 : 1)
     Joined joined;
     joined.Join(shared + row * kPart, group * kPart, warps, kDim, d);
     if (active == 1) {
-      joined.Store(args, (static_cast<int64_t>(token) * args.heads + first_head + row) * kDim + d);
+      joined.Store(args, token, (first_head + row) * kDim + d);
     } else {
       *reinterpret_cast<float4*>(out_part + row * kPart + d) = joined.sum;
       if (d == 0) out_part[row * kPart + kDim] = joined.most, out_part[row * kPart + kDim + 1] = joined.total;
@@ -202,7 +203,7 @@ __global__ void __launch_bounds__(kWarps * 32, kMany ? 2 : 1)
     for (int d = lane * 4; d < kDim + lane * 4; d += 128) {
       Joined joined;
       joined.template JoinSplits<kMany ? 8 : 16>(parts + row * kPart, group * kPart, active, kDim, d, lane);
-      if (d < kDim) joined.Store(args, (static_cast<int64_t>(token) * args.heads + first_head + row) * kDim + d);
+      if (d < kDim) joined.Store(args, token, (first_head + row) * kDim + d);
     }
   }
 }
@@ -223,10 +224,11 @@ size_t PartialBytesOfToken(const Attention& args) {  // at most
          static_cast<size_t>(args.kv.v_dim + kPartExtra);
 }
 
-// Tokens of one launch: the parts of more would take too much memory. (Tokens that store are few, one of each sequence.)
+// Tokens of one launch, a multiple of a fragment's: the parts of more would take too much memory. (Tokens that store are few, one of each sequence.)
 int TokensAtOnce(const Attention& args) {
   if (args.stores) return args.tokens;
-  return static_cast<int>(std::clamp<size_t>(kMostPartialBytes / PartialBytesOfToken(args), 1, static_cast<size_t>(args.tokens)));
+  const size_t most = kMostPartialBytes / PartialBytesOfToken(args) / kColumns * kColumns;
+  return static_cast<int>(std::min(std::max<size_t>(most, kColumns), static_cast<size_t>(args.tokens)));
 }
 
 template <int kDim>
@@ -243,7 +245,7 @@ void Launch(const Launcher& on, const Attention& args) {
     some.tokens = std::min(at_once, args.tokens - first);
     const int64_t values = int64_t{first} * args.heads * kDim;
     some.q += values;
-    some.out = static_cast<char*>(args.out) + values * (args.half ? 2 : 4);
+    some.out = static_cast<char*>(args.out) + values * (args.form == RowForm::kFloats ? 4 : 2);
     some.positions += first;
     if (some.sequence_of != nullptr) some.sequence_of += first;
     WithKvType(args.kv.k_dtype, [&]<DType kDType>() {

@@ -81,7 +81,7 @@ __global__ void PlainAttentionKernel(const __grid_constant__ Attention args) {
     __syncthreads();
   }
   for (int d = threadIdx.x; d < args.kv.v_dim; d += kThreads) {
-    StoreScaled(args.out, args.half, (static_cast<int64_t>(token) * args.heads + h) * args.kv.v_dim + d, sum[d] / total);
+    StoreScaled(args.out, args.form, PlaceOf(args.form, token, h * args.kv.v_dim + d, args.heads * args.kv.v_dim), sum[d] / total);
   }
 }
 

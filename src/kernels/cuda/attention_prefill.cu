@@ -97,18 +97,19 @@ __global__ void __launch_bounds__(kThreads, 1) PrefillAttentionKernel(const __gr
   PrefillTile<kDim> tile;
   tile.Clear();
   Sight sight[2];
-  int64_t at[2];  // of the row's results; -1: there is none
+  int of_token[2], of_head[2];  // the row's; -1: there is none
 #pragma unroll
   for (int r = 0; r < 2; ++r) {
     const int row = first_row + g + 8 * r;
-    at[r] = -1;
+    of_token[r] = of_head[r] = -1;
     sight[r] = {0, -1};
     const float* q = nullptr;
     if (row < rows) {
       const int token = begin + row / group;
       sight[r] = SightOf(args.params, args.positions[token], context);
-      at[r] = (static_cast<int64_t>(token) * args.heads + head * group + row % group) * kDim;
-      q = args.q + at[r];
+      of_token[r] = token;
+      of_head[r] = head * group + row % group;
+      q = args.q + (static_cast<int64_t>(token) * args.heads + of_head[r]) * kDim;
     }
 #pragma unroll
     for (int i = 0; i < kDim / 16; ++i) {
@@ -173,15 +174,15 @@ __global__ void __launch_bounds__(kThreads, 1) PrefillAttentionKernel(const __gr
 #pragma unroll
   for (int r = 0; r < 2; ++r) {
     const float inverse = 1.0f / tile.Total(r);
-    if (at[r] < 0) continue;
+    if (of_token[r] < 0) continue;
 #pragma unroll
     for (int i = 0; i < kDim / 8; ++i) {
-      const int64_t to_at = at[r] + i * 8 + 2 * t;
+      const int64_t at = PlaceOf(args.form, of_token[r], of_head[r] * kDim + i * 8 + 2 * t, args.heads * kDim);
       const float a = tile.o[i][2 * r] * inverse, b = tile.o[i][2 * r + 1] * inverse;
-      if (args.half) {
-        *reinterpret_cast<uint32_t*>(static_cast<__half*>(args.out) + to_at) = PackHalves(a * kActivationScale, b * kActivationScale);
+      if (args.form != RowForm::kFloats) {
+        *reinterpret_cast<uint32_t*>(static_cast<__half*>(args.out) + at) = PackHalves(a * kActivationScale, b * kActivationScale);
       } else {
-        *reinterpret_cast<float2*>(static_cast<float*>(args.out) + to_at) = make_float2(a, b);
+        *reinterpret_cast<float2*>(static_cast<float*>(args.out) + at) = make_float2(a, b);
       }
     }
   }

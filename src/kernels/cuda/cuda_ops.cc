@@ -1,6 +1,7 @@
 #include "kernels/cuda/cuda_ops.h"
 
 #include <bit>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 
@@ -47,17 +48,21 @@ CudaOps::CudaOps(const CudaOptions& options, const DeviceFacts& facts, std::stri
   plan_options_.facts = facts;
   if (options.deterministic) plan_options_.few_rows = plan_options_.host_few_rows = INT32_MAX;
   LB_CUDA_CHECK(cudaStreamCreateWithFlags(&launcher_.stream, cudaStreamNonBlocking));
-  LB_CUDA_CHECK(cudaEventCreateWithFlags(&received_, cudaEventDisableTiming));
+  for (cudaEvent_t* event : {&received_, &done_}) LB_CUDA_CHECK(cudaEventCreateWithFlags(event, cudaEventDisableTiming));
+  // Then a launch would wait for the gate that is opened after it.
+  const char* blocking = std::getenv("CUDA_LAUNCH_BLOCKING");
+  can_queue_ahead_ = blocking == nullptr || std::string_view(blocking) == "0";
 }
 
 CudaOps::~CudaOps() {
   cudaSetDevice(launcher_.facts.index);  // at the program's end the driver may be gone, and all else with it
+  Release();
   cudaStreamSynchronize(launcher_.stream);
   DropGraphs();
   upload_.reset();
   for (Buffer* buffer : {&halves_, &weights_, &partial_, &tickets_, &angle_values_, &top_}) cudaFree(buffer->data);
   cudaFreeHost(top_host_);
-  cudaEventDestroy(received_);
+  for (cudaEvent_t event : {received_, done_}) cudaEventDestroy(event);
   cudaStreamDestroy(launcher_.stream);
 }
 

@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "kernels/cuda/gate.h"
 #include "kernels/cuda/library_product.h"
 #include "kernels/cuda/plugin.h"
 #include "kernels/cuda/staging.h"
@@ -58,6 +59,8 @@ class CudaOps final : public Ops {
   int64_t last_started() const override { return num_started_; }
   bool CanRepeat(int64_t number) const override;
   bool Repeat(int64_t number) override;
+  bool RepeatAhead(int64_t number, std::span<const int32_t> late) override;
+  void Release() override;
   void Receive(Ops& from, const void* src, void* dst, size_t bytes) override;
 
  private:
@@ -147,6 +150,17 @@ class CudaOps final : public Ops {
   Buffer halves_, weights_, partial_, tickets_, angle_values_, top_;
   size_t angles_used_ = 0;
   std::vector<TopResult> results_;  // that are awaited
+  cudaEvent_t done_ = nullptr;      // the end of the step behind which another was queued
+  Gate gate_;
+  // What was queued behind the step that runs.
+  struct Ahead {
+    bool queued = false;
+    std::vector<TopResult> results;
+    std::span<const int32_t> late;  // until Release
+    int32_t* late_to = nullptr;
+  };
+  Ahead ahead_;
+  bool can_queue_ahead_ = true;
   char* top_host_ = nullptr;        // the step's: pinned, kernels write here
   size_t top_host_bytes_ = 0, top_host_used_ = 0;
   cudaEvent_t received_ = nullptr;  // what Receive waits for

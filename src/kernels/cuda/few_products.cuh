@@ -10,21 +10,27 @@
 
 namespace lb::cuda {
 
-// The shape of a kernel: kWarps warps, kTiles row tiles at once (gate and up), kTokens tokens, kAhead chunks in a batch.
-template <WeightForm kFormOf, int kWarpsOf, int kBlocksOf, int kTokensOf, bool kGluOf, int kAheadOf>
+// Gate's and up's tile of the same rows: kBoth reads an activation once for the two, kInTurn leaves registers for more weights on
+// their way.
+enum class Glu { kNone, kBoth, kInTurn };
+
+// The shape of a kernel: kWarps warps, kTiles row tiles at once, kTokens tokens, kAhead chunks in a batch.
+template <WeightForm kFormOf, int kWarpsOf, int kBlocksOf, int kTokensOf, Glu kGluOf, int kAheadOf>
 struct FewShape {
   static constexpr WeightForm kForm = kFormOf;
   static constexpr int kWarps = kWarpsOf;  // which share the columns
   static constexpr int kThreads = kWarps * 32;
   static constexpr int kBlocks = kBlocksOf;  // of a multiprocessor
   static constexpr int kTokens = kTokensOf;
-  static constexpr bool kGlu = kGluOf;
-  static constexpr int kTiles = kGlu ? 2 : 1;
+  static constexpr bool kGlu = kGluOf != Glu::kNone;
+  static constexpr bool kInTurn = kGluOf == Glu::kInTurn;
+  static constexpr int kTiles = kGluOf == Glu::kBoth ? 2 : 1;
   static constexpr int kAhead = kAheadOf;
   static constexpr int kRecord = LayoutOf(kForm).record();
   static constexpr int kStep = kWarps * kAhead;  // chunks from a batch to the next
   // Of one half of the double buffer: [warp][tile][token][row].
   static constexpr int kPartial = kWarps * kTiles * kTokens * kTileRows;
+  static_assert(!kInTurn || kTokens * kTileRows <= kThreads);  // a thread keeps one value of gate
 };
 
 // The weights of one step of a warp: kAhead chunks of each row tile, kWarps chunks apart, the first of them `c`.
@@ -43,11 +49,13 @@ struct Batch {
   }
 };
 
-// The warps' sums of one row tile, joined in order, to where they belong. `unscale`: of the activations.
+// The warps' sums of a row tile, number `local` of its segment (or of gate's and up's), joined in order, to where they belong. `unscale`:
+// of the activations; `gate`: a thread's value of gate until up's comes.
 template <typename S>
-__device__ __forceinline__ void WriteTile(const FewProducts& args, const FewSegment& segment, const float* partial, int local,
-                                          int first_token, int tokens, float unscale) {
+__device__ __forceinline__ void WriteTile(const FewProducts& args, int number, int local, const float* partial, int first_token, int tokens,
+                                          float unscale, float& gate) {
   constexpr int kOne = S::kTokens * kTileRows;  // values of a row tile
+  const FewSegment& segment = args.segments[number];
   const int rows = segment.w.rows;
   for (int i = threadIdx.x; i < min(tokens * kTileRows, kOne); i += S::kThreads) {
     const int token = i / kTileRows, row = local * kTileRows + i % kTileRows;
@@ -55,7 +63,7 @@ __device__ __forceinline__ void WriteTile(const FewProducts& args, const FewSegm
     float value[S::kTiles];
 #pragma unroll
     for (int tile = 0; tile < S::kTiles; ++tile) {
-      const FewSegment& part = S::kGlu ? args.segments[tile] : segment;
+      const FewSegment& part = S::kTiles == 2 ? args.segments[tile] : segment;
       float v = 0;
 #pragma unroll
       for (int w = 0; w < S::kWarps; ++w) v += partial[(w * S::kTiles + tile) * kOne + i];
@@ -63,11 +71,15 @@ __device__ __forceinline__ void WriteTile(const FewProducts& args, const FewSegm
       if (part.bias != nullptr) v += part.bias[row];
       value[tile] = v;
     }
-    const int64_t at = static_cast<int64_t>(first_token + token) * rows + row;
-    if constexpr (S::kGlu) {
-      StoreScaled(args.glu_out, args.glu_half, at, Activated(args.act, value[0]) * value[1]);
+    if (S::kInTurn && number == 0) {
+      gate = value[0];
+    } else if constexpr (S::kGlu) {
+      const float of_gate = S::kInTurn ? gate : value[0];
+      StoreScaled(args.glu_out, args.glu_form, PlaceOf(args.glu_form, first_token + token, row, rows),
+                  Activated(args.act, of_gate) * value[S::kTiles - 1]);
     } else {
-      segment.y[at] = segment.accumulate ? segment.y[at] + value[0] : value[0];
+      float& y = segment.y[static_cast<int64_t>(first_token + token) * rows + row];
+      y = segment.accumulate ? y + value[0] : value[0];
     }
   }
 }
@@ -81,26 +93,27 @@ __device__ __forceinline__ void StageNorm(const FewProducts& args, float* norm) 
 }
 inline size_t NormBytes(const FewProducts& args) { return args.norm_weight != nullptr ? sizeof(float) * static_cast<size_t>(args.cols) : 0; }
 
-// Where a warp is: at chunk `c` of a tile (both tiles, of gate and up), whose record lies `at`.
+// Where a warp is: at chunk `c` of a row tile of a segment (kBoth: of gate and up), whose record lies `at`.
 template <typename S>
 struct Cursor {
   int tile, c, segment;
   const uint8_t* at[S::kTiles];
 
-  __device__ __forceinline__ void Open(const FewProducts& args, int tile_in, int warp) {
+  __device__ __forceinline__ void Open(const FewProducts& args, int tile_in, int segment_in, int warp) {
     tile = tile_in;
     c = warp;
-    segment = 0;
+    segment = segment_in;
     if constexpr (!S::kGlu) {
       while (segment + 1 < args.num_segments && tile >= args.segments[segment + 1].first_tile) ++segment;
     }
 #pragma unroll
     for (int i = 0; i < S::kTiles; ++i) {
-      const FewSegment& part = args.segments[S::kGlu ? i : segment];
-      const int local = S::kGlu ? tile : tile - part.first_tile;
-      at[i] = part.w.data + (static_cast<int64_t>(local) * part.w.chunks + warp) * S::kRecord;
+      const DeviceWeight& w = args.segments[segment + i].w;
+      at[i] = w.data + (static_cast<int64_t>(Local(args)) * w.chunks + warp) * S::kRecord;
     }
   }
+  // The tile among those of its segment.
+  __device__ __forceinline__ int Local(const FewProducts& args) const { return S::kGlu ? tile : tile - args.segments[segment].first_tile; }
   // To the next batch. False when there is none.
   __device__ __forceinline__ bool Next(const FewProducts& args, int chunks, int warp) {
     c += S::kStep;
@@ -109,11 +122,16 @@ struct Cursor {
       for (int i = 0; i < S::kTiles; ++i) at[i] += S::kStep * S::kRecord;
       return true;
     }
+    if (S::kInTurn && segment == 0) {
+      Open(args, tile, 1, warp);
+      return true;
+    }
     const int next = tile + static_cast<int>(gridDim.x);
     if (next >= args.num_tiles) return false;
-    Open(args, next, warp);
+    Open(args, next, 0, warp);
     return true;
   }
+  __device__ __forceinline__ bool IsInTileOf(const Cursor& other) const { return tile == other.tile && segment == other.segment; }
 };
 
 // `Way` has Piece, a lane's share of a chunk of weights; Prepare(), what needs no other kernel's results, and Stage(), which
@@ -132,7 +150,7 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
   // The first weights come while the kernel before still runs; they never change.
   Batch<S, typename Way::Piece> batches[2];
   Cursor<S> loading, cursor;
-  cursor.Open(args, blockIdx.x, warp);
+  cursor.Open(args, blockIdx.x, 0, warp);
   loading = cursor;
   batches[0].Load(loading.at, loading.c, chunks, lane);
   bool more = loading.Next(args, chunks, warp);
@@ -144,20 +162,20 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
   way.Stage();
 
   int buffer = 0;
+  float gate = 0;
   // Multiplies a batch, then lets it load what comes after the other one.
   const auto step = [&](Batch<S, typename Way::Piece>& batch) {
-    const int tile = cursor.tile, segment = cursor.segment;
-    way.Multiply(batch, cursor.c, chunks);
+    const Cursor<S> here = cursor;
+    way.Multiply(batch, here.c, chunks);
     if (more) {
       more = loading.Next(args, chunks, warp);
       if (more) batch.Load(loading.at, loading.c, chunks, lane);
     }
     const bool goes_on = cursor.Next(args, chunks, warp);
-    if (goes_on && cursor.tile == tile) return true;
+    if (goes_on && cursor.IsInTileOf(here)) return true;
     way.Put(partial + buffer * S::kPartial + warp * S::kTiles * S::kTokens * kTileRows);
     __syncthreads();
-    WriteTile<S>(args, args.segments[segment], partial + buffer * S::kPartial,
-                 S::kGlu ? tile : tile - args.segments[segment].first_tile, first_token, tokens, Way::kUnscale);
+    WriteTile<S>(args, here.segment, here.Local(args), partial + buffer * S::kPartial, first_token, tokens, Way::kUnscale, gate);
     buffer ^= 1;
     return goes_on;
   };
@@ -186,12 +204,17 @@ inline size_t BytesBesideSums(const DeviceFacts& facts) {
 inline constexpr int kFewTiles = 256;
 constexpr int FixedWarps(const FewProducts& args) { return !args.glu && args.num_tiles <= kFewTiles ? 16 : 8; }
 
-// Warps of a block, 8 or 16, of which a multiprocessor has 16: what leaves fewer of them without work at the end.
+inline bool HasShortRows(const FewProducts& args) { return args.segments[0].w.chunks <= 24; }
+
+// Warps of a block, 8 or 16, of which a multiprocessor has 16: what leaves fewer of them without work at the end. Eight have all of a
+// short row's bytes on their way at once; then half a multiprocessor is free for the first weights of the kernel behind.
 inline int BestWarps(const Launcher& on, const FewProducts& args) {
   if (args.fixed) return FixedWarps(args);
+  const DeviceWeight& first = args.segments[0].w;
+  if (!HasNarrowCodes(first.form) && HasShortRows(args)) return 8;
   const auto used = [&](int warps) {
     const auto share = [](int work, int workers) { return static_cast<double>(work) / ((work + workers - 1) / workers * workers); };
-    return share(args.segments[0].w.chunks, warps) * share(args.num_tiles, on.facts.num_sms * 16 / warps);
+    return share(first.chunks, warps) * share(args.num_tiles, on.facts.num_sms * 16 / warps);
   };
   return used(16) > used(8) ? 16 : 8;
 }

@@ -3,7 +3,7 @@
 
 #include <cuda_fp16.h>
 
-#include "kernels/cuda/weight_layout.h"
+#include "kernels/cuda/launch.h"
 
 namespace lb::cuda {
 
@@ -131,9 +131,16 @@ struct Chunk {
   }
 };
 
+// Where a row's value lies among all. Eight neighbouring columns, from a multiple of eight on, are neighbours in every form.
+__device__ __forceinline__ int64_t PlaceOf(RowForm form, int64_t row, int col, int cols) {
+  if (form != RowForm::kFragments) return row * cols + col;
+  const int64_t fragment = row / kColumns * (cols / kFragmentCols) + col / kFragmentCols;
+  return fragment * (kColumns * kFragmentCols) + (row % kColumns * (kFragmentCols / 8) + col % kFragmentCols / 8) * 8 + col % 8;
+}
+
 // One activation: f32, or fp16 times kActivationScale as products read it.
-__device__ __forceinline__ void StoreScaled(void* y, bool half, int64_t at, float v) {
-  if (half) {
+__device__ __forceinline__ void StoreScaled(void* y, RowForm form, int64_t at, float v) {
+  if (form != RowForm::kFloats) {
     static_cast<__half*>(y)[at] = __low2half(AsHalf2(PackHalves(v * kActivationScale, 0)));
   } else {
     static_cast<float*>(y)[at] = v;

@@ -6,10 +6,9 @@
 
 namespace lb::cuda {
 
-inline constexpr int kColumns = 8;    // tokens of a tensor-core tile
 inline constexpr int kWideTiles = 4;  // such tiles of one block when there are many tokens
 
-// Activations are in shared memory for few tokens, else they stay fp16 rows in global memory. kChains (1 or 2) products run side by
+// Activations are in shared memory for few tokens, else they stay in global memory as fp16. kChains (1 or 2) products run side by
 // side for one sum: two where little else hides what they take.
 template <typename S, int kChains>
 class HalfWay {
@@ -33,8 +32,12 @@ class HalfWay {
       __syncthreads();
       row_ = rows_ + lane_ / 4 * stride_ + lane_ % 4 * 8;
     } else {
+      const bool fragments = args_.x.form == RowForm::kFragments;
       stride_ = args_.cols;
-      row_ = static_cast<const __half*>(args_.x.data) + static_cast<int64_t>(first_token_ + lane_ / 4) * args_.cols + lane_ % 4 * 8;
+      step_ = fragments ? kColumns * kFragmentCols : kFragmentCols;
+      limit_ = fragments ? (tokens_ + kColumns - 1) / kColumns * kColumns : tokens_;
+      row_ = static_cast<const __half*>(args_.x.data) + static_cast<int64_t>(first_token_) * args_.cols +
+             (fragments ? lane_ * 8 : lane_ / 4 * args_.cols + lane_ % 4 * 8);
     }
   }
   __device__ __forceinline__ void Multiply(const Batch<S, Piece>& batch, int c, int chunks) {
@@ -45,7 +48,7 @@ class HalfWay {
         for (int half = 0; half < 2; ++half) {
           uint4 b[kWide];
 #pragma unroll
-          for (int n = 0; n < kWide; ++n) b[n] = Activations(n, (c + u * S::kWarps) * kChunkCols + half * 32);
+          for (int n = 0; n < kWide; ++n) b[n] = Activations(n, (c + u * S::kWarps) * 2 + half);
 #pragma unroll
           for (int i = 0; i < S::kTiles; ++i) {
             uint32_t a[2][4];
@@ -81,12 +84,15 @@ class HalfWay {
  private:
   static constexpr int kWide = S::kTokens / kColumns;
 
-  __device__ __forceinline__ uint4 Activations(int wide, int col) const {
+  // Of the tokens of a tile, `part`: which 32 columns. Rows in global memory have no padding; what a fragment has behind the last
+  // token, if it is no zero, does not come into another's sums.
+  __device__ __forceinline__ uint4 Activations(int wide, int part) const {
     const int token = wide * kColumns + lane_ / 4;
     uint4 b = make_uint4(0, 0, 0, 0);
-    // Rows in global memory have no padding.
-    if (token < tokens_ && (kWide == 1 || col + lane_ % 4 * 8 < args_.cols)) {
-      b = *reinterpret_cast<const uint4*>(row_ + wide * kColumns * stride_ + col);
+    if constexpr (kWide == 1) {
+      if (token < tokens_) b = *reinterpret_cast<const uint4*>(row_ + part * kFragmentCols);
+    } else if (token < limit_ && part * kFragmentCols + lane_ % 4 * 8 < args_.cols) {
+      b = *reinterpret_cast<const uint4*>(row_ + wide * kColumns * stride_ + part * step_);
     }
     return b;
   }
@@ -96,7 +102,8 @@ class HalfWay {
   float* norm_ = nullptr;
   int lane_, first_token_, tokens_;
   const __half* row_ = nullptr;  // of token lane / 4 of the first tile, moved to the lane's columns
-  int stride_ = 0;               // halves from a token to the next
+  int stride_ = 0;               // halves from a token to the next; in fragments: of eight, an eighth
+  int step_ = 0, limit_ = 0;     // in global memory: halves from 32 columns to the next, tokens that may be read
   float sums_[S::kTiles][kWide][kChains][4] = {};
 };
 

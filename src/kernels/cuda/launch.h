@@ -16,10 +16,16 @@ struct Launcher {
   DeviceFacts facts;
 };
 
-// A row of activations: f32, or fp16 times kActivationScale.
+// How activations [rows, cols] lie: f32 rows; fp16 rows, times kActivationScale; or fp16 in the order in which a product of more than
+// kColumns rows takes them: for each 8 rows and 32 columns (of which cols is a multiple) what the 32 lanes of a warp have as their operand,
+// 8 columns of a row each, one behind the other. So a warp's load is 512 neighbouring bytes.
+enum class RowForm : int32_t { kFloats, kHalves, kFragments };
+inline constexpr int kColumns = 8;         // rows of activations of a tensor-core tile: its columns
+inline constexpr int kFragmentCols = 32;
+
 struct Rows {
   const void* data = nullptr;
-  bool half = false;
+  RowForm form = RowForm::kFloats;
 };
 
 // ---- products -------------------------------------------------------------------------------------
@@ -47,7 +53,7 @@ struct FewProducts {
   bool glu = false;
   Activation act = Activation::kSilu;
   void* glu_out = nullptr;
-  bool glu_half = false;
+  RowForm glu_form = RowForm::kFloats;
   bool fixed = false;  // the bits of a row do not depend on the number of rows
   int group = 0;       // tokens of a block; set by the launch
 };
@@ -83,7 +89,7 @@ struct Norm {
   int64_t rows = 0;
   int cols = 0;
   void* y = nullptr;
-  bool half = false;
+  RowForm form = RowForm::kFloats;  // of y
 };
 void LaunchNorm(const Launcher& on, const Norm& args);
 // cos and sin [tokens, pairs] of the step's positions.
@@ -108,7 +114,7 @@ struct RopeStore {
 void LaunchRopeStore(const Launcher& on, const RopeStore& args);
 void LaunchGlu(const Launcher& on, Activation act, const void* gate, const void* up, bool half_in, int64_t n,
                void* y, bool half);
-void LaunchActivate(const Launcher& on, Activation act, const float* x, int64_t n, void* y, bool half);
+void LaunchActivate(const Launcher& on, Activation act, const float* x, int64_t n, float* y);
 void LaunchAdd(const Launcher& on, const float* x, int64_t n, float* y);
 void LaunchSoftcap(const Launcher& on, float* x, int64_t n, float cap);
 void LaunchScale(const Launcher& on, float* x, int64_t n, float factor);
@@ -131,7 +137,7 @@ struct Attention {
   int most_queries = 0;  // of one sequence
   AttentionParams params;
   void* out = nullptr;
-  bool half = false;
+  RowForm form = RowForm::kFloats;  // of out
   float* partial = nullptr;  // AttentionScratch
   int* tickets = nullptr;    // zero between launches
   bool fixed = false;  // decode only: a token's sums are split the same way whatever else is in the step

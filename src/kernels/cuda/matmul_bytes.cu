@@ -27,7 +27,7 @@ class ByteWay {
     for (int n = 0; n < tokens_; ++n) {
       uint8_t* row = rows_ + n * ByteStride(chunks);
       const int64_t at = static_cast<int64_t>(n) * args_.cols;
-      if (args_.x.half) {
+      if (args_.x.form == RowForm::kHalves) {
         StageHalfBytes<S::kThreads>(args_, static_cast<const __half*>(args_.x.data) + at, chunks, row, groups + n * GroupsOf(chunks));
       } else {
         StageFloatBytes<S::kThreads>(args_, static_cast<const float*>(args_.x.data) + at, norm_, chunks, row, groups + n * GroupsOf(chunks),
@@ -79,7 +79,7 @@ template <WeightForm kForm, int kWarps, bool kGlu>
 void Launch(const Launcher& on, FewProducts args) {
   constexpr bool kMoreScales = ScalesBy16(kForm);  // which take registers
   constexpr int kAhead = kGlu ? (kMoreScales ? 1 : 2) : (kWarps > 8 && !kMoreScales) ? 4 : 3;
-  using S = FewShape<kForm, kWarps, (kWarps > 8) ? 1 : 2, kByteTokens, kGlu, kAhead>;
+  using S = FewShape<kForm, kWarps, (kWarps > 8) ? 1 : 2, kByteTokens, kGlu ? Glu::kBoth : Glu::kNone, kAhead>;
   args.group = S::kTokens;
   LaunchFew<S, ByteWay<S>>(on, args, ByteRowsBytes(args.segments[0].w.chunks, args.tokens) + NormBytes(args));
 }

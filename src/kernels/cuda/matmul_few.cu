@@ -4,10 +4,14 @@
 namespace lb::cuda {
 namespace {
 
+// A tile of a short row is one batch of eight warps, so gate's can come before up's.
 template <WeightForm kForm, int kWarps, bool kGlu>
 void Launch(const Launcher& on, const FewProducts& args) {
+  if constexpr (kWarps == 8 && kForm != WeightForm::kHalf) {
+    if (HasShortRows(args)) return LaunchHalf<FewShape<kForm, 8, 2, kColumns, kGlu ? Glu::kInTurn : Glu::kNone, 3>, 2>(on, args);
+  }
   constexpr int kAhead = (kGlu || kForm == WeightForm::kHalf) ? 1 : (kWarps > 8) ? 3 : 2;
-  LaunchHalf<FewShape<kForm, kWarps, (kWarps > 8) ? 1 : 2, kColumns, kGlu, kAhead>, 2>(on, args);
+  LaunchHalf<FewShape<kForm, kWarps, (kWarps > 8) ? 1 : 2, kColumns, kGlu ? Glu::kBoth : Glu::kNone, kAhead>, 2>(on, args);
 }
 
 }  // namespace
@@ -17,7 +21,7 @@ bool FewProductsFit(const DeviceFacts& facts, int cols) {
 }
 
 void LaunchFewProducts(const Launcher& on, const FewProducts& args) {
-  if (args.x.half && args.tokens > RowsOfBlock(on.facts, args.cols, 0)) return LaunchWideProducts(on, args);
+  if (args.x.form != RowForm::kFloats && args.tokens > RowsOfBlock(on.facts, args.cols, 0)) return LaunchWideProducts(on, args);
   WithForm(args.segments[0].w.form, [&]<WeightForm kForm>() {
     WithBestWarps(on, args, [&]<int kWarps, bool kGlu>() { Launch<kForm, kWarps, kGlu>(on, args); });
   });

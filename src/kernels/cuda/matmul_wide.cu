@@ -8,7 +8,14 @@ namespace {
 template <WeightForm kForm, int kWarps, bool kGlu, int kChains>
 void Launch(const Launcher& on, const FewProducts& args) {
   constexpr int kBlocks = (kWarps > 8 || (kGlu && kChains == 2)) ? 1 : 2, kAhead = (kGlu || kForm == WeightForm::kHalf) ? 1 : 2;
-  LaunchHalf<FewShape<kForm, kWarps, kBlocks, kWideTiles * kColumns, kGlu, kAhead>, kChains>(on, args);
+  LaunchHalf<FewShape<kForm, kWarps, kBlocks, kWideTiles * kColumns, kGlu ? Glu::kBoth : Glu::kNone, kAhead>, kChains>(on, args);
+}
+
+// A block of 16 on a multiprocessor where there are no more; else two of 8.
+int WideWarps(const Launcher& on, const FewProducts& args) {
+  if (args.fixed) return FixedWarps(args);
+  const int groups = (args.tokens + kWideTiles * kColumns - 1) / (kWideTiles * kColumns);
+  return args.num_tiles * groups <= on.facts.num_sms ? 16 : 8;
 }
 
 }  // namespace
@@ -18,7 +25,7 @@ void LaunchWideProducts(const Launcher& on, const FewProducts& args) {
     const auto launch = [&]<int kChains>() {
       if (args.glu) {
         Launch<kForm, 8, true, kChains>(on, args);
-      } else if (FixedWarps(args) == 16) {
+      } else if (WideWarps(on, args) == 16) {
         Launch<kForm, 16, false, kChains>(on, args);
       } else {
         Launch<kForm, 8, false, kChains>(on, args);

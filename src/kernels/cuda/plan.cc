@@ -184,12 +184,22 @@ void FuseAttention(std::vector<Op>& ops, int at) {
   store.done = 1;
 }
 
+// How the values that `op` writes for `readers` alone are best: as a product of many rows without a library takes them, when all are such.
+RowForm FormFor(const std::vector<Op>& ops, const Op& op, const std::vector<size_t>& readers) {
+  const bool fragments = std::ranges::all_of(readers, [&](size_t r) {
+    const Op& reader = ops[r];
+    return reader.kind == OpKind::kMatmul && reader.few && reader.tokens == op.tokens && reader.tokens > kColumns &&
+           reader.cols % kFragmentCols == 0;
+  });
+  return fragments ? RowForm::kFragments : RowForm::kHalves;
+}
+
 // Gate, up and their product: in one kernel for few rows, else with fp16 between the kernels when `y` is fp16 too
 // (it may lie where gate lies).
-void FuseGlu(std::vector<Op>& ops, size_t at, bool only_products) {
+void FuseGlu(std::vector<Op>& ops, size_t at, bool only_products, const std::vector<size_t>& readers) {
   Op& glu = ops[at];
   const bool apart = glu.y != glu.x && glu.y != glu.x2;
-  glu.y_half = only_products && apart;
+  glu.y_form = only_products && apart ? RowForm::kHalves : RowForm::kFloats;
   const int before = Before(ops, static_cast<int>(at));
   if (before < 0) return;
   Op& product = ops[before];
@@ -204,10 +214,11 @@ void FuseGlu(std::vector<Op>& ops, size_t at, bool only_products) {
     product.glu = 1;
     product.act = glu.act;
     product.y = glu.y;
-    product.y_half = glu.y_half = only_products;
+    product.y_form = glu.y_form = only_products ? FormFor(ops, glu, readers) : RowForm::kFloats;
     glu.done = 1;
   } else if (!product.few && only_products && product.bias[0] == nullptr && product.bias[1] == nullptr) {
-    product.glu_in_half = glu.glu_in_half = glu.y_half = 1;
+    product.glu_in_half = glu.glu_in_half = 1;
+    glu.y_form = RowForm::kHalves;
   }
 }
 
@@ -230,13 +241,13 @@ void PlanStep(std::vector<Op>& ops, const PlanOptions& options) {
     std::vector<size_t> readers;
     const bool only_products = OnlyProductsRead(ops, i + 1, WritesOf(op)[0], &readers);
     if (op.kind == OpKind::kGlu) {
-      FuseGlu(ops, i, only_products);
+      FuseGlu(ops, i, only_products, readers);
     } else if (only_products) {
-      op.y_half = 1;
+      op.y_form = FormFor(ops, op, readers);
     }
     // The norm goes into its product, when that is the next operation and the only reader.
     Op* next = i + 1 < ops.size() ? &ops[i + 1] : nullptr;
-    if (op.y_half && op.kind == OpKind::kNorm && !op.layer_norm && readers.size() == 1 && readers[0] == i + 1 && next->few &&
+    if (op.y_form != RowForm::kFloats && op.kind == OpKind::kNorm && !op.layer_norm && readers.size() == 1 && readers[0] == i + 1 && next->few &&
         next->tokens <= options.fused_norm_rows && next->tokens == op.tokens && op.cols % 8 == 0) {
       // The product must not write what its other blocks still read.
       const bool apart = std::none_of(next->ys, next->ys + next->num_outs, [&](const float* y) { return y == op.x; });
@@ -248,10 +259,10 @@ void PlanStep(std::vector<Op>& ops, const PlanOptions& options) {
         continue;
       }
     }
-    if (!op.y_half) continue;
     for (size_t r : readers) {
-      ops[r].x_half = 1;
-      if (ops[r].kind == OpKind::kGather) ops[r].y_half = 1;
+      if (op.y_form == RowForm::kFloats) break;
+      ops[r].x_form = op.y_form;
+      if (ops[r].kind == OpKind::kGather) ops[r].y_form = op.y_form;
     }
   }
   for (size_t i = 0; i < ops.size(); ++i) {

@@ -50,7 +50,7 @@ __global__ void ToHalfKernel(const float* x, int64_t n, __half* y) {
   WaitForPrevious();
   const int64_t step = static_cast<int64_t>(gridDim.x) * blockDim.x;
   for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += step) {
-    StoreScaled(y, true, i, x[i]);
+    StoreScaled(y, RowForm::kHalves, i, x[i]);
   }
 }
 
@@ -80,8 +80,9 @@ __global__ void __launch_bounds__(kThreads) ShortNormKernel(const Norm args) {
   for (int v = 0; v < kVectors; ++v) {
     const int i = threadIdx.x + v * kThreads;
     if (i >= vectors) continue;
-    if (args.half) {
-      reinterpret_cast<uint2*>(static_cast<__half*>(args.y) + base)[i] = NormedHalves(x[v], w[v], scale * kActivationScale);
+    if (args.form != RowForm::kFloats) {
+      __half* to = static_cast<__half*>(args.y) + PlaceOf(args.form, blockIdx.x, 4 * i, args.cols);
+      *reinterpret_cast<uint2*>(to) = NormedHalves(x[v], w[v], scale * kActivationScale);
     } else {
       reinterpret_cast<float4*>(static_cast<float*>(args.y) + base)[i] =
           make_float4(x[v].x * w[v].x * scale, x[v].y * w[v].y * scale, x[v].z * w[v].z * scale, x[v].w * w[v].w * scale);
@@ -115,7 +116,7 @@ __global__ void NormKernel(const Norm args) {
   const float scale = rsqrtf(BlockSum(squares, scratch[1]) / static_cast<float>(args.cols) + args.eps);
   for (int i = threadIdx.x; i < args.cols; i += kThreads) {
     float v = args.layer_norm ? (x[i] - mean) * scale * args.weight[i] + args.bias[i] : x[i] * args.weight[i] * scale;
-    StoreScaled(args.y, args.half, base + i, v);
+    StoreScaled(args.y, args.form, PlaceOf(args.form, blockIdx.x, i, args.cols), v);
   }
 }
 
@@ -159,22 +160,22 @@ __global__ void GluKernel(Activation act, const void* gate, const void* up, bool
   }
   if (n % 2 == 1 && blockIdx.x == 0 && threadIdx.x == 0 && !half_in) {
     const float v = Activated(act, static_cast<const float*>(gate)[n - 1]) * static_cast<const float*>(up)[n - 1];
-    StoreScaled(y, half, n - 1, v);
+    StoreScaled(y, half ? RowForm::kHalves : RowForm::kFloats, n - 1, v);
   }
 }
 
 enum class Each { kActivate, kAdd, kSoftcap, kScale };
-__global__ void EachKernel(Each what, Activation act, const float* x, int64_t n, float cap, void* y, bool half) {
+__global__ void EachKernel(Each what, Activation act, const float* x, int64_t n, float cap, float* y) {
   LaunchNext();
   WaitForPrevious();
   const int64_t step = static_cast<int64_t>(gridDim.x) * blockDim.x;
   for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += step) {
     float v = x[i];
     if (what == Each::kActivate) v = Activated(act, v);
-    if (what == Each::kAdd) v += static_cast<const float*>(y)[i];
+    if (what == Each::kAdd) v += y[i];
     if (what == Each::kSoftcap) v = cap * tanhf(v / cap);
     if (what == Each::kScale) v *= cap;
-    StoreScaled(y, half, i, v);
+    y[i] = v;
   }
 }
 
@@ -207,21 +208,21 @@ void LaunchAngles(const Launcher& on, const int32_t* positions, int tokens, cons
 void LaunchGlu(const Launcher& on, Activation act, const void* gate, const void* up, bool half_in, int64_t n, void* y, bool half) {
   LaunchKernel(on, GluKernel, dim3(BlocksFor(n, 4 * kThreads)), dim3(kThreads), 0, act, gate, up, half_in, n, y, half);
 }
-void LaunchActivate(const Launcher& on, Activation act, const float* x, int64_t n, void* y, bool half) {
-  LaunchKernel(on, EachKernel, dim3(BlocksFor(n)), dim3(kThreads), 0, Each::kActivate, act, x, n, 0.0f, y, half);
+void LaunchActivate(const Launcher& on, Activation act, const float* x, int64_t n, float* y) {
+  LaunchKernel(on, EachKernel, dim3(BlocksFor(n)), dim3(kThreads), 0, Each::kActivate, act, x, n, 0.0f, y);
 }
 void LaunchAdd(const Launcher& on, const float* x, int64_t n, float* y) {
-  LaunchKernel(on, EachKernel, dim3(BlocksFor(n)), dim3(kThreads), 0, Each::kAdd, Activation::kSilu, x, n, 0.0f, y, false);
+  LaunchKernel(on, EachKernel, dim3(BlocksFor(n)), dim3(kThreads), 0, Each::kAdd, Activation::kSilu, x, n, 0.0f, y);
 }
 void LaunchSoftcap(const Launcher& on, float* x, int64_t n, float cap) {
-  LaunchKernel(on, EachKernel, dim3(BlocksFor(n)), dim3(kThreads), 0, Each::kSoftcap, Activation::kSilu, x, n, cap, x, false);
+  LaunchKernel(on, EachKernel, dim3(BlocksFor(n)), dim3(kThreads), 0, Each::kSoftcap, Activation::kSilu, x, n, cap, x);
 }
 void LaunchScale(const Launcher& on, float* x, int64_t n, float factor) {
-  LaunchKernel(on, EachKernel, dim3(BlocksFor(n)), dim3(kThreads), 0, Each::kScale, Activation::kSilu, x, n, factor, x, false);
+  LaunchKernel(on, EachKernel, dim3(BlocksFor(n)), dim3(kThreads), 0, Each::kScale, Activation::kSilu, x, n, factor, x);
 }
 void LaunchGatherRows(const Launcher& on, const Rows& x, const int32_t* rows, int64_t count, int cols, void* y) {
   LaunchKernel(on, GatherRowsKernel, dim3(static_cast<unsigned>(count)), dim3(kThreads), 0,
-               static_cast<const uint32_t*>(x.data), rows, x.half ? cols / 2 : cols, static_cast<uint32_t*>(y));
+               static_cast<const uint32_t*>(x.data), rows, x.form == RowForm::kFloats ? cols : cols / 2, static_cast<uint32_t*>(y));
 }
 
 }  // namespace lb::cuda

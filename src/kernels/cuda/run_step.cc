@@ -27,7 +27,7 @@ Attention AttentionArgs(const Op& op) {
   args.most_queries = op.most_queries;
   args.params = op.params;
   args.out = op.y;
-  args.half = op.y_half != 0;
+  args.form = op.y_form;
   args.stores = op.store != nullptr;
   return args;
 }
@@ -77,7 +77,7 @@ bool CudaOps::PrepareScratch(const Unit& unit) {
     if (op.done) continue;
     const size_t n = static_cast<size_t>(op.tokens) * static_cast<size_t>(op.cols);
     if (op.kind == OpKind::kMatmul && !op.few) {
-      if (!op.x_half) halves = std::max(halves, 2 * n);
+      if (op.x_form == RowForm::kFloats) halves = std::max(halves, 2 * n);
       for (int i = 0; i < op.num_outs; ++i) {
         if (op.w[i]->copy == nullptr) weights = std::max(weights, static_cast<size_t>(op.w[i]->rows * op.w[i]->cols) * 2);
       }
@@ -146,6 +146,30 @@ bool CudaOps::Repeat(int64_t number) {
   return true;
 }
 
+bool CudaOps::RepeatAhead(int64_t number, std::span<const int32_t> late) {
+  if (!can_queue_ahead_ || open_ != nullptr || !running_ || ahead_.queued || !fault_ || number != num_started_ || !CanRepeat(number)) return false;
+  Unit& unit = *std::ranges::find(units_, number, &Unit::number);
+  // All of its step: its arrays come first, and its results.
+  const size_t count = unit.staged.end - unit.staged.begin;
+  const int64_t offset = Staging::OffsetOf(unit.staged, late);
+  if (unit.staged.begin != 0 || results_.size() != unit.tops.size() || offset < 0 || count > Gate::kInts) return false;
+  Bind();
+  LB_CUDA_CHECK(cudaEventRecord(done_, launcher_.stream));
+  int32_t* arrays = gate_.NextArrays();
+  staging_.CopyTo(unit.staged, arrays);
+  gate_.Queue(launcher_, staging_.device(unit.staged), count);
+  LB_CUDA_CHECK(cudaGraphLaunch(unit.graph->exec, launcher_.stream));
+  unit.number = ++num_started_;
+  ahead_ = {true, unit.tops, late, arrays + offset};
+  return true;
+}
+
+void CudaOps::Release() {
+  std::ranges::copy(ahead_.late, ahead_.late_to);
+  ahead_.late = {};
+  gate_.Open();
+}
+
 void CudaOps::Start() {
   if (open_ == nullptr) return;
   Bind();
@@ -201,7 +225,7 @@ Result<void> CudaOps::Launch(Unit& unit, bool repeats) {
 }
 
 cudaError_t CudaOps::Wait() {
-  const cudaError_t error = cudaStreamSynchronize(launcher_.stream);
+  const cudaError_t error = ahead_.queued ? cudaEventSynchronize(done_) : cudaStreamSynchronize(launcher_.stream);
   for (const TopResult& top : results_) {
     const size_t n = static_cast<size_t>(top.rows) * static_cast<size_t>(top.count);
     std::memcpy(top.values, top_host_ + top.at, n * sizeof(float));
@@ -216,7 +240,8 @@ Result<void> CudaOps::Finish() {
   if (!running_) return {};
   Bind();
   const cudaError_t error = Wait();
-  running_ = false;
+  running_ = std::exchange(ahead_.queued, false);
+  results_.swap(ahead_.results);
   Result<void> fault = std::exchange(fault_, {});
   if (error == cudaSuccess && fault) return {};
   for (Unit& unit : units_) unit.number = 0;
@@ -275,20 +300,20 @@ void CudaOps::RunOp(const Op& op) {
       norm.rows = op.tokens;
       norm.cols = op.cols;
       norm.y = op.y;
-      norm.half = op.y_half != 0;
+      norm.form = op.y_form;
       return LaunchNorm(launcher_, norm);
     }
     case OpKind::kRope:
     case OpKind::kStoreKv: return RunStore(op);
     case OpKind::kAttention: return RunAttention(op);
     case OpKind::kGlu:
-      return LaunchGlu(launcher_, op.act, op.x, op.x2, op.glu_in_half != 0, n, op.y, op.y_half != 0);
-    case OpKind::kActivate: return LaunchActivate(launcher_, op.act, x, n, op.y, op.y_half != 0);
+      return LaunchGlu(launcher_, op.act, op.x, op.x2, op.glu_in_half != 0, n, op.y, op.y_form != RowForm::kFloats);
+    case OpKind::kActivate: return LaunchActivate(launcher_, op.act, x, n, static_cast<float*>(op.y));
     case OpKind::kAdd: return LaunchAdd(launcher_, x, n, static_cast<float*>(op.y));
     case OpKind::kSoftcap: return LaunchSoftcap(launcher_, static_cast<float*>(op.y), n, op.scale);
     case OpKind::kScale: return LaunchScale(launcher_, static_cast<float*>(op.y), n, op.scale);
     case OpKind::kGather:
-      return LaunchGatherRows(launcher_, {op.x, op.x_half != 0}, op.ints, op.count, op.cols, op.y);
+      return LaunchGatherRows(launcher_, {op.x, op.x_form}, op.ints, op.count, op.cols, op.y);
     case OpKind::kTop: return;
   }
 }
@@ -352,7 +377,7 @@ void CudaOps::RunAttention(const Op& op) {
 }
 
 const void* CudaOps::HalfRows(const Op& op) {
-  if (op.x_half) return op.x;
+  if (op.x_form != RowForm::kFloats) return op.x;
   LaunchToHalf(launcher_, static_cast<const float*>(op.x), int64_t{op.tokens} * op.cols, halves_.data);
   return halves_.data;
 }
@@ -376,7 +401,7 @@ void CudaOps::RunFewProducts(const Op& op) {
     }
     args.tokens = op.tokens;
     args.cols = op.cols;
-    args.x = {op.x, op.x_half != 0};
+    args.x = {op.x, op.x_form};
     args.norm_weight = op.norm_weight;
     args.norm_eps = op.eps;
     args.fixed = options_.deterministic;
@@ -385,7 +410,7 @@ void CudaOps::RunFewProducts(const Op& op) {
       args.num_tiles = args.segments[0].w.tiles();
       args.act = op.act;
       args.glu_out = op.y;
-      args.glu_half = op.y_half != 0;
+      args.glu_form = op.y_form;
     }
     const bool bytes = op.tokens <= kByteTokens && GainsByBytes(args) && ByteProductsFit(launcher_.facts, op.cols) && !args.fixed;
     bytes ? LaunchByteProducts(launcher_, args) : LaunchFewProducts(launcher_, args);

@@ -64,7 +64,7 @@ __device__ __forceinline__ void StageRows(const FewProducts& args, int first, in
   for (int n = 0; n < count; ++n) {
     __half* row = xs + n * stride;
     const int64_t at = static_cast<int64_t>(first + n) * args.cols;
-    if (args.x.half) {
+    if (args.x.form == RowForm::kHalves) {
       const uint4* x = reinterpret_cast<const uint4*>(static_cast<const __half*>(args.x.data) + at);
       const int vectors = args.cols / 8;
       for (int base = threadIdx.x; base < vectors; base += 6 * kThreads) {

@@ -36,12 +36,11 @@ const int32_t* Staging::PlaceOf(Use use, std::span<const int32_t> from, int widt
   }
   const Place& place = part_->places.emplace_back(Place{use, from, width, stride, size, used_});
   part_->end = used_ += rounded;
-  Fill(place);
+  Fill(place, host_ + place.at);
   return device_ + place.at;
 }
 
-void Staging::Fill(const Place& place) {
-  int32_t* to = host_ + place.at;
+void Staging::Fill(const Place& place, int32_t* to) {
   switch (place.use) {
     case Use::kValues: std::ranges::copy(place.from, to); return;
     case Use::kTable:
@@ -68,8 +67,18 @@ const int32_t* Staging::PutSequences(std::span<const int32_t> query_start) {
 }
 
 void Staging::Again(const Part& part) {
-  for (const Place& place : part.places) Fill(place);
+  for (const Place& place : part.places) Fill(place, host_ + place.at);
   used_ = part.end;
+}
+
+void Staging::CopyTo(const Part& part, int32_t* to) const {
+  for (const Place& place : part.places) Fill(place, to + (place.at - part.begin));
+}
+
+int64_t Staging::OffsetOf(const Part& part, std::span<const int32_t> from) {
+  const auto is = [&](const Place& p) { return p.use == Use::kValues && p.from.data() == from.data() && p.size == from.size(); };
+  const auto place = std::ranges::find_if(part.places, is);
+  return place == part.places.end() ? -1 : static_cast<int64_t>(place->at - part.begin);
 }
 
 void Staging::Send(const Part& part, cudaStream_t stream) const {

@@ -49,10 +49,15 @@ class Staging {
   // Reads its arrays once more, with what they hold now.
   void Again(const Part& part);
   void Reset();
+  // The arrays of `part`, with what they hold now, to `to`: for what is at begin on the device.
+  void CopyTo(const Part& part, int32_t* to) const;
+  // Where the array `from` lies among those of `part`, in integers; -1: it does not.
+  static int64_t OffsetOf(const Part& part, std::span<const int32_t> from);
+  int32_t* device(const Part& part) const { return device_ + part.begin; }
 
  private:
   const int32_t* PlaceOf(Use use, std::span<const int32_t> from, int width, int stride, size_t size);
-  void Fill(const Place& place);
+  static void Fill(const Place& place, int32_t* to);
 
   int32_t* host_ = nullptr;
   int32_t* device_ = nullptr;

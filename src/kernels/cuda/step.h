@@ -72,8 +72,8 @@ struct Op {
 
   // ---- what the plan adds ----
   int32_t done;    // part of another operation
-  int32_t x_half;  // x is fp16
-  int32_t y_half;  // y is to be fp16
+  RowForm x_form;  // how x lies
+  RowForm y_form;  // how y is to lie
   int32_t glu;     // kMatmul: its two products are gate and up of y
   int32_t glu_in_half;      // kMatmul: ys are to be fp16; kGlu: gate and up are
   int32_t few;     // kMatmul: by the kernel for few rows

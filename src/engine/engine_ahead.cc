@@ -1,0 +1,36 @@
+// While a device computes a step of which nothing but the tokens is wanted, the next one is scheduled, built and queued behind it, as if
+// every sequence went on. What the device is told at the end of the first step are its tokens.
+//
+// A sequence that ends all the same leaves a row that nobody reads. Its blocks are free at once: what the row writes to them comes, on
+// the device, before anything that a later step does.
+#include <algorithm>
+
+#include "engine/engine.h"
+
+namespace lb {
+
+ScheduledBatch Engine::AheadBatch() const {
+  ScheduledBatch batch;
+  for (Sequence* s : ahead_) batch.items.push_back({s, 1});
+  batch.num_decode_tokens = static_cast<int>(ahead_.size());
+  return batch;
+}
+
+void Engine::RunAhead(const ScheduledBatch& batch, const ForwardBatch& built) {
+  const bool plain = built.best > 0 && !built.masked && built.adapters.empty();
+  const bool guesses = drafter_ != nullptr || config_.lookup_min_match > 0;
+  // What the host tier copies belongs before a step. Who has just come should not wait for two.
+  if (!plain || guesses || config_.host_slots > 0 || !inbox_->empty()) return;
+  if (!scheduler_.ReserveNext(batch) || !batch_builder_.Advance(batch) || !runner_->StartNext(built)) return;
+  for (const ScheduledBatch::Item& item : batch.items) ahead_.push_back(item.sequence);
+}
+
+void Engine::ReleaseAhead() {
+  if (ahead_.empty()) return;
+  std::vector<TokenId> tokens;
+  for (const Sequence* s : ahead_) tokens.push_back(s == nullptr ? 0 : s->tokens.back());
+  batch_builder_.SetTokens(tokens);
+  runner_->Release();
+}
+
+}  // namespace lb
