@@ -361,6 +361,54 @@ TEST_F(EngineTest, EventsGoOutWhileTheNextStepIsComputed) {
   EXPECT_TRUE(stopped->answer.ended());
 }
 
+// A device that takes a step while another runs: the next one is queued as if all went on; who ends or leaves meanwhile costs nobody
+// anything, and who comes is in the step after.
+TEST_F(EngineTest, TheNextStepIsQueuedBehindTheOneThatRuns) {
+  Start({0, 40}, 64, 512);
+  runner_->apart = runner_->queues = true;
+  runner_->best_given = test::kVocab;
+  const auto a = Send(Greedy(Tokens(60, 51), 40)), c = Send(Greedy(Tokens(90, 53), 60));
+  Request by_word = Greedy(Tokens(70, 52), 60);
+  by_word.stop_ids = {test::AnswerAlone(by_word, windows_, 512).tokens[7]};
+  const auto b = Send(by_word);
+  auto left = Send(Greedy(Tokens(33, 54), 60));
+  // Until a step has been queued that has not run.
+  const auto step_until_queued = [&] {
+    const int before = runner_->queued_steps;
+    for (int i = 0; i < 30 && runner_->queued_steps == before; ++i) Step();
+    EXPECT_EQ(runner_->queued_steps, before + 1);
+  };
+  step_until_queued();
+  left.reset();
+  int64_t rows = runner_->sequences_computed;
+  Step();
+  EXPECT_EQ(runner_->sequences_computed, rows + 4);
+  for (const auto& client : {&a, &b, &c}) (*client)->Read();
+  step_until_queued();
+  rows = runner_->sequences_computed;
+  const auto late = Send(Greedy(Tokens(45, 55), 10));
+  Step();
+  EXPECT_EQ(runner_->sequences_computed, rows + 3);
+  Step();
+  late->Read();
+  EXPECT_EQ(late->answer.tokens.size(), 1u);
+  RunAll({a.get(), b.get(), c.get(), late.get()});
+  EXPECT_GT(runner_->queued_steps, 20);
+  for (const Client* client : {a.get(), b.get(), c.get(), late.get()}) ExpectAlone(*client);
+  EXPECT_GT(runner_->sequences_computed - engine_->Stats().step_sequences, 0) << "no row was for nobody";
+
+  // A step that fails takes the one behind it along.
+  const auto broken = Send(Greedy(Tokens(50, 56), 20));
+  int passes = 0;
+  runner_->fail = [&](const ForwardBatch&) { return ++passes == 5; };
+  RunAll({broken.get()});
+  EXPECT_EQ(broken->answer.end().error.code, ErrorCode::kComputeFault);
+  EXPECT_EQ(broken->answer.tokens.size(), 4u);
+  const auto after = Send(Greedy(Tokens(50, 56), 20));
+  RunAll({after.get()});
+  ExpectAlone(*after);
+}
+
 TEST_F(EngineTest, AFullQueueIsRefusedAndStoppingToo) {
   EngineConfig config;
   config.max_queue = 2;

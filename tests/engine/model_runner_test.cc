@@ -7,9 +7,11 @@
 #include <algorithm>
 #include <functional>
 
+#include "engine/engine.h"
 #include "kernels/backends.h"
 #include "kernels/ref/ref_ops.h"
 #include "kernels/split_ops.h"
+#include "tests/engine/engine_fixture.h"
 #include "tests/model/tiny_model.h"
 
 namespace lb {
@@ -62,8 +64,22 @@ class ChoosingOps final : public RefOps {
   }
   int64_t last_started() const override { return started_; }
   bool Repeat(int64_t number) override { return number > 0 && number == started_; }
+  // What is queued reads all its arrays, the late one too, when it is waited for.
+  bool RepeatAhead(int64_t number, std::span<const int32_t> late) override {
+    if (!apart || number != started_) return false;
+    ++started_;
+    ++queued;
+    late_ = late;
+    return true;
+  }
+  void Release() override { released.emplace_back(late_.begin(), late_.end()); }
+  bool runs_apart() const override { return apart; }
+  bool apart = false;
+  int queued = 0;
+  std::vector<std::vector<int32_t>> released;  // the tokens that a queued step got
 
  private:
+  std::span<const int32_t> late_;
   std::function<void()> top_;
   int64_t started_ = 0;
 };
@@ -117,6 +133,41 @@ TEST(ModelRunnerTest, MasksReachTheChoiceInARepeatedStepToo) {
   EXPECT_EQ(model.passes, 2) << "not repeated";
   EXPECT_EQ(run({1, -1, -1}), (Ids{1, 99, 99}));
   EXPECT_EQ(model.passes, 3);
+}
+
+// The engine's steps and the runner's: what only differs by its tokens is queued, and gets them.
+TEST(ModelRunnerTest, StepsOfOneShapeAreQueuedBehindEachOther) {
+  RisingLogits model;
+  ChoosingOps ops;
+  ops.apart = true;
+  RunnerConfig runner_config;
+  runner_config.group_blocks = {16};
+  EngineConfig config;
+  config.kv_groups = {{0, 16}};
+  config.max_request_tokens = 100;
+  const test::FixedClock clock;
+  const auto engine = std::move(Engine::Create(config, std::move(MakeModelRunner(model, ops, runner_config)).value(), &clock)).value();
+  std::vector<std::unique_ptr<TokenStream>> streams;
+  for (int i = 0; i < 2; ++i) {
+    Request request;
+    request.prompt = {1, 2, 3};
+    request.max_tokens = 40;
+    request.sampling.temperature = 0;
+    request.ignore_eos = true;
+    streams.push_back(std::move(engine->Submit(std::move(request))).value());
+  }
+  int steps = 0;
+  for (; !engine->idle() && steps < 100; ++steps) engine->Step();
+  EXPECT_TRUE(engine->idle());
+  // Not the prompts' step, the first of its shape, the last, nor when the tables grow.
+  EXPECT_GE(ops.queued, steps - 8) << "of " << steps;
+  ASSERT_EQ(ops.released.size(), static_cast<size_t>(ops.queued));
+  for (const auto& tokens : ops.released) EXPECT_EQ(tokens, (std::vector<int32_t>{99, 99}));
+  for (const auto& stream : streams) {
+    int tokens = 0;
+    for (const TokenEvent& event : stream->Take()) tokens += event.kind == TokenEvent::Kind::kToken;
+    EXPECT_EQ(tokens, 40);
+  }
 }
 
 // K and V that all layers share, where two backends share the layers.
