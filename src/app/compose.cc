@@ -50,9 +50,9 @@ Result<KvPlan> Plan(const Flags& flags, const ModelConfig& model, int64_t device
 Result<int> HostSlots(const Flags& flags, const KvPlan& plan, bool gpu) {
   LB_ASSIGN_OR_RETURN(const int64_t bytes, ParseMemorySize("--kv-host-memory", flags.kv_host_memory, "0"));
   if (bytes == 0) return 0;
-  const bool windows = std::ranges::any_of(plan.groups, [](const kv::KvGroupConfig& group) { return group.window > 0; });
+  const bool windows = std::ranges::all_of(plan.groups, [](const kv::KvGroupConfig& group) { return group.window > 0; });
   const std::string_view why = !gpu                  ? "on the CPU the cache is in the host's memory already"
-                               : windows             ? "it serves no models with sliding windows"
+                               : windows             ? "it serves no models of sliding windows only"
                                : !flags.cache_prompt ? "with --no-cache-prompt nothing is kept"
                                                      : "";
   if (!why.empty()) {

@@ -19,9 +19,9 @@ ScheduledBatch Engine::AheadBatch() const {
 void Engine::RunAhead(const ScheduledBatch& batch, const ForwardBatch& built) {
   const bool plain = built.best > 0 && !built.masked && built.adapters.empty();
   const bool guesses = drafter_ != nullptr || config_.lookup_min_match > 0;
-  // What the host tier copies belongs before a step. Who has just come should not wait for two.
-  if (!plain || guesses || config_.host_slots > 0 || !inbox_->empty()) return;
-  if (!scheduler_.ReserveNext(batch) || !batch_builder_.Advance(batch) || !runner_->StartNext(built)) return;
+  // Who has just come should not wait for two steps. What the host tier has to copy for that room belongs between the two.
+  if (!plain || guesses || !inbox_->empty() || !scheduler_.ReserveNext(batch) || kv_->has_transfers()) return;
+  if (!batch_builder_.Advance(batch) || !runner_->StartNext(built)) return;
   for (const ScheduledBatch::Item& item : batch.items) ahead_.push_back(item.sequence);
 }
 

@@ -24,7 +24,7 @@ struct EngineConfig {
   int num_adapters = 0;            // that the model has
   std::vector<AdapterUse> start_adapters;  // those of most requests: their cache outlives the process
   bool prefix_cache = true;    // --no-cache-prompt: false
-  int host_slots = 0;          // blocks that the host tier keeps, as the runner's; only without windows
+  int host_slots = 0;          // blocks that the host tier keeps, as the runner's; only where a group has no window
   double max_gap_ratio = 4.0;  // how many times longer a step of running streams may get because
                                // somebody's prompt is computed beside them
   // Guesses of what comes next, from the text before it where its last `lookup_min_match` tokens

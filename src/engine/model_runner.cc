@@ -180,8 +180,11 @@ class PagedModelRunner final : public ModelRunner {
       const auto run = transfers.first(kv::IndependentTransfers(transfers));
       for (size_t g = 0; g < parts_.size(); ++g) {
         moves_.clear();
-        for (const kv::Transfer& t : run) moves_.push_back({t.blocks[g].value, t.slot.value});
+        for (const kv::Transfer& t : run) {
+          if (t.blocks[g] != kv::kNoBlock) moves_.push_back({t.blocks[g].value, t.slot.value});
+        }
         const bool to_host = run.front().kind == kv::Transfer::Kind::kSave;
+        if (moves_.empty()) continue;
         LB_RETURN_IF_ERROR(ops_.MoveKvBlocks(parts_[g], tier_, moves_, to_host));
       }
       transfers = transfers.subspan(run.size());

@@ -135,8 +135,10 @@ Result<void> KvCacheManager::CheckTree() const {
                i);
     for (int g = 0; g < num_groups(); ++g) {
       const BlockId b = n.blocks[static_cast<size_t>(g)];
-      LB_REQUIRE((b != kNoBlock) == (n.slot == kNoBlock) || IsWindow(g), "node {} has {} in group {} and slot {}", i, b.value, g,
-                 n.slot.value);
+      LB_REQUIRE(n.slot == kNoBlock ? b != kNoBlock || IsWindow(g) : b == kNoBlock, "node {} has {} in group {} and slot {}", i, b.value,
+                 g, n.slot.value);
+      const bool in_slot = n.in_slot[static_cast<size_t>(g)];
+      LB_REQUIRE(n.slot == kNoBlock ? !in_slot : in_slot || IsWindow(g), "node {}: slot {} has group {}: {}", i, n.slot.value, g, in_slot);
       if (b == kNoBlock) continue;
       LB_REQUIRE(pool(g).owner(b) == NodeId(i), "block {} is node {}'s and not node {}'s", b.value,
                  pool(g).owner(b).value, i);

@@ -1,22 +1,26 @@
 // The manager's host tier: nodes whose blocks were evicted, and what is copied between the pool and the host.
 #include <algorithm>
 #include <unordered_set>
-#include <utility>
 
 #include "kv/kv_cache_manager.h"
 
 namespace lb::kv {
 
 void PrefixMatch::LeaveOutHost() {
-  num_blocks -= std::exchange(num_host, 0);
+  num_blocks = num_without_host;
+  num_host = 0;
   path.resize(static_cast<size_t>(num_blocks));
 }
 
 void KvCacheManager::EvictNode(NodeId id) {
   if (const BlockId slot = TakeSlot(id); slot != kNoBlock) {
-    transfers_.push_back({Transfer::Kind::kSave, slot, tree_.node(id).blocks});
+    PrefixTree::Node& n = tree_.node(id);
+    transfers_.push_back({Transfer::Kind::kSave, slot, n.blocks});
     ++saved_;
-    for (int g = 0; g < num_groups(); ++g) DropFromNode(id, g);
+    for (int g = 0; g < num_groups(); ++g) {
+      n.in_slot[static_cast<size_t>(g)] = n.blocks[static_cast<size_t>(g)] != kNoBlock;
+      DropFromNode(id, g);
+    }
   } else {
     RemoveNode(id);
   }
@@ -42,16 +46,23 @@ void KvCacheManager::GiveBackSlot(NodeId id) {
   if (slot == kNoBlock) return;
   host_.ClearOwner(slot);
   slot = kNoBlock;
+  tree_.node(id).in_slot.reset();
 }
 
 void KvCacheManager::LoadNodes(SequenceKv& seq, size_t first) {
   const std::span<const NodeId> nodes = std::span(seq.path_).subspan(first);
   // Before any block is taken, since that may evict to the host: these slots are not to be had.
   for (NodeId id : nodes) host_.AddRef(tree_.node(id).slot);
-  for (NodeId id : nodes) {
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    const NodeId id = nodes[i];
     for (int g = 0; g < num_groups(); ++g) {
-      const BlockId block = Take(g);
-      Pool(g).SetOwner(block, id);
+      // What lies behind a window is not worth a block, and is gone then.
+      BlockId block = kNoBlock;
+      if (static_cast<int64_t>(first + i) >= FirstNeeded(g, seq.num_computed_)) {
+        CHECK(tree_.node(id).in_slot[static_cast<size_t>(g)]);
+        block = Take(g);
+        Pool(g).SetOwner(block, id);
+      }
       seq.tables_[static_cast<size_t>(g)].Append(block);
       tree_.node(id).blocks[static_cast<size_t>(g)] = block;
     }
@@ -89,7 +100,10 @@ void KvCacheManager::Discard(std::span<const Transfer> failed) {
       spoil(host_.owner(t.slot));
       continue;
     }
-    for (int g = 0; g < num_groups(); ++g) spoil(pool(g).owner(t.blocks[static_cast<size_t>(g)]));
+    for (int g = 0; g < num_groups(); ++g) {
+      const BlockId block = t.blocks[static_cast<size_t>(g)];
+      if (block != kNoBlock) spoil(pool(g).owner(block));
+    }
   }
   std::vector<NodeId> order;
   for (int i = 0; i < tree_.id_limit(); ++i) {

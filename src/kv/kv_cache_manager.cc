@@ -26,9 +26,10 @@ Result<std::unique_ptr<KvCacheManager>> KvCacheManager::Create(KvCacheConfig con
                   "a KV pool of {} blocks of {} tokens is too small: a window of {} needs {}",
                   group.num_blocks, kBlockTokens, group.window, least);
     }
-    if (group.window > 0 && config.host_slots > 0) {
-      return Fail(ErrorCode::kInvalidArgument, "the host tier serves no models with sliding windows");
-    }
+  }
+  const auto has_window = [](const KvGroupConfig& group) { return group.window > 0; };
+  if (config.host_slots > 0 && std::ranges::all_of(config.groups, has_window)) {
+    return Fail(ErrorCode::kInvalidArgument, "the host tier serves no models of sliding windows only");
   }
   return std::unique_ptr<KvCacheManager>(new KvCacheManager(std::move(config)));
 }
@@ -77,16 +78,18 @@ PrefixMatch KvCacheManager::Match(SequenceKv& seq, std::span<const TokenId> toke
     match.path.push_back(id);
     parent = id;
     bool usable = true;
-    const bool on_host = tree_.node(id).slot != kNoBlock;
-    match.num_host += on_host;
+    const PrefixTree::Node& n = tree_.node(id);
     for (int g = 0; g < num_groups(); ++g) {
       auto& missing = last_missing[static_cast<size_t>(g)];
-      if (tree_.node(id).blocks[static_cast<size_t>(g)] == kNoBlock && !on_host)
-        missing = static_cast<int64_t>(i);
+      if (n.blocks[static_cast<size_t>(g)] == kNoBlock && !n.in_slot[static_cast<size_t>(g)]) missing = static_cast<int64_t>(i);
       usable &= missing < FirstNeeded(g, static_cast<int64_t>((i + 1) * kBlockTokens));
     }
-    if (usable) match.num_blocks = static_cast<int>(i + 1);
+    if (!usable) continue;
+    match.num_blocks = static_cast<int>(i + 1);
+    if (n.slot == kNoBlock) match.num_without_host = match.num_blocks;
   }
+  const auto on_host = [&](int i) { return tree_.node(match.path[static_cast<size_t>(i)]).slot != kNoBlock; };
+  while (match.num_host < match.num_blocks && on_host(match.num_blocks - match.num_host - 1)) ++match.num_host;
   match.path.resize(static_cast<size_t>(match.num_blocks));
   const size_t next = match.path.size();
   match.pending = next < limit && pending_.contains(Hash(seq, next));

@@ -30,7 +30,7 @@ struct KvCacheConfig {
   std::vector<KvGroupConfig> groups;  // 1 .. kMaxGroups
   int max_chunk = 2048;               // most tokens one sequence computes in a step
   bool prefix_cache = true;           // false: nothing is ever reused
-  int host_slots = 0;  // evicted nodes that the host keeps (its tier); only without windows
+  int host_slots = 0;  // evicted nodes that the host keeps (its tier); only where a group has no window
   uint64_t hash_mask = ~uint64_t{0};  // tests narrow it to force collisions
 };
 
@@ -39,6 +39,7 @@ struct PrefixMatch {
   int num_blocks = 0;        // reusable now
   bool pending = false;      // the next block is being computed by another sequence: worth a wait
   int num_host = 0;          // the last so many are on the host, and take blocks as new ones do
+  int num_without_host = 0;  // reusable with none of those
   std::vector<NodeId> path;  // [num_blocks]
   // For who attaches without having asked CanAdmit.
   void LeaveOutHost();
@@ -56,8 +57,8 @@ struct SavedNode {
 // Engine thread only.
 class KvCacheManager {
  public:
-  // kInvalidArgument when a group is too small to serve even one sequence of one block, or windows
-  // meet host_slots.
+  // kInvalidArgument when a group is too small to serve even one sequence of one block, or host_slots
+  // meet windows only.
   static Result<std::unique_ptr<KvCacheManager>> Create(KvCacheConfig config);
 
   // Which sequences may share: those of one namespace that both have `use_cache`.
@@ -87,6 +88,7 @@ class KvCacheManager {
   // What is to be copied between pool and host, in this order, before a block is written or read
   // again: before the next forward pass. They are the caller's now.
   std::vector<Transfer> TakeTransfers();
+  bool has_transfers() const { return !transfers_.empty(); }
   // When `failed` may not have been done: what was to be filled is worthless. Whether `seq` holds
   // some of it ...
   bool Holds(const SequenceKv& seq, std::span<const Transfer> failed) const;
@@ -151,7 +153,7 @@ class KvCacheManager {
   // A slot for a node whose blocks go, the node used least recently on the host leaving if it must.
   BlockId TakeSlot(NodeId node);
   void GiveBackSlot(NodeId node);
-  // The nodes of `seq` from path_[first] on are on the host: gives them blocks and queues the loads.
+  // The nodes of `seq` from path_[first] on are on the host: gives them the blocks that it sees and queues the loads.
   void LoadNodes(SequenceKv& seq, size_t first);
   void RemoveIfUseless(NodeId node);
   // Puts block i of `seq`, just computed, into the tree, or takes over the node that is there.

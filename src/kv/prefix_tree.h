@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bitset>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -33,6 +34,7 @@ class PrefixTree {
     BlockTokens tokens{};
     std::array<BlockId, kMaxGroups> blocks;  // one per group; kNoBlock where a window let it go
     BlockId slot = kNoBlock;  // where the host tier keeps it; it has no blocks then
+    std::bitset<kMaxGroups> in_slot;  // the groups whose blocks are there
     int depth = 0;                           // blocks before it
     int num_children = 0;
     int refs = 0;      // sequences whose path runs through it

@@ -18,7 +18,7 @@ struct Transfer {
   };
   Kind kind = Kind::kSave;
   BlockId slot = kNoBlock;                 // of the host tier
-  std::array<BlockId, kMaxGroups> blocks;  // one per group; kNoBlock: there is no such group
+  std::array<BlockId, kMaxGroups> blocks;  // one per group; kNoBlock: nothing of this group
 };
 
 // How many transfers from the front on can be done in any order, or at once: all go the same way, and no two to one place.

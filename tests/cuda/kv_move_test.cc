@@ -11,7 +11,9 @@ TEST(CudaKvMove, BlocksGoOutAndComeBack) { test::ExpectBlocksMove(Gpu()); }
 
 // Deterministic: else the chunks that a prompt is computed in show in the last bits.
 TEST(CudaKvMove, AReloadedPromptIsAsComputed) {
-  for (const DType dtype : {DType::kF16, DType::kQ8_0}) test::ExpectReloadedIsAsComputed(Gpu(true), dtype);
+  for (const DType dtype : {DType::kF16, DType::kQ8_0}) {
+    for (const char* arch : {"llama", "gemma3"}) test::ExpectReloadedIsAsComputed(Gpu(true), dtype, arch);
+  }
 }
 
 TEST(CudaKvMove, ATierThatCannotBeHadIsToldApart) {

@@ -135,6 +135,7 @@ class FakeRunner final : public ModelRunner {
       std::vector<Slot>& kept = host_.at(static_cast<size_t>(t.slot.value));
       kept.resize(pools_.size() * kKvBlockTokens);
       for (size_t g = 0; g < pools_.size(); ++g) {
+        if (t.blocks[g] == kv::kNoBlock) continue;
         Slot* block = SlotsOf(static_cast<int>(g), t.blocks[g].value);
         Slot* slot = kept.data() + g * kKvBlockTokens;
         std::copy_n(saves ? block : slot, kKvBlockTokens, saves ? slot : block);
@@ -144,6 +145,7 @@ class FakeRunner final : public ModelRunner {
     for (const kv::Transfer& t : transfers) {
       if (t.kind == kv::Transfer::Kind::kSave) host_[static_cast<size_t>(t.slot.value)].assign(pools_.size() * kKvBlockTokens, {-8, 0xdead});
       for (size_t g = 0; g < pools_.size() && t.kind == kv::Transfer::Kind::kLoad; ++g) {
+        if (t.blocks[g] == kv::kNoBlock) continue;
         std::fill_n(SlotsOf(static_cast<int>(g), t.blocks[g].value), kKvBlockTokens, Slot{-8, 0xdead});
       }
     }

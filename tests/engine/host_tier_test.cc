@@ -80,12 +80,12 @@ TEST_F(HostTierTest, OneBranchComesBackBehindASharedFront) {
   EXPECT_EQ(Ask(fork(2)).cached(), 112);
 }
 
-TEST_F(HostTierTest, AWindowHasNoTier) {
+TEST_F(HostTierTest, WindowsAloneHaveNoTier) {
   EngineConfig config;
-  config.kv_groups = {{0, 20}, {32, 20}};
+  config.kv_groups = {{64, 20}, {32, 20}};
   config.max_request_tokens = 100;
   config.host_slots = 5;
-  const auto engine = Engine::Create(config, std::make_unique<test::FakeRunner>(std::vector<int>{0, 32}, std::vector<int>{20, 20}, 5), &clock_);
+  const auto engine = Engine::Create(config, std::make_unique<test::FakeRunner>(std::vector<int>{64, 32}, std::vector<int>{20, 20}, 5), &clock_);
   ASSERT_FALSE(engine.has_value());
   EXPECT_THAT(engine.error().message, testing::HasSubstr("sliding windows"));
 }
@@ -151,7 +151,9 @@ TEST_F(HostTierTest, AFailedPassTakesItsMovesWithIt) {
 
 TEST_F(HostTierTest, OnRealModelsBytesAreAsComputed) {
   test::ExpectReloadedIsAsComputed(*MakeRefOps(), DType::kF16);
-  for (const DType dtype : {DType::kF16, DType::kQ8_0}) test::ExpectReloadedIsAsComputed(**MakeCpuOps({}), dtype);
+  for (const DType dtype : {DType::kF16, DType::kQ8_0}) {
+    for (const char* arch : {"llama", "gemma3"}) test::ExpectReloadedIsAsComputed(**MakeCpuOps({}), dtype, arch);
+  }
   // Layers of two backends.
   std::vector<std::unique_ptr<Ops>> parts;
   for (int i = 0; i < 2; ++i) parts.push_back(MakeRefOps());

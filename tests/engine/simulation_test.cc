@@ -74,14 +74,14 @@ class Simulation {
     config_.stream_capacity = Pick(3) == 0 ? 1 + static_cast<int>(Pick(8)) : 256;
     slow_readers_ = config_.stream_capacity < 256;
     config_.prefix_cache = Pick(8) != 0;
-    const bool windowed = std::ranges::any_of(windows_, [](int w) { return w > 0; });
+    const bool windowed = std::ranges::all_of(windows_, [](int w) { return w > 0; });
     if (!windowed && Pick(4) > 0) config_.host_slots = 1 + static_cast<int>(Pick(static_cast<size_t>(need) * 6));
     config_.lookup_min_match = static_cast<int>(Pick(3));
     config_.max_draft = 1 + static_cast<int>(Pick(12));
     config_.max_step_drafts = 1 + static_cast<int>(Pick(24));
     config_.num_adapters = Pick(2) == 0 ? 2 : 0;
     if (config_.num_adapters > 0 && Pick(2) == 0) config_.start_adapters = {{0, 1.0f}};
-    if (queues_) config_.lookup_min_match = config_.host_slots = 0;
+    if (queues_) config_.lookup_min_match = 0;
     shifts_ = Pick(3) == 0;
     fault_rate_ = Pick(3) == 0 ? 0.002 : 0;
     spoil_rate_ = Pick(3) == 0 ? 0.0005 : 0;

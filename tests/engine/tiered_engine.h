@@ -24,14 +24,14 @@ class TieredEngine {
   TieredEngine(const Model& model, Ops& ops, DType kv, int host_slots) {
     SetLogVerbosity(0);
     EngineConfig config;
-    config.kv_groups = {{0, 12}};
+    for (const KvGroup& group : model.config().kv_groups) config.kv_groups.push_back({group.window, 12});
     config.host_slots = host_slots;
     config.max_request_tokens = 176;
     config.max_batch_tokens = 64;
     config.max_sequences = 4;
     config.prefix_cache = host_slots > 0;
     RunnerConfig runner;
-    runner.group_blocks = {12};
+    runner.group_blocks.assign(config.kv_groups.size(), 12);
     runner.host_slots = host_slots;
     runner.k_dtype = runner.v_dtype = kv;
     runner.max_batch_tokens = config.max_batch_tokens;
@@ -71,8 +71,10 @@ class TieredEngine {
 };
 
 // Prompts that push each other out of the pool have, bit for bit, the answers of an engine that computes all of them.
-inline void ExpectReloadedIsAsComputed(Ops& ops, DType kv) {
+inline void ExpectReloadedIsAsComputed(Ops& ops, DType kv, const char* arch = "llama") {
   TinySpec spec;
+  spec.arch = arch;
+  spec.layers = 7;  // the tiny gemma3 has one full layer, and windows
   const LoadedModel loaded = LoadTiny(spec, ops);
   TieredEngine tiered(*loaded.model, ops, kv, 40), plain(*loaded.model, ops, kv, 0);
   const std::pair<int, int> prompts[] = {{130, 1}, {97, 2}, {150, 3}, {81, 4}};

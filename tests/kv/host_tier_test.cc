@@ -60,13 +60,47 @@ class KvHostTierTest : public testing::Test {
   std::unique_ptr<KvCacheManager> kv_;
 };
 
-TEST_F(KvHostTierTest, AWindowHasNone) {
+TEST_F(KvHostTierTest, WindowsAloneHaveNone) {
   KvCacheConfig config;
-  config.groups = {{0, 10}, {16, 10}};
+  config.groups = {{16, 10}, {32, 10}};
   config.host_slots = 1;
   EXPECT_FALSE(KvCacheManager::Create(config).has_value());
-  config.host_slots = 0;
+  config.groups[0].window = 0;
   EXPECT_TRUE(KvCacheManager::Create(config).has_value());
+}
+
+TEST_F(KvHostTierTest, OfAWindowComesBackWhatIsSeen) {
+  KvCacheConfig config;
+  config.groups = {{0, 8}, {32, 8}};
+  config.host_slots = 20;
+  kv_ = std::move(*KvCacheManager::Create(config));
+  Compute(Text(128, 0)).reset();
+  Compute(Text(128, 500)).reset();
+  const auto saved = kv_->TakeTransfers();
+  EXPECT_EQ(Kinds(saved), std::vector<Kind>(8, Kind::kSave));
+  for (const Transfer& t : saved) EXPECT_NE(t.blocks[1], kNoBlock);
+  // Of 96 tokens the next sees two blocks of the window.
+  auto s = Attach(Text(97, 0));
+  EXPECT_EQ(s->num_computed(), 96);
+  int full = 0, window = 0;
+  for (const Transfer& t : kv_->TakeTransfers()) {
+    if (t.kind != Kind::kLoad) continue;
+    full += t.blocks[0] != kNoBlock;
+    window += t.blocks[1] != kNoBlock;
+  }
+  EXPECT_EQ(full, 6);
+  EXPECT_EQ(window, 2);
+  EXPECT_EQ(s->table(1).num_held(), 2);
+  s.reset();
+  // What was behind it did not come along: nothing can go on from there, but from the end, and from what stayed on the host.
+  EXPECT_EQ(Match(Text(65, 0)).num_blocks, 0);
+  EXPECT_EQ(Match(Text(97, 0)).num_blocks, 6);
+  EXPECT_EQ(Match(Text(97, 0)).num_host, 0);
+  PrefixMatch whole = Match(Text(129, 0));
+  EXPECT_EQ(whole.num_blocks, 8);
+  EXPECT_EQ(whole.num_host, 2);
+  whole.LeaveOutHost();
+  EXPECT_EQ(whole.num_blocks, 6);
 }
 
 TEST_F(KvHostTierTest, TheTailGoesFirstAndComesBackLast) {

@@ -3,6 +3,7 @@
 // every state, after every single operation. With a host tier every block and slot carries a tag of
 // what was computed there, transfers move tags, and whatever is reused has the tag it should have,
 // though some transfers fail.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <map>
@@ -32,7 +33,7 @@ class Walk {
       : rng_(seed), narrow_(narrow_hashes), check_every_(check_every) {
     tiered_ = Pick(2) == 0;
     const int blocks = tiered_ ? 3 + Pick(9) : 6 + Pick(20);
-    const int window = tiered_ || Pick(2) == 0 ? 0 : 16 + Pick(40);
+    const int window = Pick(2) == 0 ? 0 : 16 + Pick(40);
     const int least = static_cast<int>(BlocksFor(window)) + 2;
     const int window_blocks = Pick(2) == 0 ? std::max(blocks, least) : least + Pick(4);
     KvCacheConfig config;
@@ -45,8 +46,10 @@ class Walk {
     fault_rate_ = Pick(2) * 20;
     kv_ = std::move(*KvCacheManager::Create(config));
     naive_ = std::make_unique<NaiveCache>(blocks, window, window_blocks, slots);
-    block_tags_.resize(static_cast<size_t>(blocks));
-    slot_tags_.resize(static_cast<size_t>(slots));
+    for (const KvGroupConfig& group : config.groups) {
+      block_tags_.emplace_back(static_cast<size_t>(group.num_blocks));
+      slot_tags_.emplace_back(static_cast<size_t>(slots));
+    }
     longest_ = blocks * kBlockTokens;
   }
 
@@ -68,6 +71,7 @@ class Walk {
   }
 
   int64_t loaded() const { return kv_->Stats().host.loaded; }
+  bool has_window() const { return kv_->num_groups() > 1; }
   int64_t faults() const { return faults_; }
   int64_t lost() const { return lost_; }
 
@@ -111,9 +115,22 @@ class Walk {
     const std::string before = n.parent == kNoNode ? std::to_string(n.ns) : KeyOf(n.parent);
     return before + static_cast<char>(n.tokens[0] / 100);
   }
-  std::string& Tag(const PrefixTree::Node& n) {
-    return n.slot == kNoBlock ? block_tags_[static_cast<size_t>(n.blocks[0].value)]
-                              : slot_tags_[static_cast<size_t>(n.slot.value)];
+  // Of what a node has, by group.
+  std::vector<std::string> TagsOf(const PrefixTree::Node& n) const {
+    std::vector<std::string> tags;
+    for (size_t g = 0; g < block_tags_.size(); ++g) {
+      if (n.blocks[g] != kNoBlock) tags.push_back(block_tags_[g][static_cast<size_t>(n.blocks[g].value)]);
+      if (n.in_slot[g]) tags.push_back(slot_tags_[g][static_cast<size_t>(n.slot.value)]);
+    }
+    return tags;
+  }
+  // Calls f with the tags of the block and the slot of each group that `t` moves.
+  template <typename F>
+  void ForEachMove(const Transfer& t, F&& f) {
+    for (size_t g = 0; g < block_tags_.size(); ++g) {
+      if (t.blocks[g] == kNoBlock) continue;
+      f(block_tags_[g][static_cast<size_t>(t.blocks[g].value)], slot_tags_[g][static_cast<size_t>(t.slot.value)]);
+    }
   }
 
   // Does what is queued, runs of independent transfers in any order, and then nothing in the tree has another tag than its own.
@@ -128,9 +145,9 @@ class Walk {
       begin += run.size();
       std::ranges::shuffle(run, rng_);
       for (const Transfer& t : run) {
-        std::string& block = block_tags_[static_cast<size_t>(t.blocks[0].value)];
-        std::string& slot = slot_tags_[static_cast<size_t>(t.slot.value)];
-        (t.kind == Transfer::Kind::kSave ? slot : block) = t.kind == Transfer::Kind::kSave ? block : slot;
+        ForEachMove(t, [&](std::string& block, std::string& slot) {
+          (t.kind == Transfer::Kind::kSave ? slot : block) = t.kind == Transfer::Kind::kSave ? block : slot;
+        });
       }
     }
     if (fails) {
@@ -139,20 +156,19 @@ class Walk {
     for (int i = 0; i < kv_->tree().id_limit(); ++i) {
       const PrefixTree::Node& n = kv_->tree().node(NodeId(i));
       if (!n.live) continue;
-      ASSERT_EQ(Tag(n), KeyOf(NodeId(i)));
+      ASSERT_THAT(TagsOf(n), testing::Each(KeyOf(NodeId(i))));
     }
   }
 
   void FailTransfers(const std::vector<Transfer>& list) {
     ++faults_;
     for (const Transfer& t : list) {
-      (t.kind == Transfer::Kind::kSave ? slot_tags_[static_cast<size_t>(t.slot.value)]
-                                       : block_tags_[static_cast<size_t>(t.blocks[0].value)]) = "spoiled";
+      ForEachMove(t, [&](std::string& block, std::string& slot) { (t.kind == Transfer::Kind::kSave ? slot : block) = "spoiled"; });
     }
     std::set<std::string> spoiled;
     for (int i = 0; i < kv_->tree().id_limit(); ++i) {
       const PrefixTree::Node& n = kv_->tree().node(NodeId(i));
-      if (n.live && Tag(n) == "spoiled") spoiled.insert(KeyOf(NodeId(i)));
+      if (n.live && std::ranges::count(TagsOf(n), "spoiled") > 0) spoiled.insert(KeyOf(NodeId(i)));
     }
     for (Pair& p : pairs_) {
       bool holds = false;
@@ -190,7 +206,10 @@ class Walk {
         ASSERT_EQ(kv_->CanAdmit(match, goal, {}), naive_->CanAdmit(n, match.num_blocks, goal));
       }
       PrefixMatch taken = match;
-      if (Pick(6) == 0 || !kv_->CanAdmit(match, match.num_tokens(), {})) taken.LeaveOutHost();
+      if (Pick(6) == 0 || !kv_->CanAdmit(match, match.num_tokens(), {})) {
+        taken.LeaveOutHost();
+        ASSERT_EQ(taken.num_blocks, naive_->MatchBlocks(n, /*without_host=*/true));
+      }
       kv_->Attach(*p.real, p.tokens, taken);
       naive_->Attach(n, taken.num_blocks);
       ASSERT_EQ(p.real->num_computed(), n.computed);
@@ -225,8 +244,10 @@ class Walk {
         int64_t computed = n.computed + 1 + Pick(static_cast<int>(room - n.computed));
         if (tiered_ && Pick(2) == 0) computed = room;
         for (int64_t i = n.computed / kBlockTokens; i < BlocksFor(computed); ++i) {
-          const BlockId block = p.real->table(0)[static_cast<int>(i)];
-          block_tags_[static_cast<size_t>(block.value)] = n.Key(i + 1);
+          for (size_t g = 0; g < block_tags_.size(); ++g) {
+            const BlockId block = p.real->table(static_cast<int>(g))[static_cast<int>(i)];
+            block_tags_[g][static_cast<size_t>(block.value)] = n.Key(i + 1);
+          }
         }
         kv_->Commit(*p.real, p.tokens, computed);
         naive_->Commit(n, computed);
@@ -257,27 +278,28 @@ class Walk {
   int64_t longest_ = 0;
   int64_t faults_ = 0, lost_ = 0;  // failed lists, sequences that held something of one
   int fault_rate_ = 0;  // one list of transfers in so many fails; 0: none
-  std::vector<std::string> block_tags_, slot_tags_;  // the key of what is there; of the full group
+  std::vector<std::vector<std::string>> block_tags_, slot_tags_;  // by group: the key of what is there
   std::unique_ptr<KvCacheManager> kv_;
   std::unique_ptr<NaiveCache> naive_;
   std::vector<Pair> pairs_;
 };
 
 int64_t WalkMany(int walks, int ops, uint64_t first_seed, int check_every) {
-  int64_t loaded = 0, faults = 0, lost = 0;
+  int64_t loaded[2] = {}, faults = 0, lost = 0;  // loaded: without a window, with one
   for (int i = 0; i < walks; ++i) {
     const uint64_t seed = first_seed + static_cast<uint64_t>(i);
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     Walk walk(seed, /*narrow_hashes=*/i % 4 == 3, check_every);
     walk.Run(ops);
     if (testing::Test::HasFatalFailure()) break;
-    loaded += walk.loaded();
+    loaded[walk.has_window()] += walk.loaded();
     faults += walk.faults();
     lost += walk.lost();
   }
-  EXPECT_GT(loaded, walks * 4);
+  EXPECT_GT(loaded[0], walks * 4);
+  EXPECT_GT(loaded[1], walks);
   EXPECT_GT(faults, walks / 8);
-  EXPECT_GT(lost, walks / 20);
+  EXPECT_GT(lost, walks / 50);
   return int64_t{walks} * ops;
 }
 

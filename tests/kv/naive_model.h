@@ -1,5 +1,5 @@
 // The cache as one would write it without caring for speed: every fact is recomputed from who holds
-// what. One full group and, optionally, one window group or a host tier.
+// what. One full group and, optionally, one window group, and a host tier.
 #pragma once
 
 #include <algorithm>
@@ -65,7 +65,7 @@ class NaiveCache {
     int64_t used = 0;
     for (const auto& [key, entry] : tree) used += (g == 0 || entry.has_window) && Held(key, g);
     for (const auto& s : sequences) {  // blocks that are nobody else's
-      if (s->attached) used += s->table - std::max(s->path, g == 1 ? s->first : 0);
+      if (s->attached) used += std::max<int64_t>(0, s->table - std::max(s->path, g == 1 ? s->first : 0));
     }
     return used;
   }
@@ -79,11 +79,11 @@ class NaiveCache {
   int64_t Free(int g) const { return size_[g] - Used(g) - Cached(g); }
   int64_t Available(int g) const { return size_[g] - Used(g); }
 
-  int64_t MatchBlocks(const NaiveSequence& s) const {
+  int64_t MatchBlocks(const NaiveSequence& s, bool without_host = false) const {
     if (!s.use_cache) return 0;
     int64_t best = 0;
     for (int64_t m = 1; m <= (s.num_tokens - 1) / kBlockTokens; ++m) {
-      if (!tree.contains(s.Key(m))) break;
+      if (!tree.contains(s.Key(m)) || (without_host && OnHost(s.Key(m)))) break;
       bool whole = true;
       if (window_ > 0) {
         for (int64_t i = FirstNeeded(m * kBlockTokens); i < m; ++i) {
@@ -115,6 +115,7 @@ class NaiveCache {
     if (host_slots_ > 0) {
       // Block by block, since each may send another node to the host.
       s.attached = true;
+      s.first = FirstNeeded(m * kBlockTokens);
       while (s.path < m && !OnHost(s.Key(s.path + 1))) s.table = ++s.path;
       Recount();
       for (int64_t i = s.path; i < m; ++i) loading_.insert(s.Key(i + 1));
@@ -122,6 +123,9 @@ class NaiveCache {
       slots_read_ = static_cast<int64_t>(loading_.size());
       while (s.path < m) {
         if (Free(0) == 0) Evict(0);
+        const bool seen = window_ > 0 && s.path >= s.first;
+        if (seen && Free(1) == 0) Evict(1);
+        tree.at(s.Key(s.path + 1)).has_window = seen;
         loading_.erase(s.Key(s.path + 1));
         s.table = ++s.path;
         ++loaded;
@@ -171,7 +175,7 @@ class NaiveCache {
       return std::ranges::any_of(keys, [&](const std::string& k) { return key.starts_with(k); });
     };
     std::erase_if(tree, [&](const auto& entry) { return gone(entry.first); });
-    std::erase_if(cached[0], gone);
+    for (auto& keys : cached) std::erase_if(keys, gone);
     std::erase_if(host, gone);
   }
   void Rollback(NaiveSequence& s) { s.table = BlocksFor(s.computed); }
