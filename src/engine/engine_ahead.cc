@@ -23,6 +23,7 @@ void Engine::RunAhead(const ScheduledBatch& batch, const ForwardBatch& built) {
   if (!plain || guesses || !inbox_->empty() || !scheduler_.ReserveNext(batch) || kv_->has_transfers()) return;
   if (!batch_builder_.Advance(batch) || !runner_->StartNext(built)) return;
   for (const ScheduledBatch::Item& item : batch.items) ahead_.push_back(item.sequence);
+  ++stats_.steps_ahead;
 }
 
 void Engine::ReleaseAhead() {

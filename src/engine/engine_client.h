@@ -48,6 +48,7 @@ struct EngineStats {
   int64_t drafts = 0, drafted_tokens = 0, accepted_tokens = 0;  // guesses that were tried, and right
   int64_t generated_tokens = 0, steps = 0, pauses = 0, evictions = 0;
   int64_t step_sequences = 0;  // those that each step computed for, added up
+  int64_t steps_ahead = 0;     // that were queued behind the one before
   int64_t longest = 0;         // tokens of the longest context so far
   int64_t context_shifts = 0, dropped_tokens = 0;
   int64_t finished_stop = 0, finished_length = 0, cancelled = 0, failed = 0, rejected = 0;

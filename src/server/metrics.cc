@@ -110,6 +110,7 @@ void AddCounts(const EngineStats& s, Families* f) {
   f->Counter("llamabox:context_shift_dropped_tokens_total", "Tokens cut from them",
              s.dropped_tokens);
   f->Counter("llamabox:steps_total", "Forward passes", s.steps);
+  f->Counter("llamabox:steps_ahead_total", "Forward passes that a device had before the one before was over", s.steps_ahead);
   f->Counter("llamabox:kv_evictions_total", "Cached blocks given up for new ones", s.evictions);
   if (s.host.slots > 0) {
     f->Counter("llamabox:kv_host_saved_blocks_total", "Evicted blocks that went to the host tier", s.host.saved);

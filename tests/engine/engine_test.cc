@@ -394,6 +394,7 @@ TEST_F(EngineTest, TheNextStepIsQueuedBehindTheOneThatRuns) {
   EXPECT_EQ(late->answer.tokens.size(), 1u);
   RunAll({a.get(), b.get(), c.get(), late.get()});
   EXPECT_GT(runner_->queued_steps, 20);
+  EXPECT_EQ(engine_->Stats().steps_ahead, runner_->queued_steps);
   for (const Client* client : {a.get(), b.get(), c.get(), late.get()}) ExpectAlone(*client);
   EXPECT_GT(runner_->sequences_computed - engine_->Stats().step_sequences, 0) << "no row was for nobody";
 
