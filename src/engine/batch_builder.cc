@@ -7,6 +7,8 @@ namespace lb {
 namespace {
 
 constexpr unsigned kMaskThreads = 8;
+// Tables grow by so many blocks, so that most steps have the shape of the one before: a backend need not record those again.
+constexpr int kTableStep = 8;
 
 int64_t EndOf(const BatchItem& item) {
   return item.first + static_cast<int64_t>(item.tokens.size() + item.guesses.size());
@@ -126,7 +128,7 @@ const ForwardBatch& BatchBuilder::Build(std::span<const BatchItem> items) {
     AddTokens(item);
     longest = std::max(longest, EndOf(item));
   }
-  const auto max_blocks = static_cast<int>(kv::BlocksFor(longest));
+  const auto max_blocks = (static_cast<int>(kv::BlocksFor(longest)) + kTableStep - 1) / kTableStep * kTableStep;
   kv_.clear();
   for (size_t g = 0; g < groups_.size(); ++g) {
     Group& group = groups_[g];
