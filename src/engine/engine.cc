@@ -203,11 +203,12 @@ bool Engine::Step() {
     RunBatch(batch);
     ++stats_.steps;
     stats_.step_sequences += std::ranges::count_if(batch.items, [](const auto& item) { return item.sequence != nullptr; });
+    last_step_us_ = clock_->NowMicros() - start_us;
     // The time of a step that loads is the bus's.
     const bool loads = std::ranges::find(moves_, kv::Transfer::Kind::kLoad, &kv::Transfer::kind) != moves_.end();
     if (!loads) {
       chunk_policy_.Observe(batch.num_decode_tokens + batch.num_drafted_tokens,
-                            batch.num_prefill_tokens, clock_->NowMicros() - start_us);
+                            batch.num_prefill_tokens, last_step_us_);
     }
   }
   unpublished_ |= worked;

@@ -133,6 +133,7 @@ class Engine final : public EngineClient {
   bool urgent_ = false;       // somebody waits for one of them: a first token, an end
   bool unpublished_ = false;  // stats_ has changed
   std::vector<kv::Transfer> moves_;  // of this step
+  int64_t last_step_us_ = 0;
   std::vector<Sequence*> ahead_;     // of the step that was queued ahead, by row; null: gone meanwhile, nobody wants what is computed
 
   std::atomic<uint64_t> next_id_{1};

@@ -8,6 +8,12 @@
 #include "engine/engine.h"
 
 namespace lb {
+namespace {
+
+// The host's work for a step takes tens of microseconds. Of a longer step that is not worth that a newcomer waits for two.
+constexpr int64_t kLongestStepUs = 5000;
+
+}  // namespace
 
 ScheduledBatch Engine::AheadBatch() const {
   ScheduledBatch batch;
@@ -19,8 +25,9 @@ ScheduledBatch Engine::AheadBatch() const {
 void Engine::RunAhead(const ScheduledBatch& batch, const ForwardBatch& built) {
   const bool plain = built.best > 0 && !built.masked && built.adapters.empty();
   const bool guesses = drafter_ != nullptr || config_.lookup_min_match > 0;
-  // Who has just come should not wait for two steps. What the host tier has to copy for that room belongs between the two.
-  if (!plain || guesses || !inbox_->empty() || !scheduler_.ReserveNext(batch) || kv_->has_transfers()) return;
+  if (!plain || guesses || last_step_us_ > kLongestStepUs) return;
+  // Who has just come is in the next step. What the host tier has to copy for that room belongs between the two.
+  if (!inbox_->empty() || !scheduler_.ReserveNext(batch) || kv_->has_transfers()) return;
   if (!batch_builder_.Advance(batch) || !runner_->StartNext(built)) return;
   for (const ScheduledBatch::Item& item : batch.items) ahead_.push_back(item.sequence);
   ++stats_.steps_ahead;

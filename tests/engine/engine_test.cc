@@ -398,6 +398,17 @@ TEST_F(EngineTest, TheNextStepIsQueuedBehindTheOneThatRuns) {
   for (const Client* client : {a.get(), b.get(), c.get(), late.get()}) ExpectAlone(*client);
   EXPECT_GT(runner_->sequences_computed - engine_->Stats().step_sequences, 0) << "no row was for nobody";
 
+  // Long steps are not.
+  const int before = runner_->queued_steps;
+  const auto slow = Send(Greedy(Tokens(40, 57), 20));
+  runner_->fail = [&](const ForwardBatch&) {
+    clock_.now_us += 6000;
+    return false;
+  };
+  RunAll({slow.get()});
+  ExpectAlone(*slow);
+  EXPECT_LE(runner_->queued_steps, before + 1);  // before the first was seen to be long
+
   // A step that fails takes the one behind it along.
   const auto broken = Send(Greedy(Tokens(50, 56), 20));
   int passes = 0;
