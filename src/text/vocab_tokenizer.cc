@@ -4,6 +4,12 @@
 #include <utility>
 
 namespace lb::text {
+namespace {
+
+constexpr size_t kCacheBytes = size_t{16} << 20;
+constexpr size_t kLeastCached = 256;  // bytes: shorter ones are tokenized in a few microseconds
+
+}  // namespace
 
 VocabTokenizer::VocabTokenizer(std::unique_ptr<const Vocab> vocab, std::string model,
                                std::string pre, bool prefixes_space)
@@ -11,7 +17,8 @@ VocabTokenizer::VocabTokenizer(std::unique_ptr<const Vocab> vocab, std::string m
       matcher_(*vocab_),
       model_(std::move(model)),
       pre_(std::move(pre)),
-      prefixes_space_(prefixes_space) {}
+      prefixes_space_(prefixes_space),
+      cache_(kCacheBytes) {}
 
 std::vector<TokenId> VocabTokenizer::Encode(std::span<const TextSpan> spans,
                                             bool add_special) const {
@@ -47,12 +54,15 @@ std::vector<TokenId> VocabTokenizer::Encode(std::span<const TextSpan> spans,
   const bool has_bos = !fragments.empty() && fragments.front().token >= 0 &&
                        fragments.front().token == special.bos;
   if (add_special && special.add_bos && !has_bos) ids.push_back(special.bos);
-  for (const Fragment& fragment : fragments) {
-    if (fragment.token >= 0) {
-      ids.push_back(fragment.token);
-    } else {
-      EncodeText(fragment.text, &ids);
+  const auto is_control = [&](const Fragment& f) { return f.token >= 0 && vocab_->Type(f.token) != TokenType::kUserDefined; };
+  for (auto at = fragments.begin(); at != fragments.end();) {
+    if (is_control(*at)) {
+      ids.push_back((at++)->token);
+      continue;
     }
+    const auto end = std::find_if(at, fragments.end(), is_control);
+    EncodeStretch(std::span(at, end), &ids);
+    at = end;
   }
   // BERT ends in a separator; in other models that token only stands between two texts.
   const TokenId last = special.add_eos                             ? special.eos
@@ -61,6 +71,23 @@ std::vector<TokenId> VocabTokenizer::Encode(std::span<const TextSpan> spans,
   const bool has_last = !fragments.empty() && fragments.back().token == last;
   if (add_special && last >= 0 && !has_last) ids.push_back(last);
   return ids;
+}
+
+// Where no control token is, what is matched and what comes of it follows from the text alone, wherever it stands.
+void VocabTokenizer::EncodeStretch(std::span<const Fragment> fragments, std::vector<TokenId>* ids) const {
+  const char* begin = fragments.front().text.data();
+  const std::string_view stretch(begin, static_cast<size_t>(fragments.back().text.data() + fragments.back().text.size() - begin));
+  const bool cached = stretch.size() >= kLeastCached;
+  if (cached && cache_.Find(stretch, ids)) return;
+  const size_t before = ids->size();
+  for (const Fragment& fragment : fragments) {
+    if (fragment.token >= 0) {
+      ids->push_back(fragment.token);
+    } else {
+      EncodeText(fragment.text, ids);
+    }
+  }
+  if (cached) cache_.Add(stretch, std::span(*ids).subspan(before));
 }
 
 std::string VocabTokenizer::TokenBytes(TokenId id, bool special) const {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "text/fragment_cache.h"
 #include "text/special_matcher.h"
 #include "text/tokenizer.h"
 #include "text/vocab.h"
@@ -16,7 +17,7 @@ namespace lb::text {
 // U+2581, SentencePiece's visible space.
 inline constexpr std::string_view kSpaceMark = "\xE2\x96\x81";
 
-// Immutable after construction, thread-safe.
+// Immutable after construction but for what it keeps of texts that came lately, which changes no answer; thread-safe.
 class VocabTokenizer : public Tokenizer {
  public:
   using Tokenizer::Encode;
@@ -53,11 +54,15 @@ class VocabTokenizer : public Tokenizer {
   void AppendUnknown(std::vector<TokenId>* ids) const;
 
  private:
+  // Neighbouring fragments, none of them a control token; out of the cache where it can be.
+  void EncodeStretch(std::span<const Fragment> fragments, std::vector<TokenId>* ids) const;
+
   std::unique_ptr<const Vocab> vocab_;
   SpecialMatcher matcher_;
   std::string model_;
   std::string pre_;
   bool prefixes_space_;
+  mutable FragmentCache cache_;
 };
 
 // The value of a byte token's text "<0x41>", or -1.
