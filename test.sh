@@ -48,8 +48,9 @@ ctest --preset asan -LE slow -j2
 
 step "Thread sanitizer"
 cmake --preset tsan >/dev/null
-cmake --build --preset tsan --target base_tests kernels_tests engine_tests server_tests
+cmake --build --preset tsan --target base_tests kernels_tests engine_tests server_tests text_tests
 ctest --preset tsan -LE slow -j2 -R '^(base|kernels|engine|server)$'
+build/tsan/text_tests --gtest_brief=1 --gtest_filter='FragmentCache*'  # the rest of it has no threads
 
 step "Fuzz targets, one minute each, two at a time"
 tools/fuzz 60
