@@ -99,7 +99,8 @@ LB_FN void StoreS8(int8_t* p, Vi v) {
 // Of 32 signed bytes: half h (16 of them): pair[2 h] the sum of bytes 4 i and 4 i + 1, pair[2 h + 1] of
 // bytes 4 i + 2 and 4 i + 3, i from 0 to 3.
 LB_FN void SumPairs(const int8_t* q, int16_t pair[4]) {
-  const __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(q));
+  // In two loads: one over what two stores have just written would wait until both are in the cache.
+  const __m256i v = _mm256_inserti128_si256(_mm256_castsi128_si256(Load128(q)), Load128(q + 16), 1);
   __m256i s = _mm256_maddubs_epi16(_mm256_set1_epi8(1), v);
   s = _mm256_add_epi16(s, _mm256_shuffle_epi32(s, 0x4e));
   s = _mm256_add_epi16(s, _mm256_shuffle_epi32(s, 0xb1));
