@@ -149,6 +149,12 @@ void Rope(float* head, bool halves, int dims, const float* cosines, const float*
       StoreF(head + i, Sub(Mul(a, c), Mul(b, s)));
       StoreF(head + pairs + i, Add(Mul(a, s), Mul(b, c)));
     }
+  } else {
+    static constexpr float kSigns[16] = {-1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1};
+    for (; i + 8 <= pairs; i += 8) {
+      const Vf ab = LoadF(head + 2 * i), c = LoadTwice(cosines + i), s = Mul(LoadTwice(sines + i), LoadF(kSigns));
+      StoreF(head + 2 * i, Add(Mul(ab, c), Mul(SwapPairs(ab), s)));
+    }
   }
   for (; i < pairs; ++i) {
     float* a = head + (halves ? i : 2 * i);

@@ -26,6 +26,12 @@ LB_FN void StoreHalf(void* p, Vf x) {
 LB_FN Vf LoadBf16(const void* p) {
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(Load256(p)), 16))};
 }
+// Lanes 2 i and 2 i + 1 change places; eight numbers, each in two lanes.
+LB_FN Vf SwapPairs(Vf x) { return {_mm512_permute_ps(x.v, 0xb1)}; }
+LB_FN Vf LoadTwice(const float* p) {
+  const __m512i lanes = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+  return {_mm512_permutexvar_ps(lanes, _mm512_castps256_ps512(_mm256_loadu_ps(p)))};
+}
 LB_FN Vf Add(Vf x, Vf y) { return {_mm512_add_ps(x.v, y.v)}; }
 LB_FN Vf Sub(Vf x, Vf y) { return {_mm512_sub_ps(x.v, y.v)}; }
 LB_FN Vf Mul(Vf x, Vf y) { return {_mm512_mul_ps(x.v, y.v)}; }

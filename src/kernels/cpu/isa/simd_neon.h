@@ -41,6 +41,10 @@ LB_FN void StoreHalf(void* p, Vf x) {
 LB_FN Vf LoadBf16(const void* p) {
   LB_EACH(Vf, vreinterpretq_f32_u32(vshll_n_u16(Load4Halves(p, i), 16)));
 }
+// Lanes 2 i and 2 i + 1 change places; eight numbers, each in two lanes.
+LB_FN Vf SwapPairs(Vf x) { LB_EACH(Vf, vrev64q_f32(x.v[i])); }
+LB_FN float32x4_t TwoTwice(float32x2_t x) { return vcombine_f32(vdup_lane_f32(x, 0), vdup_lane_f32(x, 1)); }
+LB_FN Vf LoadTwice(const float* p) { LB_EACH(Vf, TwoTwice(vld1_f32(p + 2 * i))); }
 LB_FN Vf Add(Vf x, Vf y) { LB_EACH(Vf, vaddq_f32(x.v[i], y.v[i])); }
 LB_FN Vf Sub(Vf x, Vf y) { LB_EACH(Vf, vsubq_f32(x.v[i], y.v[i])); }
 LB_FN Vf Mul(Vf x, Vf y) { LB_EACH(Vf, vmulq_f32(x.v[i], y.v[i])); }

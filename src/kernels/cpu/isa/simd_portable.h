@@ -55,6 +55,9 @@ LB_FN void StoreHalf(void* p, Vf v) {
     memcpy(static_cast<char*>(p) + 2 * i, &h, 2);
   }
 }
+// Lanes 2 i and 2 i + 1 change places; eight numbers, each in two lanes.
+LB_FN Vf SwapPairs(Vf x) { Vf out; LB_LANES(x.v[i ^ 1]); }
+LB_FN Vf LoadTwice(const float* p) { Vf out; LB_LANES(p[i / 2]); }
 LB_FN Vf Add(Vf x, Vf y) { Vf out; LB_LANES(x.v[i] + y.v[i]); }
 LB_FN Vf Sub(Vf x, Vf y) { Vf out; LB_LANES(x.v[i] - y.v[i]); }
 LB_FN Vf Mul(Vf x, Vf y) { Vf out; LB_LANES(x.v[i] * y.v[i]); }
