@@ -6,7 +6,7 @@
 namespace lb::text {
 namespace {
 
-constexpr size_t kCacheBytes = size_t{16} << 20;
+constexpr size_t kCacheBytes = size_t{8} << 20;
 constexpr size_t kLeastCached = 256;  // bytes: shorter ones are tokenized in a few microseconds
 
 }  // namespace
