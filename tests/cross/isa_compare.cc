@@ -139,9 +139,11 @@ int main() {
   a.softcap(y1.data(), 2.0f, 1003);
   b.softcap(y2.data(), 2.0f, 1003);
   Compare("softcap", 0, y1, y2);
-  a.rope(y1.data(), true, 100, x.data(), w.data());
-  b.rope(y2.data(), true, 100, x.data(), w.data());
-  Compare("rope", 0, y1, y2);
+  for (const bool halves : {true, false}) {
+    a.rope(y1.data(), halves, 100, x.data(), w.data());
+    b.rope(y2.data(), halves, 100, x.data(), w.data());
+    Compare("rope", halves, y1, y2);
+  }
   const int row_bytes[] = {256, 128, 128, 36, 0, 0, 0, 68};
   for (const int dtype : {kPackF32, kPackF16, kPackBF16, kPackQ4_0, kPackQ8_0}) {
     std::vector<char> pool(static_cast<size_t>(64 * row_bytes[dtype]));
