@@ -229,14 +229,19 @@ class Graph {
 // The median of kRuns graphs, divided by `parts`.
 void Print(const char* what, cudaStream_t stream, int parts, const std::function<void()>& record) {
   const Graph graph(stream, record);
+  cudaEvent_t begin = nullptr, end = nullptr;
+  for (cudaEvent_t* event : {&begin, &end}) LB_CUDA_CHECK(cudaEventCreate(event));
   std::vector<double> micros;
   for (int i = 0; i < kRuns; ++i) {
-    LB_CUDA_CHECK(cudaStreamSynchronize(stream));
-    const double start = Seconds();
+    LB_CUDA_CHECK(cudaEventRecord(begin, stream));
     graph.Launch();
-    LB_CUDA_CHECK(cudaStreamSynchronize(stream));
-    micros.push_back((Seconds() - start) * 1e6);
+    LB_CUDA_CHECK(cudaEventRecord(end, stream));
+    LB_CUDA_CHECK(cudaEventSynchronize(end));
+    float ms = 0;
+    LB_CUDA_CHECK(cudaEventElapsedTime(&ms, begin, end));
+    micros.push_back(ms * 1e3);
   }
+  for (cudaEvent_t event : {begin, end}) cudaEventDestroy(event);
   std::ranges::sort(micros);
   std::printf("%-40s %9.2f\n", what, micros[micros.size() / 2] / parts);
 }

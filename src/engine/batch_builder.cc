@@ -52,25 +52,21 @@ const ForwardBatch& BatchBuilder::Build(const ScheduledBatch& scheduled, const M
   return batch_;
 }
 
-bool BatchBuilder::Advance(const ScheduledBatch& scheduled) {
+bool BatchBuilder::Advance() {
   int64_t longest = 0;
-  for (BatchItem& item : items_) longest = std::max(longest, ++item.first + 1);
-  CHECK_EQ(items_.size(), scheduled.items.size());
-  for (const KvBatch& kv : kv_) {
-    if (kv::BlocksFor(longest) > kv.max_blocks) return false;
+  for (BatchItem& item : items_) {
+    ++item.first;
+    longest = std::max(longest, EndOf(item));
   }
+  const int max_blocks = kv_.front().max_blocks;
+  if (kv::BlocksFor(longest) > max_blocks) return false;
   for (size_t row = 0; row < items_.size(); ++row) {
     positions_[row] = static_cast<int32_t>(items_[row].first);
-    context_len_[row] = positions_[row] + 1;
+    context_len_[row] = static_cast<int32_t>(EndOf(items_[row]));
   }
-  for (size_t g = 0; g < groups_.size(); ++g) {
-    groups_[g].slots.clear();
-    for (size_t row = 0; row < items_.size(); ++row) AddBlocks(items_[row], row, static_cast<int>(g), kv_[g].max_blocks);
-  }
+  FillBlocks(items_, max_blocks);
   return true;
 }
-
-void BatchBuilder::SetTokens(std::span<const TokenId> tokens) { std::ranges::copy(tokens, token_ids_.begin()); }
 
 void BatchBuilder::AddMasks(const ScheduledBatch& scheduled, int64_t vocab_size) {
   if (!batch_.masked) return;
@@ -129,16 +125,9 @@ const ForwardBatch& BatchBuilder::Build(std::span<const BatchItem> items) {
     longest = std::max(longest, EndOf(item));
   }
   const auto max_blocks = (static_cast<int>(kv::BlocksFor(longest)) + kTableStep - 1) / kTableStep * kTableStep;
+  FillBlocks(items, max_blocks);
   kv_.clear();
-  for (size_t g = 0; g < groups_.size(); ++g) {
-    Group& group = groups_[g];
-    group.slots.clear();
-    group.block_table.assign(items.size() * static_cast<size_t>(max_blocks), -1);
-    for (size_t row = 0; row < items.size(); ++row) {
-      AddBlocks(items[row], row, static_cast<int>(g), max_blocks);
-    }
-    kv_.push_back({group.slots, group.block_table, max_blocks});
-  }
+  for (const Group& group : groups_) kv_.push_back({group.slots, group.block_table, max_blocks});
   batch_ = {token_ids_, {positions_, query_start_, context_len_}, kv_, logit_rows_, hidden_rows_,
             0, adapters_};
   return batch_;
@@ -171,6 +160,14 @@ void BatchBuilder::AddTokens(const BatchItem& item) {
   }
   context_len_.push_back(static_cast<int32_t>(position));
   query_start_.push_back(static_cast<int32_t>(token_ids_.size()));
+}
+
+void BatchBuilder::FillBlocks(std::span<const BatchItem> items, int max_blocks) {
+  for (size_t g = 0; g < groups_.size(); ++g) {
+    groups_[g].slots.clear();
+    groups_[g].block_table.assign(items.size() * static_cast<size_t>(max_blocks), -1);
+    for (size_t row = 0; row < items.size(); ++row) AddBlocks(items[row], row, static_cast<int>(g), max_blocks);
+  }
 }
 
 void BatchBuilder::AddBlocks(const BatchItem& item, size_t row, int g, int max_blocks) {

@@ -40,9 +40,9 @@ class BatchBuilder {
   // When all who choose a token can do so among the best logits that `runner` can give, it is asked for those.
   const ForwardBatch& Build(const ScheduledBatch& scheduled, const ModelRunner& runner);
   // When every sequence of what was built decodes one token: moves on to their next ones, as they are when this pass is done. Room for
-  // them is reserved. The arrays stay where they are; SetTokens says which tokens these are, a row each. False: they do not fit.
-  bool Advance(const ScheduledBatch& scheduled);
-  void SetTokens(std::span<const TokenId> tokens);
+  // them is reserved. The arrays stay where they are; SetToken says which token that of a row is. False: they do not fit.
+  bool Advance();
+  void SetToken(size_t row, TokenId token) { token_ids_[row] = token; }
   const ForwardBatch& built() const { return batch_; }
   // The masks of what was built, if it has any: each guide says which tokens may be next, once. Where whole rows are wanted, whoever
   // chooses from one asks.
@@ -55,6 +55,8 @@ class BatchBuilder {
   };
   void AddTokens(const BatchItem& item);
   void AskGuides(const ScheduledBatch& scheduled);
+  // Slots and tables of all groups, `max_blocks` to a row.
+  void FillBlocks(std::span<const BatchItem> items, int max_blocks);
   void AddBlocks(const BatchItem& item, size_t row, int g, int max_blocks);
 
   const std::optional<Pooling> pooling_;

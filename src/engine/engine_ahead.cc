@@ -24,20 +24,17 @@ ScheduledBatch Engine::AheadBatch() const {
 
 void Engine::RunAhead(const ScheduledBatch& batch, const ForwardBatch& built) {
   const bool plain = built.best > 0 && !built.masked && built.adapters.empty();
-  const bool guesses = drafter_ != nullptr || config_.lookup_min_match > 0;
-  if (!plain || guesses || last_step_us_ > kLongestStepUs) return;
+  if (!plain || config_.max_step_drafts > 0 || last_step_us_ > kLongestStepUs) return;
   // Who has just come is in the next step. What the host tier has to copy for that room belongs between the two.
   if (!inbox_->empty() || !scheduler_.ReserveNext(batch) || kv_->has_transfers()) return;
-  if (!batch_builder_.Advance(batch) || !runner_->StartNext(built)) return;
+  if (!batch_builder_.Advance() || !runner_->StartNext(built)) return;
   for (const ScheduledBatch::Item& item : batch.items) ahead_.push_back(item.sequence);
   ++stats_.steps_ahead;
 }
 
 void Engine::ReleaseAhead() {
   if (ahead_.empty()) return;
-  std::vector<TokenId> tokens;
-  for (const Sequence* s : ahead_) tokens.push_back(s == nullptr ? 0 : s->tokens.back());
-  batch_builder_.SetTokens(tokens);
+  for (size_t row = 0; row < ahead_.size(); ++row) batch_builder_.SetToken(row, ahead_[row] == nullptr ? 0 : ahead_[row]->tokens.back());
   runner_->Release();
 }
 

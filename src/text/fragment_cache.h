@@ -28,11 +28,10 @@ class FragmentCache {
   struct Entry {
     std::string text;
     std::vector<TokenId> ids;
-    size_t bytes() const { return text.size() + ids.size() * sizeof(TokenId) + 200; }  // and its place in list and map
+    size_t hash;
   };
-  // Hashed before the lock is taken.
+  // A text and its hash, which is made before the lock is taken.
   struct Key {
-    explicit Key(std::string_view t) : text(t), hash(std::hash<std::string_view>{}(t)) {}
     std::string_view text;
     size_t hash;
     bool operator==(const Key& o) const { return text == o.text; }
@@ -40,6 +39,10 @@ class FragmentCache {
   struct HashOf {
     size_t operator()(const Key& key) const { return key.hash; }
   };
+
+  static Key KeyOf(std::string_view text) { return {text, std::hash<std::string_view>{}(text)}; }
+  // With its place in list and map.
+  static size_t BytesOf(std::string_view text, std::span<const TokenId> ids) { return text.size() + ids.size_bytes() + 200; }
 
   const size_t most_bytes_;
   std::mutex mutex_;

@@ -81,7 +81,7 @@ class Simulation {
     config_.max_step_drafts = 1 + static_cast<int>(Pick(24));
     config_.num_adapters = Pick(2) == 0 ? 2 : 0;
     if (config_.num_adapters > 0 && Pick(2) == 0) config_.start_adapters = {{0, 1.0f}};
-    if (queues_) config_.lookup_min_match = 0;
+    if (queues_) config_.lookup_min_match = config_.max_step_drafts = 0;
     shifts_ = Pick(3) == 0;
     fault_rate_ = Pick(3) == 0 ? 0.002 : 0;
     spoil_rate_ = Pick(3) == 0 ? 0.0005 : 0;

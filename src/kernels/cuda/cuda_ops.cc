@@ -56,7 +56,7 @@ CudaOps::CudaOps(const CudaOptions& options, const DeviceFacts& facts, std::stri
 
 CudaOps::~CudaOps() {
   cudaSetDevice(launcher_.facts.index);  // at the program's end the driver may be gone, and all else with it
-  Release();
+  gate_.Open();
   cudaStreamSynchronize(launcher_.stream);
   DropGraphs();
   upload_.reset();

@@ -204,7 +204,8 @@ inline size_t BytesBesideSums(const DeviceFacts& facts) {
 inline constexpr int kFewTiles = 256;
 constexpr int FixedWarps(const FewProducts& args) { return !args.glu && args.num_tiles <= kFewTiles ? 16 : 8; }
 
-inline bool HasShortRows(const FewProducts& args) { return args.segments[0].w.chunks <= 24; }
+inline constexpr int kShortChunks = 8 * 3;  // what eight warps have in one batch (matmul_few.cu)
+inline bool HasShortRows(const FewProducts& args) { return args.segments[0].w.chunks <= kShortChunks; }
 
 // Warps of a block, 8 or 16, of which a multiprocessor has 16: what leaves fewer of them without work at the end. Eight have all of a
 // short row's bytes on their way at once; then half a multiprocessor is free for the first weights of the kernel behind.
