@@ -1,6 +1,8 @@
-// One token of a model by its kernels alone, without engine, model and step: R1-Distill-Qwen-1.5B's shape, Q8_0 with random bytes.
+// One token of a model by its kernels alone, without engine, model and step: R1-Distill-Qwen-1.5B's shape with random bytes.
 //
-//   cuda_token_bench [DEPTH]
+//   cuda_token_bench [DEPTH] [q8 | q4]
+//
+// q8: as Q8_0; q4: as Q4_K.
 //
 // Prints microseconds: of each kind of kernel, one behind the other with other weights each time; of a layer; of a token; and of a token
 // when the host does something between two of them. What the whole program takes beyond the last line is its own.
@@ -9,6 +11,7 @@
 #include <cstdlib>
 #include <functional>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "bench/clock.h"
@@ -58,38 +61,40 @@ Memory Floats(size_t count) {
 }
 
 struct Weight {
-  Weight(int rows, int cols) : memory(static_cast<size_t>((rows + kTileRows - 1) / kTileRows) * static_cast<size_t>(Shape(rows, cols).tile_bytes())) {
-    view = Shape(rows, cols);
+  Weight(WeightForm form, int rows, int cols)
+      : view(Shape(form, rows, cols)), memory(static_cast<size_t>(view.tiles()) * static_cast<size_t>(view.tile_bytes())) {
     view.data = memory.as<uint8_t>();
-    constexpr FormLayout kLayout = LayoutOf(WeightForm::k8);
+    const FormLayout layout = LayoutOf(form);
     const size_t words = static_cast<size_t>(view.tiles()) * static_cast<size_t>(view.tile_bytes()) / 4;
-    FillRecords<<<512, 256>>>(memory.as<uint32_t>(), words, kLayout.record() / 4, kLayout.code_bytes / 4);
+    FillRecords<<<512, 256>>>(memory.as<uint32_t>(), words, layout.record() / 4, layout.code_bytes / 4);
   }
-  static DeviceWeight Shape(int rows, int cols) {
+  static DeviceWeight Shape(WeightForm form, int rows, int cols) {
     DeviceWeight w;
-    w.form = WeightForm::k8;
+    w.form = form;
     w.rows = rows;
     w.cols = cols;
     w.chunks = (cols + kChunkCols - 1) / kChunkCols;
     return w;
   }
-  Memory memory;
   DeviceWeight view;
+  Memory memory;
 };
 
 struct Layer {
-  explicit Layer(int blocks) : keys(KvBytes(blocks)), values(KvBytes(blocks)) {}
+  Layer(WeightForm form, int blocks)
+      : q(form, kWidth, kWidth), k(form, kKvHeads * kHeadDim, kWidth), v(form, kKvHeads * kHeadDim, kWidth), output(form, kWidth, kWidth),
+        gate(form, kWide, kWidth), up(form, kWide, kWidth), down(form, kWidth, kWide), keys(KvBytes(blocks)), values(KvBytes(blocks)) {}
   static size_t KvBytes(int blocks) { return size_t{2} * static_cast<size_t>(blocks) * kKvBlockTokens * kKvHeads * kHeadDim; }
-  Weight q{kWidth, kWidth}, k{kKvHeads * kHeadDim, kWidth}, v{kKvHeads * kHeadDim, kWidth}, output{kWidth, kWidth};
-  Weight gate{kWide, kWidth}, up{kWide, kWidth}, down{kWidth, kWide};
+  Weight q, k, v, output, gate, up, down;
   Memory q_bias = Floats(kWidth), k_bias = Floats(kKvHeads * kHeadDim), v_bias = Floats(kKvHeads * kHeadDim);
   Memory keys, values;
 };
 
 class Token {
  public:
-  Token(const Launcher& on, int depth) : on_(on), blocks_(depth / kKvBlockTokens + 2), ints_(sizeof(int32_t) * static_cast<size_t>(kTable + blocks_)) {
-    for (int i = 0; i < kLayers; ++i) layers.push_back(std::make_unique<Layer>(blocks_));
+  Token(const Launcher& on, WeightForm form, int depth)
+      : on_(on), blocks_(depth / kKvBlockTokens + 2), ints_(sizeof(int32_t) * static_cast<size_t>(kTable + blocks_)), vocabulary_(form, kVocab, kWidth) {
+    for (int i = 0; i < kLayers; ++i) layers.push_back(std::make_unique<Layer>(form, blocks_));
     std::vector<int32_t> ints(static_cast<size_t>(kTable + blocks_), 0);
     ints[kPosition] = ints[kSlot] = depth;
     ints[kStart + 1] = 1;
@@ -112,7 +117,7 @@ class Token {
     args.segments[1] = {l.k.view, l.k_bias.as<float>(), k_.as<float>(), l.q.view.tiles()};
     args.segments[2] = {l.v.view, l.v_bias.as<float>(), v_.as<float>(), l.q.view.tiles() + l.k.view.tiles()};
     args.num_tiles = args.segments[2].first_tile + l.v.view.tiles();
-    LaunchFewProducts(on_, args);
+    Multiply(args);
   }
   void Attend(const Layer& l) {
     const int32_t* ints = ints_.as<int32_t>();
@@ -147,7 +152,7 @@ class Token {
     args.glu = true;
     args.glu_out = wide_.as<void>();
     args.glu_form = RowForm::kHalves;
-    LaunchFewProducts(on_, args);
+    Multiply(args);
   }
   void Down(const Layer& l) { Add(l.down, wide_, kWide); }
   void OneLayer(const Layer& l) { Qkv(l), Attend(l), Output(l), GateUp(l), Down(l); }
@@ -155,7 +160,7 @@ class Token {
     FewProducts args = Normed(1);
     args.segments[0] = {vocabulary_.view, nullptr, logits_.as<float>()};
     args.num_tiles = vocabulary_.view.tiles();
-    LaunchFewProducts(on_, args);
+    Multiply(args);
   }
   void Best() {
     LaunchTop(on_, {.logits = logits_.as<float>(), .rows = 1, .vocab = kVocab}, 1, top_.as<void>(), reinterpret_cast<float*>(result_),
@@ -174,6 +179,9 @@ class Token {
   // Places among the integers.
   static constexpr int kPosition = 0, kStart = 32, kContext = 64, kSequence = 96, kSlot = 128, kTable = 160;
 
+  void Multiply(const FewProducts& args) const {
+    GainsByBytes(args) ? LaunchByteProducts(on_, args) : LaunchFewProducts(on_, args);
+  }
   FewProducts Normed(int segments) const {
     FewProducts args;
     args.num_segments = segments;
@@ -192,13 +200,13 @@ class Token {
     args.tokens = 1;
     args.cols = cols;
     args.x = {from.as<void>(), RowForm::kHalves};
-    LaunchFewProducts(on_, args);
+    Multiply(args);
   }
 
   const Launcher& on_;
   const int blocks_;
   Memory ints_;
-  Weight vocabulary_{kVocab, kWidth};
+  Weight vocabulary_;
   Memory x_ = Floats(kWidth), norm_ = Floats(kWidth), q_ = Floats(kWidth), k_ = Floats(kKvHeads * kHeadDim), v_ = Floats(kKvHeads * kHeadDim);
   Memory attended_{sizeof(uint16_t) * kWidth}, wide_{sizeof(uint16_t) * kWide}, logits_{sizeof(float) * kVocab};
   Memory inv_freq_ = Floats(kHeadDim / 2), cosines_ = Floats(kHeadDim / 2), sines_ = Floats(kHeadDim / 2);
@@ -256,15 +264,15 @@ void PrintTokens(const char* what, cudaStream_t stream, const std::function<void
   std::printf("%-40s %9.2f\n", what, (Seconds() - start) * 1e6 / kTokens);
 }
 
-void Run(int depth) {
+void Run(int depth, WeightForm form) {
   cudaDeviceProp properties;
   LB_CUDA_CHECK(cudaGetDeviceProperties(&properties, 0));
   Launcher on;
   LB_CUDA_CHECK(cudaStreamCreateWithFlags(&on.stream, cudaStreamNonBlocking));
   on.facts = {0, properties.multiProcessorCount, static_cast<int>(properties.sharedMemPerBlockOptin), properties.major >= 9};
-  Token token(on, depth);
+  Token token(on, form, depth);
   LB_CUDA_CHECK(cudaDeviceSynchronize());
-  std::printf("%s, %d deep, us\n", properties.name, depth);
+  std::printf("%s, %d deep, %s, us\n", properties.name, depth, form == WeightForm::k8 ? "q8" : "q4");
 
   const auto layers = [&](void (Token::*kernel)(const Layer&)) {
     return [&token, kernel] {
@@ -308,6 +316,7 @@ void Run(int depth) {
 }  // namespace lb::cuda
 
 int main(int argc, char** argv) {
-  lb::cuda::Run(argc > 1 ? std::atoi(argv[1]) : 64);
+  const bool narrow = argc > 2 && std::string_view(argv[2]) == "q4";
+  lb::cuda::Run(argc > 1 ? std::atoi(argv[1]) : 64, narrow ? lb::cuda::WeightForm::k4Bias : lb::cuda::WeightForm::k8);
   return 0;
 }

@@ -14,8 +14,9 @@ struct Shape {
 };
 
 // Runs the sequences' last `queries` tokens as one step (all tokens' K and V are stored first) and returns the attention's
-// output. K, V and queries are a function of sequence and position.
-std::vector<float> RunAttention(Ops& ops, const Shape& shape, const std::vector<int>& lengths, const std::vector<int>& queries) {
+// output. K, V and queries are a function of sequence and position. `late`: the last token's K and V, the one query's of each, are stored
+// in that step, rotated like the query, where something else was before.
+std::vector<float> RunAttention(Ops& ops, const Shape& shape, const std::vector<int>& lengths, const std::vector<int>& queries, bool late = false) {
   std::vector<int32_t> ids, all_slots, positions, query_start = {0}, context;
   int blocks = 0, most = 0;
   for (int n : lengths) {
@@ -26,7 +27,8 @@ std::vector<float> RunAttention(Ops& ops, const Shape& shape, const std::vector<
   std::iota(ids.begin(), ids.end(), 0);
   std::shuffle(ids.begin(), ids.end(), std::mt19937(5));
   std::vector<int32_t> table(lengths.size() * static_cast<size_t>(most), -1);
-  std::vector<float> k, v, q;
+  std::vector<float> k, v, q, late_k, late_v;
+  std::vector<int32_t> late_slots;
   size_t next = 0;
   int64_t total = 0;
   for (size_t s = 0; s < lengths.size(); ++s) {
@@ -44,6 +46,14 @@ std::vector<float> RunAttention(Ops& ops, const Shape& shape, const std::vector<
     const int from = n - queries[s];
     add(&q, int64_t{n} * shape.heads * shape.dim, seed + 3, int64_t{from} * shape.heads * shape.dim);
     for (int p = from; p < n; ++p) positions.push_back(p);
+    if (late) {
+      for (auto [all, last] : {std::pair(&k, &late_k), std::pair(&v, &late_v)}) {
+        const auto row = all->end() - shape.kv_heads * shape.dim;
+        last->insert(last->end(), row, all->end());
+        std::fill(row, all->end(), 50.0f);
+      }
+      late_slots.push_back(all_slots.back());
+    }
     query_start.push_back(static_cast<int32_t>(positions.size()));
     context.push_back(n);
     total += n;
@@ -69,23 +79,36 @@ std::vector<float> RunAttention(Ops& ops, const Shape& shape, const std::vector<
   const Tensor device_k(ops, {total, shape.kv_heads * shape.dim}, &k), device_v(ops, {total, shape.kv_heads * shape.dim}, &v);
   const int64_t tokens = static_cast<int64_t>(positions.size());
   const Tensor device_q(ops, {tokens, shape.heads * shape.dim}, &q), out(ops, {tokens, shape.heads * shape.dim});
-  ops.StoreKv(device_k.view, device_v.view, kv, all_slots);
-  EXPECT_TRUE(ops.Finish().has_value());
+  const auto sequences = static_cast<int64_t>(lengths.size());
+  const std::vector<float> frequencies = RandomFloats(shape.dim / 2, 9);
+  const Tensor inv_freq(ops, {shape.dim / 2}, &frequencies);
+  const Tensor last_k(ops, {sequences, shape.kv_heads * shape.dim}), last_v(ops, {sequences, shape.kv_heads * shape.dim});
   for (int times = 0; times < 3; ++times) {
+    if (late || times == 0) ops.StoreKv(device_k.view, device_v.view, kv, all_slots);
+    EXPECT_TRUE(ops.Finish().has_value());
+    if (late) {
+      const RopeTable table_of_angles{RopeStyle::kHalves, shape.dim, inv_freq.view.f32(), 1.0f};
+      ops.CopyFromHost(q.data(), device_q.view);
+      ops.CopyFromHost(late_k.data(), last_k.view);
+      ops.CopyFromHost(late_v.data(), last_v.view);
+      ops.Rope(device_q.view, shape.dim, positions, table_of_angles);
+      ops.Rope(last_k.view, shape.dim, positions, table_of_angles);
+      ops.StoreKv(last_k.view, last_v.view, kv, late_slots);
+    }
     ops.PagedAttention(device_q.view, kv, {positions, query_start, context}, {{}, table, most}, shape.params, out.view);
     EXPECT_TRUE(ops.Finish().has_value());
   }
   return out.Read();
 }
 
-void Compare(const Shape& shape, const std::vector<int>& lengths, const std::vector<int>& queries) {
+void Compare(const Shape& shape, const std::vector<int>& lengths, const std::vector<int>& queries, bool late = false) {
   const auto ref = MakeRefOps();
-  const auto expected = RunAttention(*ref, shape, lengths, queries);
+  const auto expected = RunAttention(*ref, shape, lengths, queries, late);
   const std::string what = "dim " + std::to_string(shape.dim) + " window " + std::to_string(shape.params.window) + " first length " +
                            std::to_string(lengths[0]) + " queries " + std::to_string(queries[0]) + " type " +
                            std::string(Info(shape.k_dtype).name);
-  EXPECT_LT(Distance(RunAttention(Gpu(), shape, lengths, queries), expected), 2e-3) << what;
-  EXPECT_LT(Distance(RunAttention(Gpu(true), shape, lengths, queries), expected), 2e-3) << what << " deterministic";
+  EXPECT_LT(Distance(RunAttention(Gpu(), shape, lengths, queries, late), expected), 2e-3) << what;
+  EXPECT_LT(Distance(RunAttention(Gpu(true), shape, lengths, queries, late), expected), 2e-3) << what << " deterministic";
 }
 
 TEST(CudaAttention, SingleTokensOverShortAndLongContexts) {
@@ -112,11 +135,32 @@ TEST(CudaAttention, SingleTokensOfManySequences) {
   }
 }
 
+// Keys of earlier steps may be loaded before the new one is there.
+TEST(CudaAttention, TheNewKeyIsSeenWhereverItLies) {
+  for (DType dtype : {DType::kF16, DType::kF32, DType::kBF16, DType::kQ8_0, DType::kQ4_0, DType::kFP8E4M3}) {
+    for (int dim : {64, 128, 256}) {
+      Shape shape;
+      shape.dim = dim;
+      shape.k_dtype = shape.v_dtype = dtype;
+      for (int length : {1, 2, 9, 16, 17, 127, 128, 129, 250, 1999}) Compare(shape, {length}, {1}, true);
+      Compare(shape, {2048}, {1}, true);
+      Compare(shape, {2049}, {1}, true);
+      Compare(shape, {5, 900, 16, 33}, {1, 1, 1, 1}, true);
+      shape.params.window = 40;
+      Compare(shape, {600, 30, 41}, {1, 1, 1}, true);
+    }
+  }
+  Shape many;
+  std::vector<int> lengths;
+  for (int i = 0; i < 100; ++i) lengths.push_back(1 + i * 97 % 700);
+  Compare(many, lengths, std::vector<int>(100, 1), true);
+}
+
 TEST(CudaAttention, VeryLongContextsTakeLargerSplits) {
   Shape shape;
   shape.heads = 2;
   shape.kv_heads = 1;
-  Compare(shape, {17000, 40}, {1, 1});
+  for (int length : {6144, 6145, 17000}) Compare(shape, {length, 40}, {1, 1}, true);
 }
 
 TEST(CudaAttention, ChunksOfPrompts) {

@@ -9,8 +9,8 @@ __device__ __forceinline__ float Activated(Activation act, float x) {
   switch (act) {
     case Activation::kSilu: return x / (1.0f + __expf(-x));
     case Activation::kGeluTanh: {
-      const float inner = 0.79788456080286535588f * (x + 0.044715f * x * x * x);
-      return 0.5f * x * (1.0f + tanhf(inner));
+      // Half of 1 + tanh(u) is 1 / (1 + exp(-2 u)).
+      return x / (1.0f + __expf(-1.59576912160573071176f * (x + 0.044715f * x * x * x)));
     }
     case Activation::kGelu: return 0.5f * x * (1.0f + erff(x * 0.70710678118654752440f));
     case Activation::kRelu: return x > 0 ? x : 0.0f;

@@ -36,6 +36,13 @@ __device__ __forceinline__ bool IsLastOf(int blocks, int* ticket) {
   return true;
 }
 
+// 2 to the x; 0 for what is far below zero.
+__device__ __forceinline__ float Exp2(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
 // What a query is multiplied by: scores come out in log2 units, but for a soft cap, which comes first.
 __device__ __forceinline__ float QueryScale(const AttentionParams& params) {
   return params.softcap > 0 ? params.scale : params.scale * kLog2E;

@@ -9,86 +9,92 @@ namespace lb::cuda {
 namespace {
 
 constexpr int kWarps = 8;
-constexpr int kUnitKeys = 32;  // of a warp at a time
-static_assert(kSplitKeys == kWarps * kUnitKeys);
-constexpr int kPartExtra = 4;       // behind the values of a part: largest score, sum of weights, two to round up
-constexpr int kLongSplits = 16384;  // positions after which splits grow, so that there are at most kMostParts
-constexpr int kMostParts = 96;
-static_assert(kLongSplits / kSplitKeys + 1 <= kMostParts);
+constexpr int kPartExtra = 4;      // behind the values of a part: largest score, sum of weights, two to round up
+constexpr int kMostSplits = 48;    // of a token, but for one that is not full: with longer contexts splits grow
+constexpr int kMostParts = 64;     // that a join takes
+static_assert(kMostSplits + 1 <= kMostParts);
 
 constexpr size_t kMostPartialBytes = size_t{256} << 20;
-constexpr int kWholeKeys = 1024;    // with many sequences fewer are one split: joining parts takes longer than reading these
+constexpr int kWholeKeys = 1024;  // with many sequences fewer are one split: joining parts takes longer than reading these
+// Before the wait, keys and values of up to so many positions are loaded, those of more asked for: loads that take long hold up the
+// queries behind them.
+constexpr int kLoadedEarly = 2048;
 
-// `whole`: at least so many keys are one split.
-__host__ __device__ int KeysOfSplit(int last, int whole) { return last < whole ? whole : kSplitKeys * (1 + last / kLongSplits); }
+// How a launch is divided.
+struct DecodePlan {
+  int whole;    // so many keys, if a token has no more, are one split
+  int keys;     // of a split else, in contexts that are not long
+  int splits;   // of a token, at most
+  int sharing;  // heads of a KV head, of which kTileHeads are a block's
+  int tiles;    // blocks that share a KV head
+};
 
-// Asks for 32 keys and values, a row for each lane.
-template <int kDim, DType kDType>
-__device__ __forceinline__ void PrefetchKeys(const KvLayer& kv, const int32_t* table, int head, int key0, int last, int lane) {
-  const int key = key0 + lane;
-  if (key > last) return;
-  const int block = table[key / kKvBlockTokens];
-  if (block < 0) return;
-  for (const void* base : {kv.k, kv.v}) {
-    const char* row = KvRowAt(const_cast<void*>(base), kDType, kDim, kv.num_kv_heads, block, head, key % kKvBlockTokens);
-    for (int64_t i = 0; i < KvRowBytes(kDType, kDim); i += 128) asm volatile("prefetch.global.L2 [%0];" ::"l"(row + i));
-  }
+__host__ __device__ int KeysOfSplit(const DecodePlan& plan, int last) {
+  return last < plan.whole ? plan.whole : plan.keys * (1 + last / (kMostSplits * plan.keys));
 }
 
-// Four dimensions of one row over several parts.
+// Asks for a block's keys (the first 16 lanes, a row each) and values (the others).
+template <int kDim, DType kDType>
+__device__ __forceinline__ void PrefetchBlock(const KvLayer& kv, int block, int head, int lane) {
+  if (block < 0) return;
+  const char* row = KvRowAt(lane < kKvBlockTokens ? kv.k : kv.v, kDType, kDim, kv.num_kv_heads, block, head, lane % kKvBlockTokens);
+#pragma unroll
+  for (int i = 0; i < static_cast<int>(KvRowBytes(kDType, kDim)); i += 128) asm volatile("prefetch.global.L2 [%0];" ::"l"(row + i));
+}
+
+// Four dimensions of a row, put together from several parts.
 struct Joined {
-  float4 sum;
-  float most, total;
+  float4 sum = {};
+  float most = kNothing, total = 0;
 
   // Of a block's warps, in shared memory.
   __device__ __forceinline__ void Join(const float* part, int step, int parts, int dim, int d) {
-    most = kNothing;
-#pragma unroll 8
-    for (int w = 0; w < parts; ++w) most = fmaxf(most, part[w * step + dim]);
-    sum = make_float4(0, 0, 0, 0);
-    total = 0;
-#pragma unroll 8
-    for (int w = 0; w < parts; ++w) {
-      const float weight = exp2f(part[w * step + dim] - most);
-      Add(weight, *reinterpret_cast<const float4*>(part + w * step + d));
-      total += weight * part[w * step + dim + 1];
+#pragma unroll 4
+    for (int p = 0; p < parts; ++p) most = fmaxf(most, part[p * step + dim]);
+#pragma unroll 4
+    for (int p = 0; p < parts; ++p) {
+      const float weight = Exp2(part[p * step + dim] - most);
+      Add(weight, *reinterpret_cast<const float4*>(part + p * step + d));
+      total += weight * part[p * step + dim + 1];
     }
   }
   // Of splits that other blocks have written, by a warp: past this one's L1, kAtOnce of them under way at once.
-  template <int kAtOnce>
   __device__ __forceinline__ void JoinSplits(const float* part, int step, int parts, int dim, int d, int lane) {
-    float weight[kMostParts / 32], all[kMostParts / 32];
-    most = kNothing;
+    constexpr int kAtOnce = 8;
+    float4 v[kAtOnce];
+    const auto load = [&](int first) {
 #pragma unroll
-    for (int i = 0; i < kMostParts / 32; ++i) {
+      for (int p = 0; p < kAtOnce; ++p) {
+        v[p] = first + p < parts && d < dim ? __ldcg(reinterpret_cast<const float4*>(part + (first + p) * step + d)) : float4{};
+      }
+    };
+    constexpr int kEach = kMostParts / 32;  // parts that a lane weighs
+    float weight[kEach], all[kEach];
+#pragma unroll
+    for (int i = 0; i < kEach; ++i) {
       const int p = lane + 32 * i;
       weight[i] = p < parts ? __ldcg(part + p * step + dim) : kNothing;
       all[i] = p < parts ? __ldcg(part + p * step + dim + 1) : 0.0f;
-      most = fmaxf(most, weight[i]);
     }
+    load(0);
+#pragma unroll
+    for (int i = 0; i < kEach; ++i) most = fmaxf(most, weight[i]);
 #pragma unroll
     for (int lanes = 16; lanes > 0; lanes /= 2) most = fmaxf(most, __shfl_xor_sync(0xffffffff, most, lanes));
-    total = 0;
 #pragma unroll
-    for (int i = 0; i < kMostParts / 32; ++i) {
-      weight[i] = exp2f(weight[i] - most);
+    for (int i = 0; i < kEach; ++i) {
+      weight[i] = Exp2(weight[i] - most);
       total += weight[i] * all[i];
     }
     total = WarpSum(total);
-    sum = make_float4(0, 0, 0, 0);
-#pragma unroll
-    for (int i = 0; i < kMostParts / 32; ++i) {
 #pragma unroll 1
-      for (int first = 0; first < min(parts - 32 * i, 32); first += kAtOnce) {
-        float4 v[kAtOnce];
+    for (int first = 0; first < parts; first += kAtOnce) {
+      float here = 0;
 #pragma unroll
-        for (int p = 0; p < kAtOnce; ++p) {
-          const int from = 32 * i + first + p;
-          v[p] = from < parts && d < dim ? __ldcg(reinterpret_cast<const float4*>(part + from * step + d)) : make_float4(0, 0, 0, 0);
-        }
+      for (int i = 0; i < kEach; ++i) here = first / 32 == i ? weight[i] : here;
 #pragma unroll
-        for (int p = 0; p < kAtOnce; ++p) Add(__shfl_sync(0xffffffff, weight[i], first + p), v[p]);
-      }
+      for (int p = 0; p < kAtOnce; ++p) Add(__shfl_sync(0xffffffff, here, (first + p) % 32), v[p]);
+      load(first + kAtOnce);
     }
   }
   __device__ __forceinline__ void Add(float weight, float4 v) {
@@ -108,63 +114,92 @@ struct Joined {
   }
 };
 
-// Parts lie as [token][kv head][split][row]{kDim values, most, total}.
-// Many, of heads of up to 128: two blocks of a multiprocessor, each warp with the keys of a block at a time, so that one waits for
-// memory while the other computes. Else two blocks of keys at a time.
+// The queries of a block's heads, and the new key and value where these are its own, to shared memory as attention wants them: `rows`
+// [group + 2][kDim]; `stored`: key and value as the pool has them, 16-byte aligned, where they go too.
+template <int kDim, DType kDType>
+struct NewRows {
+  static constexpr int kBytes = static_cast<int>(KvRowBytes(kDType, kDim));
+  static constexpr int kStride = (kBytes + 15) / 16 * 16;
+
+  static __device__ __forceinline__ void Make(const Attention& args, int token, int head, const float* q, int group, bool own, float* rows,
+                                              char* stored, int warp, int lane) {
+#pragma unroll 1
+    for (int i = warp; i < (own ? group + 2 : group); i += kWarps) {
+      const HeadKind kind = i < group ? HeadKind::kQuery : i == group ? HeadKind::kKey : HeadKind::kValue;
+      const int64_t at = (static_cast<int64_t>(token) * args.kv.num_kv_heads + head) * kDim;
+      const float* from = i < group ? q + i * kDim : (i == group ? args.store.k : args.store.v) + at;
+      float* row = rows + i * kDim;
+      PrepareHead(args.store, kind, token, from, kDim, row, lane);
+      if (i < group) continue;
+      char* bytes = stored + (i - group) * kStride;
+      StoreKvRow(kDType, row, kDim, bytes, lane);
+      __syncwarp();
+      const int slot = args.store.slots[token];
+      char* to = KvRowAt(i == group ? args.kv.k : args.kv.v, kDType, kDim, args.kv.num_kv_heads, slot / kKvBlockTokens, head, slot % kKvBlockTokens);
+#pragma unroll 1
+      for (int w = lane; w < kBytes / 4; w += 32) reinterpret_cast<uint32_t*>(to)[w] = reinterpret_cast<const uint32_t*>(bytes)[w];
+    }
+  }
+};
+
+// Parts lie as [token][kv head][split][row]{kDim values, most, total}. The code is short: most of it runs once, and comes from memory
+// as data does. Many, of heads of up to 128: two blocks of a multiprocessor, so that one waits for memory while the other computes.
 template <int kDim, DType kDType, bool kMany>
 __global__ void __launch_bounds__(kWarps * 32, kMany ? 2 : 1)
-    DecodeAttentionKernel(const __grid_constant__ Attention args, int splits, int whole) {
-  extern __shared__ float shared[];  // [warp][group][kPart], then heads [group + 2][kDim]
-  constexpr int kPart = kDim + kPartExtra;
+    DecodeAttentionKernel(const __grid_constant__ Attention args, const DecodePlan plan) {
+  extern __shared__ __align__(16) float shared[];  // [warp][group][kPart], the new rows
+  using New = NewRows<kDim, kDType>;
+  constexpr int kPart = kDim + kPartExtra, kStep = kWarps * kKvBlockTokens;
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
-  // Of the heads that share a KV head, kTileHeads are a block's.
-  const int kv_heads = args.kv.num_kv_heads, sharing = args.heads / kv_heads, tiles = (sharing + kTileHeads - 1) / kTileHeads;
-  const int split = blockIdx.x, head = blockIdx.y / tiles, token = blockIdx.z;
-  const int first_head = head * sharing + blockIdx.y % tiles * kTileHeads;
-  const int group = min(kTileHeads, (head + 1) * sharing - first_head);
+  const int split = blockIdx.x, token = blockIdx.z;
+  const int head = plan.tiles == 1 ? blockIdx.y : blockIdx.y / plan.tiles, tile_of_head = plan.tiles == 1 ? 0 : blockIdx.y % plan.tiles;
+  const int first_head = head * plan.sharing + tile_of_head * kTileHeads, group = min(kTileHeads, (head + 1) * plan.sharing - first_head);
   LaunchNext();
-  // Positions and blocks came before the step began, as did the keys of earlier steps: nothing to wait for.
+  // Positions and blocks came before the step began.
   const int s = args.stores ? token : args.sequence_of[token];  // each token has a sequence of its own there
   const int context = args.context_len[s], position = args.positions[token];
   const Sight sight = SightOf(args.params, position, context);
-  const int keys = KeysOfSplit(sight.last, whole);
+  const int keys = KeysOfSplit(plan, sight.last);
   const int first_split = sight.first / keys, active = sight.last / keys - first_split + 1;
   const bool idle = split >= active;
-  const int from = (first_split + split) * keys;
+  const int from = (first_split + split) * keys, end = idle ? from : min(from + keys, sight.last + 1);
   const int32_t* table = args.block_table + static_cast<int64_t>(s) * args.table_stride;
-  if (!idle) PrefetchKeys<kDim, kDType>(args.kv, table, head, from + warp * kUnitKeys, sight.last, lane);
+  if (!args.stores) WaitForPrevious();  // these may be of this step
+  KvPiece<kDim> piece;
+  int key0 = from + warp * kKvBlockTokens;
+  while (key0 + kKvBlockTokens <= sight.first) key0 += kStep;
+  // The keys of earlier steps came before it too: they are on their way before the wait.
+  const bool early = !kMany && args.stores && sight.last < kLoadedEarly;
+  const auto load = [&] {
+    if (key0 < end) piece.template Load<kDType>(args.kv, table[key0 / kKvBlockTokens], head, lane);
+  };
+  if (early) load();
+#pragma unroll 1
+  for (int next = early ? key0 + kStep : key0; next < (kMany ? min(end, key0 + 1) : end); next += kStep) {
+    PrefetchBlock<kDim, kDType>(args.kv, table[next / kKvBlockTokens], head, lane);
+  }
   WaitForPrevious();
   if (idle) return;
-
-  DecodeTile<kDim> tile;
-  tile.Clear();
-  const float scale = QueryScale(args.params);
   const float* q = args.q + (static_cast<int64_t>(token) * args.heads + first_head) * kDim;
   if (args.stores) {
     float* rows = shared + kWarps * group * kPart;
-    const int tasks = group + (position >= from && position < from + keys ? 2 : 0);
-    for (int i = warp; i < tasks; i += kWarps) {
-      const HeadKind kind = i < group ? HeadKind::kQuery : i == group ? HeadKind::kKey : HeadKind::kValue;
-      const int64_t at = (static_cast<int64_t>(token) * kv_heads + head) * kDim;
-      const float* global = i < group ? q + i * kDim : (i == group ? args.store.k : args.store.v) + at;
-      PrepareHead(args.store, kind, token, global, kDim, rows + i * kDim, lane);
-      if (i >= group) StoreHead(args.store, kind, token, head, rows + i * kDim, lane);
-    }
+    char* stored = reinterpret_cast<char*>(rows + (group + 2) * kDim);
+    New::Make(args, token, head, q, group, position >= from && position < end, rows, stored, warp, lane);
     __syncthreads();
     q = rows;
-  }
-  tile.LoadQuery(g < group ? q + g * kDim : nullptr, scale, t);
-  for (int unit = from + warp * kUnitKeys; unit < from + keys && unit <= sight.last; unit += kSplitKeys) {
-    const int end = min(unit + kUnitKeys - 1, sight.last);
-    constexpr int kBlocks = kMany || kDim > 128 ? 1 : kUnitKeys / kKvBlockTokens;
-#pragma unroll
-    for (int key0 = unit; key0 < unit + kUnitKeys; key0 += kBlocks * kKvBlockTokens) {
-      if (key0 > end || key0 + kBlocks * kKvBlockTokens <= sight.first) continue;
-      int32_t block[kBlocks];
-#pragma unroll
-      for (int m = 0; m < kBlocks; ++m) block[m] = key0 + m * kKvBlockTokens <= end ? table[key0 / kKvBlockTokens + m] : -1;
-      if (kBlocks > 1 || block[0] >= 0) tile.template Add<kDType>(args.kv, block, head, key0, sight, args.params.softcap, lane);
+    if (early && position >= key0 && position < key0 + kKvBlockTokens) {
+      piece.template Replace<kDType>(position - key0, stored, stored + New::kStride, lane);
     }
+  }
+  if (!early) load();
+  DecodeTile<kDim> tile;
+  tile.Clear();
+  tile.LoadQuery(g < group ? q + g * kDim : nullptr, QueryScale(args.params), t);
+#pragma unroll 1
+  while (key0 < end) {
+    tile.Add(piece, key0, sight, args.params.softcap, lane);
+    key0 += kStep;
+    load();
   }
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
@@ -180,11 +215,11 @@ __global__ void __launch_bounds__(kWarps * 32, kMany ? 2 : 1)
   }
   __syncthreads();
   const int64_t item = static_cast<int64_t>(token) * gridDim.y + blockIdx.y;
-  float* parts = args.partial + (static_cast<int64_t>(token) * args.heads + first_head) * splits * kPart;
+  float* parts = args.partial + (static_cast<int64_t>(token) * args.heads + first_head) * plan.splits * kPart;
   // The warps' parts in order, four dimensions a thread; a warp without keys has nothing to add.
-  const int last = min(from + keys, sight.last + 1) - 1;
-  const int warps = min(kWarps, (last - from) / kUnitKeys + 1);
+  const int warps = min(kWarps, (end - 1 - from) / kKvBlockTokens + 1);
   float* out_part = parts + static_cast<int64_t>(split) * group * kPart;
+#pragma unroll 1
   for (int i = threadIdx.x; i < group * kDim / 4; i += kWarps * 32) {
     const int row = i / (kDim / 4), d = i % (kDim / 4) * 4;
     Joined joined;
@@ -198,11 +233,12 @@ __global__ void __launch_bounds__(kWarps * 32, kMany ? 2 : 1)
   }
   if (active == 1) return;
   if (!IsLastOf(active, args.tickets + item)) return;
+#pragma unroll 1
   for (int row = warp; row < group; row += kWarps) {
-#pragma unroll
+#pragma unroll 1
     for (int d = lane * 4; d < kDim + lane * 4; d += 128) {
       Joined joined;
-      joined.template JoinSplits<kMany ? 8 : 16>(parts + row * kPart, group * kPart, active, kDim, d, lane);
+      joined.JoinSplits(parts + row * kPart, group * kPart, active, kDim, d, lane);
       if (d < kDim) joined.Store(args, token, (first_head + row) * kDim + d);
     }
   }
@@ -214,13 +250,13 @@ int HeadTiles(const Attention& args) {
 }
 
 // Splits that any token of this launch can have.
-int MostSplits(const Attention& args, int whole) {
-  const int keys = args.table_stride * kKvBlockTokens;
-  return keys <= whole ? 1 : std::min((keys + kSplitKeys - 1) / kSplitKeys, kLongSplits / kSplitKeys + 1);
+int MostSplits(const Attention& args, int whole, int keys) {
+  const int all = args.table_stride * kKvBlockTokens;
+  return all <= whole ? 1 : std::min((all + keys - 1) / keys, kMostSplits + 1);
 }
 
 size_t PartialBytesOfToken(const Attention& args) {  // at most
-  return sizeof(float) * static_cast<size_t>(args.heads) * static_cast<size_t>(MostSplits(args, 0)) *
+  return sizeof(float) * static_cast<size_t>(args.heads) * static_cast<size_t>(MostSplits(args, 0, kSplitKeys)) *
          static_cast<size_t>(args.kv.v_dim + kPartExtra);
 }
 
@@ -234,12 +270,17 @@ int TokensAtOnce(const Attention& args) {
 template <int kDim>
 void Launch(const Launcher& on, const Attention& args) {
   const int sharing = args.heads / args.kv.num_kv_heads, group = std::min(kTileHeads, sharing);
-  const size_t shared = sizeof(float) * (kWarps * static_cast<size_t>(group) * (kDim + kPartExtra) + static_cast<size_t>(group + 2) * kDim);
+  const size_t shared = sizeof(float) * (kWarps * static_cast<size_t>(group) * (kDim + kPartExtra) + static_cast<size_t>(group + 2) * kDim) +
+                        2 * static_cast<size_t>(KvRowBytes(args.kv.k_dtype, kDim) + 15);
   // What is chosen by the number of tokens has no place where bits may not depend on it.
   const int blocks = args.tokens * HeadTiles(args), sms = on.facts.num_sms;
   const int whole = !args.fixed && blocks >= sms ? kWholeKeys : 0;
   const bool many = !args.fixed && 4 * blocks >= sms;
-  const int splits = MostSplits(args, whole), at_once = TokensAtOnce(args);
+  // Short splits are read sooner, but are more to join, and must not be more than the card takes at once.
+  const bool short_splits = !args.fixed && blocks * MostSplits(args, whole, kSplitKeys) <= sms;
+  const int keys = short_splits ? kSplitKeys : 2 * kSplitKeys;
+  const DecodePlan plan = {whole, keys, MostSplits(args, whole, keys), sharing, (sharing + kTileHeads - 1) / kTileHeads};
+  const int at_once = TokensAtOnce(args);
   for (int first = 0; first < args.tokens; first += at_once) {
     Attention some = args;
     some.tokens = std::min(at_once, args.tokens - first);
@@ -251,8 +292,9 @@ void Launch(const Launcher& on, const Attention& args) {
     WithKvType(args.kv.k_dtype, [&]<DType kDType>() {
       const auto launch = [&]<bool kMany>() {
         AllowShared(DecodeAttentionKernel<kDim, kDType, kMany>, shared);
-        LaunchKernel(on, DecodeAttentionKernel<kDim, kDType, kMany>, dim3(splits, HeadTiles(args), some.tokens), dim3(kWarps * 32), shared,
-                     some, splits, whole);
+        if (!kMany) PreferShared(DecodeAttentionKernel<kDim, kDType, kMany>);
+        LaunchKernel(on, DecodeAttentionKernel<kDim, kDType, kMany>, dim3(plan.splits, HeadTiles(args), some.tokens), dim3(kWarps * 32), shared,
+                     some, plan);
       };
       if constexpr (kDim <= 128) {
         if (many) return launch.template operator()<true>();

@@ -30,6 +30,8 @@ struct FewShape {
   static constexpr int kStep = kWarps * kAhead;  // chunks from a batch to the next
   // Of one half of the double buffer: [warp][tile][token][row].
   static constexpr int kPartial = kWarps * kTiles * kTokens * kTileRows;
+  // One token's bias and what is added to are read when a tile begins; narrow codes leave no registers for that.
+  static constexpr bool kReadsEarly = !kGlu && kForm == WeightForm::k8 && kTokens == kColumns;
   static_assert(!kInTurn || kTokens * kTileRows <= kThreads);  // a thread keeps one value of gate
 };
 
@@ -49,14 +51,22 @@ struct Batch {
   }
 };
 
+// What a thread has of a tile beside the sums, for the first value it writes: read long before, since memory is far away.
+struct BesideSums {
+  float gate = 0;    // until up's comes
+  float bias = 0;    // not of gate and up
+  float before = 0;  // what y holds, to be added to
+};
+
 // The warps' sums of a row tile, number `local` of its segment (or of gate's and up's), joined in order, to where they belong. `unscale`:
-// of the activations; `gate`: a thread's value of gate until up's comes.
+// of the activations.
 template <typename S>
 __device__ __forceinline__ void WriteTile(const FewProducts& args, int number, int local, const float* partial, int first_token, int tokens,
-                                          float unscale, float& gate) {
+                                          float unscale, BesideSums& beside) {
   constexpr int kOne = S::kTokens * kTileRows;  // values of a row tile
   const FewSegment& segment = args.segments[number];
   const int rows = segment.w.rows;
+#pragma unroll 1
   for (int i = threadIdx.x; i < min(tokens * kTileRows, kOne); i += S::kThreads) {
     const int token = i / kTileRows, row = local * kTileRows + i % kTileRows;
     if (token >= tokens || row >= rows) continue;
@@ -68,18 +78,18 @@ __device__ __forceinline__ void WriteTile(const FewProducts& args, int number, i
 #pragma unroll
       for (int w = 0; w < S::kWarps; ++w) v += partial[(w * S::kTiles + tile) * kOne + i];
       v *= part.w.unscale * unscale;
-      if (part.bias != nullptr) v += part.bias[row];
+      if (part.bias != nullptr) v += S::kReadsEarly && i < S::kThreads ? beside.bias : part.bias[row];
       value[tile] = v;
     }
     if (S::kInTurn && number == 0) {
-      gate = value[0];
+      beside.gate = value[0];
     } else if constexpr (S::kGlu) {
-      const float of_gate = S::kInTurn ? gate : value[0];
+      const float of_gate = S::kInTurn ? beside.gate : value[0];
       StoreScaled(args.glu_out, args.glu_form, PlaceOf(args.glu_form, first_token + token, row, rows),
                   Activated(args.act, of_gate) * value[S::kTiles - 1]);
     } else {
       float& y = segment.y[static_cast<int64_t>(first_token + token) * rows + row];
-      y = segment.accumulate ? y + value[0] : value[0];
+      y = segment.accumulate ? (S::kReadsEarly && i < S::kThreads ? beside.before : y) + value[0] : value[0];
     }
   }
 }
@@ -87,6 +97,7 @@ __device__ __forceinline__ void WriteTile(const FewProducts& args, int number, i
 // The norm's weights to shared memory, by all threads of a block.
 template <typename S>
 __device__ __forceinline__ void StageNorm(const FewProducts& args, float* norm) {
+#pragma unroll 2
   for (int i = threadIdx.x; i < args.cols / 4; i += S::kThreads) {
     reinterpret_cast<float4*>(norm)[i] = reinterpret_cast<const float4*>(args.norm_weight)[i];
   }
@@ -131,10 +142,23 @@ struct Cursor {
     Open(args, next, 0, warp);
     return true;
   }
+  // For the tile that begins here: the bias, which never changes, and what y holds.
+  __device__ __forceinline__ void ReadBias(const FewProducts& args, BesideSums& beside) const {
+    const FewSegment& s = args.segments[segment];
+    const int row = Local(args) * kTileRows + static_cast<int>(threadIdx.x) % kTileRows;
+    if (S::kReadsEarly && s.bias != nullptr && row < s.w.rows) beside.bias = s.bias[row];
+  }
+  __device__ __forceinline__ void ReadBefore(const FewProducts& args, int first_token, int tokens, BesideSums& beside) const {
+    const FewSegment& s = args.segments[segment];
+    const int token = static_cast<int>(threadIdx.x) / kTileRows, row = Local(args) * kTileRows + static_cast<int>(threadIdx.x) % kTileRows;
+    if (!S::kReadsEarly || !s.accumulate || token >= tokens || row >= s.w.rows) return;
+    beside.before = s.y[static_cast<int64_t>(first_token + token) * s.w.rows + row];
+  }
   __device__ __forceinline__ bool IsInTileOf(const Cursor& other) const { return tile == other.tile && segment == other.segment; }
 };
 
-// `Way` has Piece, a lane's share of a chunk of weights; Prepare(), what needs no other kernel's results, and Stage(), which
+// `Way` has Piece, a lane's share of a chunk of weights; kShortCode, whether what follows a batch stands once for both (instructions
+// come from memory too, and a layer's kernels should fit where they stay) or twice; Prepare(), what needs no other kernel's results, and Stage(), which
 // brings the activations; Multiply(), which adds a batch to its sums; Put(), which writes the sums down and clears them. One form of weights in
 // each kernel: with all of them in one the compiler spills.
 template <typename S, typename Way>
@@ -155,31 +179,55 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
   batches[0].Load(loading.at, loading.c, chunks, lane);
   bool more = loading.Next(args, chunks, warp);
   if (more) batches[1].Load(loading.at, loading.c, chunks, lane);
+  BesideSums beside;
+  cursor.ReadBias(args, beside);
   LaunchNext();
   Way way(args, first_token, tokens, shared + 2 * S::kPartial);
   way.Prepare();
   WaitForPrevious();
+  cursor.ReadBefore(args, first_token, tokens, beside);
   way.Stage();
 
   int buffer = 0;
-  float gate = 0;
-  // Multiplies a batch, then lets it load what comes after the other one.
-  const auto step = [&](Batch<S, typename Way::Piece>& batch) {
+  // Where the batch's registers will be loaded from is found before it is multiplied.
+  const auto multiply = [&](Batch<S, typename Way::Piece>& batch) {
+    way.Multiply(batch, cursor.c, chunks);
+    if (more) batch.Load(loading.at, loading.c, chunks, lane);
+  };
+  // What follows a batch. False behind the last.
+  const auto next = [&] {
     const Cursor<S> here = cursor;
-    way.Multiply(batch, here.c, chunks);
-    if (more) {
-      more = loading.Next(args, chunks, warp);
-      if (more) batch.Load(loading.at, loading.c, chunks, lane);
-    }
     const bool goes_on = cursor.Next(args, chunks, warp);
     if (goes_on && cursor.IsInTileOf(here)) return true;
     way.Put(partial + buffer * S::kPartial + warp * S::kTiles * S::kTokens * kTileRows);
     __syncthreads();
-    WriteTile<S>(args, here.segment, here.Local(args), partial + buffer * S::kPartial, first_token, tokens, Way::kUnscale, gate);
+    WriteTile<S>(args, here.segment, here.Local(args), partial + buffer * S::kPartial, first_token, tokens, Way::kUnscale, beside);
     buffer ^= 1;
+    if (goes_on) {
+      cursor.ReadBias(args, beside);
+      cursor.ReadBefore(args, first_token, tokens, beside);
+    }
     return goes_on;
   };
-  while (step(batches[0]) && step(batches[1])) {
+  const auto load_next = [&] {
+    if (more) more = loading.Next(args, chunks, warp);
+  };
+  if constexpr (Way::kShortCode) {
+    int turn = 0;
+#pragma unroll 1
+    do {
+      load_next();
+      turn == 0 ? multiply(batches[0]) : multiply(batches[1]);
+      turn ^= 1;
+    } while (next());
+  } else {
+    const auto step = [&](Batch<S, typename Way::Piece>& batch) {
+      load_next();
+      multiply(batch);
+      return next();
+    };
+    while (step(batches[0]) && step(batches[1])) {
+    }
   }
 }
 
@@ -191,6 +239,7 @@ void LaunchFew(const Launcher& on, const FewProducts& args, size_t rows_bytes) {
   const int at_once = std::max(1, on.facts.num_sms * S::kBlocks / groups);
   const int blocks = std::min(args.num_tiles, at_once);
   AllowShared(FewProductsKernel<S, Way>, shared);
+  if (S::kTokens <= kColumns) PreferShared(FewProductsKernel<S, Way>);
   LaunchKernel(on, FewProductsKernel<S, Way>, dim3(blocks, groups), dim3(S::kThreads), shared, args);
 }
 

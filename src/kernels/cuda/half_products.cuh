@@ -15,6 +15,7 @@ class HalfWay {
  public:
   using Piece = Chunk<S::kForm>;
   static constexpr float kUnscale = 1.0f / kActivationScale;
+  static constexpr bool kShortCode = S::kTokens == kColumns;
 
   __device__ __forceinline__ HalfWay(const FewProducts& args, int first_token, int tokens, float* shared)
       : args_(args), rows_(reinterpret_cast<__half*>(shared)), lane_(threadIdx.x % 32), first_token_(first_token), tokens_(tokens) {}

@@ -33,6 +33,7 @@ __device__ __forceinline__ void PrepareHead(const RopeStore& args, HeadKind kind
   }
   if (norm != nullptr) {
     const float scale = rsqrtf(WarpSum(squares) / static_cast<float>(dim) + args.norm_eps);
+#pragma unroll 1
     for (int i = lane; i < dim; i += 32) row[i] = row[i] * scale * norm[i];
   }
   __syncwarp();
@@ -48,6 +49,7 @@ __device__ __forceinline__ void PrepareHead(const RopeStore& args, HeadKind kind
   for (int v = 0; v < kAheadPairs; ++v) {
     if (lane + 32 * v < args.pairs) rotate(lane + 32 * v, turn[v]);
   }
+#pragma unroll 1
   for (int i = lane + 32 * kAheadPairs; i < args.pairs; i += 32) rotate(i, make_float2(cosines[i], sines[i]));
   __syncwarp();
 }

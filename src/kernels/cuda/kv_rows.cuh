@@ -10,7 +10,7 @@
 
 namespace lb::cuda {
 
-__host__ __device__ inline int64_t KvRowBytes(DType dtype, int dim) {
+__host__ __device__ constexpr int64_t KvRowBytes(DType dtype, int dim) {
   switch (dtype) {
     case DType::kF32: return int64_t{dim} * 4;
     case DType::kQ8_0: return int64_t{dim} / 32 * 34;

@@ -11,6 +11,7 @@ class ByteWay {
  public:
   using Piece = ByteChunk<S::kForm>;
   static constexpr float kUnscale = 1;
+  static constexpr bool kShortCode = false;  // batches are so short that the branch would show
 
   __device__ __forceinline__ ByteWay(const FewProducts& args, int /*first_token*/, int tokens, float* shared)
       : args_(args), rows_(reinterpret_cast<uint8_t*>(shared)), lane_(threadIdx.x % 32), tokens_(tokens) {}

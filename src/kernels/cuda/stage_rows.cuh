@@ -38,6 +38,7 @@ __device__ __forceinline__ void StageFloats(const FewProducts& args, const float
 #pragma unroll
     for (int v = 0; v < kVectors; ++v) sum += SquareSum(values[v]);
   } else if (norm != nullptr) {
+#pragma unroll 1
     for (int i = threadIdx.x; i < vectors; i += kRowThreads) sum += SquareSum(reinterpret_cast<const float4*>(x)[i]);
   }
   float scale = kActivationScale;
@@ -53,6 +54,7 @@ __device__ __forceinline__ void StageFloats(const FewProducts& args, const float
       if (i < vectors) store(i, values[v]);
     }
   } else {
+#pragma unroll 1
     for (int i = threadIdx.x; i < vectors; i += kRowThreads) store(i, reinterpret_cast<const float4*>(x)[i]);
   }
 }
@@ -61,12 +63,14 @@ __device__ __forceinline__ void StageFloats(const FewProducts& args, const float
 template <int kThreads>
 __device__ __forceinline__ void StageRows(const FewProducts& args, int first, int count, int stride, const float* norm,
                                           __half* xs, float* scratch) {
+#pragma unroll 1
   for (int n = 0; n < count; ++n) {
     __half* row = xs + n * stride;
     const int64_t at = static_cast<int64_t>(first + n) * args.cols;
     if (args.x.form == RowForm::kHalves) {
       const uint4* x = reinterpret_cast<const uint4*>(static_cast<const __half*>(args.x.data) + at);
       const int vectors = args.cols / 8;
+#pragma unroll 1
       for (int base = threadIdx.x; base < vectors; base += 6 * kThreads) {
         uint4 values[6];
 #pragma unroll
@@ -81,6 +85,7 @@ __device__ __forceinline__ void StageRows(const FewProducts& args, int first, in
     } else {
       StageFloats(args, static_cast<const float*>(args.x.data) + at, norm, row, scratch + n * (kThreads / 32));
     }
+#pragma unroll 1
     for (int i = args.cols + threadIdx.x; i < stride; i += kThreads) row[i] = __half(0.0f);
   }
 }
