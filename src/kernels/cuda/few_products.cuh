@@ -30,9 +30,9 @@ struct FewShape {
   static constexpr int kStep = kWarps * kAhead;  // chunks from a batch to the next
   // Of one half of the double buffer: [warp][tile][token][row].
   static constexpr int kPartial = kWarps * kTiles * kTokens * kTileRows;
-  // One token's bias and what is added to are read when a tile begins; narrow codes leave no registers for that.
+  // A tile's bias, and what it is added to, are read when it begins; narrow codes leave no registers for that.
   static constexpr bool kReadsEarly = !kGlu && kForm == WeightForm::k8 && kTokens == kColumns;
-  static_assert(!kInTurn || kTokens * kTileRows <= kThreads);  // a thread keeps one value of gate
+  static_assert((!kInTurn && !kReadsEarly) || kTokens * kTileRows <= kThreads);  // a thread keeps one value
 };
 
 // The weights of one step of a warp: kAhead chunks of each row tile, kWarps chunks apart, the first of them `c`.
@@ -51,7 +51,7 @@ struct Batch {
   }
 };
 
-// What a thread has of a tile beside the sums, for the first value it writes: read long before, since memory is far away.
+// What a thread has of a tile beside the sums, for the value it writes: read long before, since memory is far away.
 struct BesideSums {
   float gate = 0;    // until up's comes
   float bias = 0;    // not of gate and up
@@ -78,7 +78,7 @@ __device__ __forceinline__ void WriteTile(const FewProducts& args, int number, i
 #pragma unroll
       for (int w = 0; w < S::kWarps; ++w) v += partial[(w * S::kTiles + tile) * kOne + i];
       v *= part.w.unscale * unscale;
-      if (part.bias != nullptr) v += S::kReadsEarly && i < S::kThreads ? beside.bias : part.bias[row];
+      if (part.bias != nullptr) v += S::kReadsEarly ? beside.bias : part.bias[row];
       value[tile] = v;
     }
     if (S::kInTurn && number == 0) {
@@ -89,7 +89,7 @@ __device__ __forceinline__ void WriteTile(const FewProducts& args, int number, i
                   Activated(args.act, of_gate) * value[S::kTiles - 1]);
     } else {
       float& y = segment.y[static_cast<int64_t>(first_token + token) * rows + row];
-      y = segment.accumulate ? (S::kReadsEarly && i < S::kThreads ? beside.before : y) + value[0] : value[0];
+      y = segment.accumulate ? (S::kReadsEarly ? beside.before : y) + value[0] : value[0];
     }
   }
 }
@@ -158,9 +158,9 @@ struct Cursor {
 };
 
 // `Way` has Piece, a lane's share of a chunk of weights; kShortCode, whether what follows a batch stands once for both (instructions
-// come from memory too, and a layer's kernels should fit where they stay) or twice; Prepare(), what needs no other kernel's results, and Stage(), which
-// brings the activations; Multiply(), which adds a batch to its sums; Put(), which writes the sums down and clears them. One form of weights in
-// each kernel: with all of them in one the compiler spills.
+// come from memory too, and a layer's kernels should fit where they stay) or twice; Prepare(), what needs no other kernel's results, and
+// Stage(), which brings the activations; Multiply(), which adds a batch to its sums; Put(), which writes the sums down and clears them.
+// One form of weights in each kernel: with all of them in one the compiler spills.
 template <typename S, typename Way>
 __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
     FewProductsKernel(const __grid_constant__ FewProducts args) {
