@@ -9,9 +9,12 @@ namespace lb::cuda {
 namespace {
 
 constexpr int kWarps = 8;
-constexpr int kPartExtra = 4;      // behind the values of a part: largest score, sum of weights, two to round up
-constexpr int kMostSplits = 48;    // of a token, but for one that is not full: with longer contexts splits grow
-constexpr int kMostParts = 64;     // that a join takes
+constexpr int kPartExtra = 4;  // behind the values of a part: largest score, sum of weights, two to round up
+// Keys of a split, which begins at a multiple of them. Twice as many where short ones would be too many at once, and where the choice may not
+// depend on who else is in the step.
+constexpr int kSplitKeys = 128;
+constexpr int kMostSplits = 48;  // full ones of a token; with longer contexts they grow
+constexpr int kMostParts = 64;   // that a join takes
 static_assert(kMostSplits + 1 <= kMostParts);
 
 constexpr size_t kMostPartialBytes = size_t{256} << 20;

@@ -122,8 +122,6 @@ void LaunchGatherRows(const Launcher& on, const Rows& x, const int32_t* rows, in
 
 // ---- attention ------------------------------------------------------------------------------------
 
-// Keys of one split: fixed, so that no sum depends on who else is in the step.
-inline constexpr int kSplitKeys = 128;
 struct Attention {
   const float* q = nullptr;
   KvLayer kv;
