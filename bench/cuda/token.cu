@@ -180,7 +180,7 @@ class Token {
   static constexpr int kPosition = 0, kStart = 32, kContext = 64, kSequence = 96, kSlot = 128, kTable = 160;
 
   void Multiply(const FewProducts& args) const {
-    GainsByBytes(args) ? LaunchByteProducts(on_, args) : LaunchFewProducts(on_, args);
+    GainsByBytes(on_.facts, args) ? LaunchByteProducts(on_, args) : LaunchFewProducts(on_, args);
   }
   FewProducts Normed(int segments) const {
     FewProducts args;

@@ -58,19 +58,14 @@ struct FewProducts {
   int group = 0;       // tokens of a block; set by the launch
 };
 void LaunchFewProducts(const Launcher& on, const FewProducts& args);
-// The same of at most kByteTokens rows, with activations rounded to 8 bits, a scale for 32 columns.
-inline constexpr int kByteTokens = 4;
-// Narrow codes take most of a kernel's work when they become fp16, but only large products are at that limit: gate and up together, and the
-// vocabulary's. Others, and 8-bit codes, measured no slower in fp16, which is exact.
 constexpr bool HasNarrowCodes(WeightForm form) { return form != WeightForm::k8 && form != WeightForm::kHalf; }
-inline constexpr int kByteTiles = 1024;
-inline bool GainsByBytes(const FewProducts& args) {
-  return HasNarrowCodes(args.segments[0].w.form) && (args.glu || args.num_tiles >= kByteTiles);
-}
+// The same with activations rounded to 8 bits, a scale for 32 columns.
 void LaunchByteProducts(const Launcher& on, const FewProducts& args);
-// Whether a row of x fits a block's memory; kByteTokens of them as bytes.
+// Whether that is the faster one, and takes these rows. Narrow codes take most of a kernel's work when they become fp16, but only large products
+// are at that limit: gate and up together, and the vocabulary's. Others, and 8-bit codes, measured no slower in fp16, which is exact.
+bool GainsByBytes(const DeviceFacts& facts, const FewProducts& args);
+// Whether a row of x fits a block's memory.
 bool FewProductsFit(const DeviceFacts& facts, int cols);
-bool ByteProductsFit(const DeviceFacts& facts, int cols);
 
 // The matrix as fp16 [rows, cols] without its unscale factor, for library products.
 void LaunchDecodeWeight(const Launcher& on, const DeviceWeight& w, void* out);

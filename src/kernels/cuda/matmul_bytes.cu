@@ -6,6 +6,9 @@
 namespace lb::cuda {
 namespace {
 
+constexpr int kByteTokens = 4;     // at most
+constexpr int kLargeTiles = 1024;  // row tiles
+
 template <typename S>
 class ByteWay {
  public:
@@ -87,8 +90,10 @@ void Launch(const Launcher& on, FewProducts args) {
 
 }  // namespace
 
-bool ByteProductsFit(const DeviceFacts& facts, int cols) {
-  return ByteRowsBytes((cols + kChunkCols - 1) / kChunkCols, kByteTokens) + sizeof(float) * static_cast<size_t>(cols) <= BytesBesideSums(facts);
+bool GainsByBytes(const DeviceFacts& facts, const FewProducts& args) {
+  const size_t bytes = ByteRowsBytes((args.cols + kChunkCols - 1) / kChunkCols, kByteTokens) + sizeof(float) * static_cast<size_t>(args.cols);
+  const bool large = args.glu || args.num_tiles >= kLargeTiles;
+  return !args.fixed && args.tokens <= kByteTokens && HasNarrowCodes(args.segments[0].w.form) && large && bytes <= BytesBesideSums(facts);
 }
 
 void LaunchByteProducts(const Launcher& on, const FewProducts& args) {

@@ -412,8 +412,7 @@ void CudaOps::RunFewProducts(const Op& op) {
       args.glu_out = op.y;
       args.glu_form = op.y_form;
     }
-    const bool bytes = op.tokens <= kByteTokens && GainsByBytes(args) && ByteProductsFit(launcher_.facts, op.cols) && !args.fixed;
-    bytes ? LaunchByteProducts(launcher_, args) : LaunchFewProducts(launcher_, args);
+    GainsByBytes(launcher_.facts, args) ? LaunchByteProducts(launcher_, args) : LaunchFewProducts(launcher_, args);
   }
 }
 
